@@ -1,0 +1,172 @@
+"""Every event that leaves a session, with its JSON Schema; the JavaScript types are generated from here.
+
+On the wire (data channel, websocket) an event is one JSON object::
+
+    {"type": "stage.failed", "seq": 17, "pts": 12.345, "track": "video-0", "data": {...}}
+
+`seq` counts from 1 in each session without gaps and never repeats, also over a reconnection; `pts` is the
+media time in seconds of the frame it speaks of, or null. Adding an event is one class here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+EVENTS: dict[str, type[EventData]] = {}
+
+
+class EventData(BaseModel):
+    """Base of all event payloads; a subclass names its `type` and registers itself."""
+
+    type: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        EVENTS[cls.type] = cls
+
+
+@dataclass(slots=True, frozen=True)
+class Event:
+    """One event, numbered."""
+
+    type: str
+    seq: int  # from 1, no gaps in a session
+    pts: float | None  # s, media time
+    track: str | None
+    data: dict[str, Any]
+
+    def json(self) -> dict[str, Any]:
+        return {"type": self.type, "seq": self.seq, "pts": self.pts, "track": self.track, "data": self.data}
+
+
+class SessionCreated(EventData):
+    """The first event of a session. `resume_token` brings its holder back after a cut connection."""
+
+    type = "session.created"
+    session_id: str
+    resume_token: str
+    pipeline: list[dict[str, Any]]
+    sync: Literal["lowest", "lips"]
+
+
+class SessionUpdated(EventData):
+    """The pipeline or the way of syncing changed."""
+
+    type = "session.updated"
+    pipeline: list[dict[str, Any]]
+    sync: Literal["lowest", "lips"]
+    request_id: str | None = Field(None, description="the id of the control message that asked for it")
+
+
+class SessionClosing(EventData):
+    """The server is going down: the session ends in `seconds` at the latest."""
+
+    type = "session.closing"
+    reason: str
+    seconds: float = Field(description="seconds left")
+
+
+class SessionEnded(EventData):
+    type = "session.ended"
+    reason: str
+
+
+class ErrorEvent(EventData):
+    """A control message was refused; nothing of it was applied."""
+
+    type = "error"
+    status: int
+    title: str
+    detail: str
+    field: str | None = None
+    request_id: str | None = None
+
+
+class StageFailed(EventData):
+    """A stage raised; the frame went on untouched."""
+
+    type = "stage.failed"
+    index: int = Field(description="place in the pipeline, from 0")
+    stage: str
+    detail: str
+    failures: int = Field(description="in a row")
+
+
+class StageBypassed(EventData):
+    """A stage failed too often in a row and is passed by until its parameters or the pipeline change."""
+
+    type = "stage.bypassed"
+    index: int
+    stage: str
+    detail: str
+
+
+class StageReloaded(EventData):
+    """The file of a stage under development changed and was loaded again, or could not be."""
+
+    type = "stage.reloaded"
+    stage: str
+    ok: bool
+    detail: str = ""
+
+
+class FrameResult(EventData):
+    """What stages found out about the frame with this pts, by stage name."""
+
+    type = "frame.result"
+    notes: dict[str, Any]
+
+
+class AudioLevel(EventData):
+    """Loudness of the last piece of sound."""
+
+    type = "audio.level"
+    rms: float = Field(description="dBFS, at most 0")
+    peak: float = Field(description="dBFS, at most 0")
+
+
+class HopStats(BaseModel):
+    """Latency of one hop in ms over the last seconds."""
+
+    p50: float
+    p95: float
+    count: int
+
+
+class SessionStats(EventData):
+    """Sent once a second: latency per hop (ms), drops by reason, bitrates (bit/s)."""
+
+    type = "session.stats"
+    hops: dict[str, dict[str, HopStats]] = Field(description="track, then hop in the order of the journey")
+    drops: dict[str, int] = Field(description="'<track>/<reason>', counted since the session began")
+    transport: dict[str, Any] = Field(description="what the transport measures: bitrate, jitter, loss, rtt")
+
+
+class BitrateChanged(EventData):
+    type = "bitrate.changed"
+    bits_per_second: int
+    reason: str
+
+
+class MediaDropped(EventData):
+    """The way to the client is too slow and media was dropped up to the next key frame."""
+
+    type = "media.dropped"
+    frames: int
+    reason: str
+
+
+class MediaRefused(EventData):
+    """Something the client sent can't be used; the session goes on without it."""
+
+    type = "media.refused"
+    reason: str
+    detail: str
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema of every event's `data`, by type."""
+    return {name: data.model_json_schema() for name, data in sorted(EVENTS.items())}

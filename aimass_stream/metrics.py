@@ -1,0 +1,67 @@
+"""What is measured: latency per hop, drops by reason, and what transports and models count.
+
+One `Registry` of Prometheus metrics for the process (`/metrics`), and one `Meter` a session that also keeps
+the last moments of each hop, so that the page can draw them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from .events import HopStats
+
+BUCKETS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.045, 0.065, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+
+HOP = Histogram("aimass_hop_seconds", "Latency of one hop of a frame", ["hop", "kind"], buckets=BUCKETS)
+QUEUE_AGE = Histogram("aimass_queue_age_seconds", "Time frames waited before a stage", ["kind"], buckets=BUCKETS)
+DROPS = Counter("aimass_drops_total", "Frames and packets dropped", ["reason", "kind"])
+STAGE_FAILURES = Counter("aimass_stage_failures_total", "Exceptions raised by stages", ["stage"])
+JITTER_DEPTH = Histogram("aimass_jitter_buffer_seconds", "Time media waited in the jitter buffer", ["kind"],
+                         buckets=BUCKETS)
+CONCEALED = Counter("aimass_concealed_samples_total", "Audio samples made up for lost ones", ["method"])
+RTCP = Counter("aimass_rtcp_total", "RTCP feedback messages", ["message", "direction"])
+ENCODE = Histogram("aimass_encode_seconds", "Time to encode one frame", ["codec"], buckets=BUCKETS)
+DECODE = Histogram("aimass_decode_seconds", "Time to decode one frame", ["codec"], buckets=BUCKETS)
+LOOP_LAG = Histogram("aimass_loop_lag_seconds", "How late the event loop runs its timers", buckets=BUCKETS)
+SESSIONS = Gauge("aimass_sessions", "Sessions now", ["transport"])
+ADMISSIONS = Counter("aimass_admissions_total", "Session requests", ["result"])
+MEMORY = Gauge("aimass_memory_bytes", "Resident memory of the process")
+
+
+class Meter:
+    """Hops and drops of one session. `hop` and `drop` cost a few microseconds: they run per frame."""
+
+    WINDOW = 128  # observations kept a hop: about 4 s of video
+
+    def __init__(self) -> None:
+        self.hops: dict[str, dict[str, deque[float]]] = {}  # track -> hop -> seconds
+        self.drops: dict[str, int] = {}  # "track/reason" -> count
+
+    def hop(self, track: str, kind: str, hop: str, seconds: float) -> None:
+        HOP.labels(hop, kind).observe(seconds)
+        hops = self.hops.setdefault(track, {})
+        if hop not in hops:
+            hops[hop] = deque(maxlen=self.WINDOW)
+        hops[hop].append(seconds)
+
+    def drop(self, track: str, kind: str, reason: str, count: int = 1) -> None:
+        DROPS.labels(reason, kind).inc(count)
+        key = f"{track}/{reason}"
+        self.drops[key] = self.drops.get(key, 0) + count
+
+    def summary(self) -> dict[str, dict[str, HopStats]]:
+        """ms, of the last `WINDOW` observations of each hop."""
+        return {track: {hop: _summary(values) for hop, values in hops.items()} for track, hops in self.hops.items()}
+
+    def forget(self, track: str, hop: str) -> None:
+        """A hop that is gone (a removed stage) no longer shows."""
+        self.hops.get(track, {}).pop(hop, None)
+
+
+def _summary(values: deque[float]) -> HopStats:
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    return HopStats(p50=round(ordered[last // 2] * 1000, 3), p95=round(ordered[int(last * 0.95)] * 1000, 3),
+                    count=len(ordered))

@@ -1,0 +1,67 @@
+"""Every option once: name, unit, default. Each can be set by environment as AIMASS_<NAME>."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="AIMASS_", extra="forbid")
+
+    # where we listen
+    host: str = Field("127.0.0.1", description="address to listen on; anything but loopback needs api_key")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port, 0 for any free one")
+    api_key: str | None = Field(None, min_length=8, repr=False, description="secret every caller must send")
+    insecure: bool = Field(False, description="allow a public address without api_key")
+    tls: str | None = Field(None, description="'CERT,KEY' (PEM files) or 'self' for a certificate made here")
+    origins: Annotated[list[str], NoDecode] = Field(
+        default=[], description="further web origins that may open websockets and call the API, exact, "
+        "comma-separated; the server's own is always allowed")
+    data_dir: Path = Field(Path("~/.local/share/aimass-stream").expanduser(), description="database, certificates")
+
+    # admission
+    max_sessions: int = Field(32, ge=1, description="sessions at once")
+    max_load: float = Field(0.9, gt=0, le=1, description="share of all cores above which nobody is admitted")
+    max_loop_lag: float = Field(0.1, gt=0, description="s; loop lag (p95) above which nobody is admitted")
+    drain_seconds: float = Field(10, ge=0, description="s; how long SIGTERM waits for sessions")
+    resume_seconds: float = Field(30, ge=0, description="s; how long a session waits for its dropped peer")
+
+    # WebRTC
+    udp_ports: tuple[int, int] | None = Field(None, description="first and last UDP port for media (JSON list)")
+    advertised_address: str | None = Field(None, description="address put into candidates (containers, NAT)")
+    stun: Annotated[list[str], NoDecode] = Field(default=[], description="stun: URLs, comma-separated")
+    turn: Annotated[list[str], NoDecode] = Field(default=[], description="turn: URLs, comma-separated")
+    turn_username: str | None = None
+    turn_credential: str | None = Field(None, repr=False)
+    video_codecs: Annotated[list[str], NoDecode] = Field(default=["VP8", "H264"], description="in order of preference")
+    min_bitrate: int = Field(150_000, ge=30_000, description="bit/s of video")
+    start_bitrate: int = Field(1_000_000, ge=30_000, description="bit/s of video before the first estimate")
+    max_bitrate: int = Field(3_000_000, ge=30_000, description="bit/s of video")
+    audio_bitrate: int = Field(64_000, ge=6_000, le=510_000, description="bit/s of Opus")
+    video_deadline: float = Field(0.15, gt=0, description="s a missing video packet is waited for")
+    peer_silence: float = Field(8, gt=0, description="s without any datagram after which a peer is gone")
+    max_width: int = Field(1920, ge=16, description="px of a received picture")
+    max_height: int = Field(1920, ge=16, description="px of a received picture")
+    max_fps: float = Field(61, gt=0, description="frames/s received; more are dropped")
+    max_sdp_bytes: int = Field(64 * 1024, ge=1024)
+
+    # websocket
+    max_message: int = Field(1024 * 1024, ge=1024, description="bytes of one websocket message")
+
+    @field_validator("origins", "stun", "turn", "video_codecs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @property
+    def public(self) -> bool:
+        """True when the server can be reached from other machines."""
+        return self.host not in LOOPBACK
