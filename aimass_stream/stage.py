@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
+from .events import EventData
 from .frames import Frame, Kind
 
 Result: TypeAlias = Frame | Sequence[Frame] | None
@@ -24,7 +25,8 @@ class Context(Protocol):
     engine: Any  # inference.Engine, for stages with a model
 
     def emit(self, frame: Frame) -> None: ...
-    def event(self, data: BaseModel, frame: Frame | None = None) -> None: ...
+    def event(self, data: EventData, frame: Frame | None = None) -> None: ...
+    def drop(self, reason: str, count: int = 1) -> None: ...
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]: ...
 
 

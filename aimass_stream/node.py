@@ -1,0 +1,154 @@
+"""This process's sessions: who is admitted, the table of them, and how they are drained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any, Literal
+
+import psutil
+
+from . import events, metrics
+from .errors import Busy, NotFound, Unavailable
+from .frames import now
+from .ports import Caller
+from .session import Session, Sync
+from .settings import Settings
+from .spec import PipelineSpec
+from .stages import Registry
+
+log = logging.getLogger(__name__)
+
+LAG_EVERY = 0.05  # s between looks at the loop's punctuality
+LOAD_EVERY = 1.0  # s between looks at the processor
+
+
+class Node:
+    """`start` it before the first session and `close` it at the end."""
+
+    def __init__(self, settings: Settings, registry: Registry, engine: Any) -> None:
+        self.settings = settings
+        self.stages = registry
+        self.engine = engine
+        self.draining = False
+        self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
+        self._sessions: dict[str, Session] = {}
+        self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
+        self._process = psutil.Process()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._watch_lag(), name="loop lag"),
+                       asyncio.create_task(self._watch_load(), name="load")]
+
+    async def close(self) -> None:
+        """End every session and stop."""
+        for session in self.sessions():
+            await session.close("the server stopped")
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # sessions --------------------------------------------------------------------------------------
+
+    async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest") -> Session:
+        """A new, waiting session. Raises `InvalidPipeline`, `Busy` or `Unavailable`."""
+        self._admit()
+        session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
+                          sync=sync, resume_seconds=self.settings.resume_seconds, on_closed=self._forget)
+        self._sessions[session.id] = session
+        self._empty.clear()
+        metrics.SESSIONS.labels(transport).inc()
+        metrics.ADMISSIONS.labels("admitted").inc()
+        await session.start()
+        log.info("session %s opened over %s for %s", session.id, transport, caller.name)
+        return session
+
+    def get(self, session_id: str) -> Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise NotFound(f"there is no session {session_id[:64]!r}", field="session_id")
+        return session
+
+    def sessions(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    async def end(self, session_id: str, reason: str) -> None:
+        """End one session. Raises `NotFound`."""
+        await self.get(session_id).close(reason)
+
+    async def drain(self, seconds: float) -> None:
+        """Admit nobody, tell every client, wait up to `seconds` for them to leave, then end the rest."""
+        self.draining = True
+        for session in self.sessions():
+            session.event(events.SessionClosing(reason="the server is stopping", seconds=seconds))
+        if self._sessions:
+            log.info("draining: %d sessions have %g s to end", len(self._sessions), seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            await asyncio.gather(*(session.close("the server stopped") for session in self.sessions()))
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        if not self._sessions:
+            self._empty.set()
+        metrics.SESSIONS.labels(session.transport).dec()
+        log.info("session %s closed", session.id)
+
+    # admission -------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        if self.draining:
+            metrics.ADMISSIONS.labels("draining").inc()
+            raise Unavailable("the server is stopping", retry_after=10)
+        reason = self.full()
+        if reason is not None:
+            metrics.ADMISSIONS.labels("busy").inc()
+            raise Busy(reason, retry_after=5)
+
+    def full(self) -> str | None:
+        """Why nobody would be admitted now, or None."""
+        settings = self.settings
+        if len(self._sessions) >= settings.max_sessions:
+            return f"all {settings.max_sessions} sessions are taken"
+        if self.load > settings.max_load:
+            return f"the processor is at {self.load:.0%}; the limit is {settings.max_load:.0%}"
+        if self.loop_lag > settings.max_loop_lag:
+            return f"the event loop is {self.loop_lag * 1000:.0f} ms late; the limit is {settings.max_loop_lag * 1000:.0f}"
+        return None
+
+    @property
+    def loop_lag(self) -> float:
+        """Seconds the loop ran late, 95th percentile of the last seconds."""
+        ordered = sorted(self._lags)
+        return ordered[int(len(ordered) * 0.95)] if ordered else 0.0
+
+    async def _watch_lag(self) -> None:
+        while True:
+            due = now() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            lag = max(0.0, now() - due)
+            self._lags.append(lag)
+            metrics.LOOP_LAG.observe(lag)
+
+    async def _watch_load(self) -> None:
+        cores = psutil.cpu_count() or 1
+        self._process.cpu_percent()
+        while True:
+            await asyncio.sleep(LOAD_EVERY)
+            share = self._process.cpu_percent() / 100 / cores
+            self.load += 0.3 * (share - self.load)
+            metrics.MEMORY.set(self._process.memory_info().rss)
+
+    def json(self) -> dict[str, Any]:
+        state: Literal["ready", "full", "draining"]
+        state = "draining" if self.draining else "full" if self.full() else "ready"
+        return {"state": state, "reason": self.full(), "sessions": len(self._sessions),
+                "max_sessions": self.settings.max_sessions, "load": round(self.load, 3),
+                "loop_lag_ms": round(self.loop_lag * 1000, 2)}

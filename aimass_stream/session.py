@@ -1,0 +1,333 @@
+"""A session: one source, one pipeline and its sinks, in one task group. It ends cleanly or it ends whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeAlias, cast
+
+from . import events
+from .errors import AimassError, InvalidInput, InvalidMessage
+from .events import Event, EventData
+from .frames import Frame
+from .lipsync import LipSync
+from .metrics import Meter
+from .pipeline import Pipeline
+from .ports import Caller, Sink, Source
+from .spec import PipelineSpec, StageSpec
+from .stages import Registry
+from .timebase import Timebase
+
+log = logging.getLogger(__name__)
+
+Sync: TypeAlias = Literal["lowest", "lips"]
+State: TypeAlias = Literal["waiting", "live", "closed"]
+
+EVENT_LOG = 4096  # events kept for a peer that comes back; per-frame results and statistics are most of them
+THREADS = 4  # a session's own: decode and encode of picture and sound, and its stages' native work
+STATS_EVERY = 1.0  # s
+
+
+class Session:
+    """Made by `Node.open`. All calls are made on the event loop."""
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        *,
+        registry: Registry,
+        engine: Any,
+        caller: Caller,
+        transport: str,
+        sync: Sync = "lowest",
+        resume_seconds: float = 30,
+        on_closed: Callable[[Session], None] = lambda session: None,
+    ) -> None:
+        self.id = "s_" + secrets.token_urlsafe(16)
+        self.resume_token = secrets.token_urlsafe(32)
+        self.caller = caller
+        self.transport = transport
+        self.created = time.time()
+        self.meter = Meter()
+        self.sync: Sync = sync
+        self.state: State = "waiting"
+        self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix=self.id[:8])
+        self._resume_seconds = resume_seconds
+        self._on_closed = on_closed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._stop = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+        self._reason = "closed"
+        self._source: Source | None = None
+        self._source_task: asyncio.Task[None] | None = None
+        self._peer: Sink | None = None
+        self._sinks: list[Sink] = []
+        self._log: deque[Event] = deque(maxlen=EVENT_LOG)
+        self._seq = 0
+        self._keyframe_callbacks: list[Callable[[str | None], None]] = []
+        self._waiting: asyncio.TimerHandle | None = None
+        self._timebase = Timebase(self.meter)
+        self._lipsync = LipSync(self._deliver, self.meter)
+        self.pipeline = Pipeline(spec, registry, meter=self.meter, output=self._output, event=self._stage_event,
+                                 spawn=self.spawn, executor=self.executor, engine=engine)
+
+    @property
+    def spec(self) -> PipelineSpec:
+        return self.pipeline.spec
+
+    @property
+    def sinks(self) -> list[Sink]:
+        return list(self._sinks)
+
+    # life ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin; the session waits for its peer. Called once, by the node."""
+        ready = asyncio.Event()
+        self._main = asyncio.create_task(self._run(ready), name=f"session {self.id}")
+        await ready.wait()
+        self.event(events.SessionCreated(session_id=self.id, resume_token=self.resume_token,
+                                         pipeline=self.spec.json(), sync=self.sync))
+        self._wait_for_peer()
+
+    async def _run(self, ready: asyncio.Event) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._tell_stats())
+                ready.set()
+                await self._stop.wait()
+                await self._shut()
+                raise _Ended  # the quickest way to end a task group whole
+        except* _Ended:
+            pass
+        except* Exception as errors:
+            log.error("session %s failed", self.id, exc_info=errors)
+            self._reason = "internal error"
+            await self._shut()
+        finally:
+            self._group = None
+            await asyncio.to_thread(self.executor.shutdown)
+            self.state = "closed"
+            self._on_closed(self)
+
+    async def _shut(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self.state != "closed":
+            self.state = "closed"
+            self.event(events.SessionEnded(reason=self._reason))
+        await self._end_source()
+        self._lipsync.flush()
+        sinks, self._sinks, self._peer = self._sinks, [], None
+        for sink in sinks:
+            await sink.close(self._reason)
+        await self.pipeline.close()
+
+    async def close(self, reason: str) -> None:
+        """End the session and wait until nothing of it is left. May be called again and from its own tasks."""
+        if not self._stop.is_set():
+            self._reason = reason
+            self._stop.set()
+        if self._main is not None and asyncio.current_task() not in {self._main, *self._tasks}:
+            await asyncio.wait([self._main])
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task that ends with the session at the latest; if it fails, the session ends."""
+        if self._group is None:
+            work.close()
+            raise InvalidInput("the session is closed")
+        task = self._group.create_task(work, name=f"{self.id[:8]} {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # peers -----------------------------------------------------------------------------------------
+
+    async def attach(self, source: Source, sink: Sink, *, last_seq: int = 0) -> None:
+        """Let this peer feed the session and get its results; one that was attached before is closed.
+
+        The sink first gets every event after `last_seq`, the last one that its client has seen.
+        """
+        if self.state == "closed" or self._stop.is_set():
+            await sink.close("the session is closed")
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        old, self._peer = self._peer, sink
+        await self._end_source()
+        if old is not None and old is not sink:
+            self.remove_sink(old)
+            await old.close("another peer took over")
+        for event in self.events_after(last_seq):
+            sink.event(event)
+        self.add_sink(sink)
+        self._source = source
+        self.state = "live"
+        self._source_task = self.spawn(self._feed(source), "source")
+
+    async def _feed(self, source: Source) -> None:
+        try:
+            await source.run(self.push)
+        except AimassError as error:
+            self._error(error, None)
+        except Exception:
+            log.exception("the source of session %s failed", self.id)
+        if self._source is source and not self._stop.is_set():
+            self._source = self._source_task = None
+            peer, self._peer = self._peer, None
+            if peer is not None:
+                self.remove_sink(peer)
+                await peer.close("the peer is gone")
+            self._wait_for_peer()
+
+    async def _end_source(self) -> None:
+        task, self._source_task, self._source = self._source_task, None, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _wait_for_peer(self) -> None:
+        self.state = "waiting"
+        self._waiting = asyncio.get_running_loop().call_later(self._resume_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._reason = "the peer did not come back"
+        self._stop.set()
+
+    def add_sink(self, sink: Sink) -> None:
+        if sink not in self._sinks:
+            self._sinks.append(sink)
+
+    def remove_sink(self, sink: Sink) -> None:
+        if sink in self._sinks:
+            self._sinks.remove(sink)
+
+    # media -----------------------------------------------------------------------------------------
+
+    def push(self, frame: Frame) -> None:
+        """A frame from the source."""
+        admitted = self._timebase.admit(frame)
+        if admitted is not None:
+            self.pipeline.push(admitted)
+
+    def _output(self, frame: Frame) -> None:
+        if self.sync == "lips":
+            self._lipsync.frame(frame)
+        else:
+            self._deliver(frame)
+
+    def _deliver(self, frame: Frame) -> None:
+        for sink in self._sinks:
+            sink.frame(frame)
+        if frame.notes:
+            self.event(events.FrameResult(notes=frame.notes), track=frame.track, pts=frame.seconds)
+
+    def flush(self, track: str | None = None) -> None:
+        """Barge-in: throw away everything on its way out."""
+        self.pipeline.flush()
+        self._lipsync.flush()
+        for sink in self._sinks:
+            sink.flush(track)
+
+    def on_keyframe_request(self, callback: Callable[[str | None], None]) -> None:
+        """Call this when the client asks for a key frame of a track (None: of all)."""
+        self._keyframe_callbacks.append(callback)
+
+    # changes ---------------------------------------------------------------------------------------
+
+    async def update(self, *, pipeline: object = None, sync: object = None, request_id: str | None = None) -> None:
+        """Change the pipeline, the way of syncing, or both. Refused whole: `InvalidInput` names the field."""
+        if sync not in (None, "lowest", "lips"):
+            raise InvalidInput("'sync' is 'lowest' or 'lips'", field="sync")
+        if pipeline is not None:
+            await self.pipeline.update(PipelineSpec.parse(pipeline))
+        if sync is not None and sync != self.sync:
+            self.sync = cast(Sync, sync)
+            self._lipsync.flush(deliver=True)
+        self.event(events.SessionUpdated(pipeline=self.spec.json(), sync=self.sync, request_id=request_id))
+
+    async def patch_stage(self, index: object, params: object, request_id: str | None = None) -> None:
+        """Change some parameters of one stage."""
+        stages = list(self.spec.stages)
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(stages):
+            raise InvalidInput(f"there is no stage {index!r}: the pipeline has {len(stages)}", field="index")
+        if not isinstance(params, dict):
+            raise InvalidInput("'params' is an object", field="params")
+        old = stages[index]
+        stages[index] = StageSpec(old.name, {**old.params, **params}, old.id, old.track)
+        await self.update(pipeline=PipelineSpec(tuple(stages)).json(), request_id=request_id)
+
+    async def control(self, message: object) -> None:
+        """One JSON control message from the client. What is wrong with it comes back as an ``error`` event."""
+        request_id = message.get("id") if isinstance(message, dict) else None
+        request_id = request_id if isinstance(request_id, str) else None
+        try:
+            await self._control(message, request_id)
+        except AimassError as error:
+            self._error(error, request_id)
+
+    async def _control(self, message: object, request_id: str | None) -> None:
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise InvalidMessage("a control message is a JSON object with a 'type'", field="type")
+        match message["type"]:
+            case "session.update":
+                await self.update(pipeline=message.get("pipeline"), sync=message.get("sync"), request_id=request_id)
+            case "stage.update":
+                await self.patch_stage(message.get("index"), message.get("params"), request_id)
+            case "keyframe.request":
+                track = message.get("track")
+                for callback in self._keyframe_callbacks:
+                    callback(track if isinstance(track, str) else None)
+            case "session.close":
+                self._reason = "closed by the client"
+                self._stop.set()
+            case other:
+                raise InvalidMessage(f"there is no control message {other[:64]!r}", field="type")
+
+    # events ----------------------------------------------------------------------------------------
+
+    def event(self, data: EventData, *, track: str | None = None, pts: float | None = None) -> None:
+        """Number an event, remember it for a peer that comes back, and send it to every sink."""
+        self._seq += 1
+        event = Event(data.type, self._seq, pts, track, data.model_dump(mode="json"))
+        self._log.append(event)
+        for sink in self._sinks:
+            sink.event(event)
+
+    def events_after(self, seq: int) -> list[Event]:
+        """The events a peer that last saw `seq` has missed; the oldest may be gone (seq tells)."""
+        return [event for event in self._log if event.seq > seq]
+
+    def _stage_event(self, data: EventData, frame: Frame | None, track: str) -> None:
+        self.event(data, track=track, pts=None if frame is None else frame.seconds)
+
+    def _error(self, error: AimassError, request_id: str | None) -> None:
+        self.event(events.ErrorEvent(status=error.status, title=error.title, detail=error.detail,
+                                     field=error.field, request_id=request_id))
+
+    def stats(self) -> events.SessionStats:
+        return events.SessionStats(hops=self.meter.summary(), drops=dict(self.meter.drops),
+                                   transport=self._source.stats() if self._source is not None else {})
+
+    async def _tell_stats(self) -> None:
+        while True:
+            await asyncio.sleep(STATS_EVERY)
+            if self._sinks:
+                self.event(self.stats())
+
+    def json(self) -> dict[str, Any]:
+        """What REST shows of a session; no secrets."""
+        return {"id": self.id, "state": self.state, "transport": self.transport, "caller": self.caller.name,
+                "created": self.created, "pipeline": self.spec.json(), "sync": self.sync}
+
+
+class _Ended(Exception):
+    """Ends the task group of a session that is done."""
