@@ -12,6 +12,13 @@
     +-- TooLarge                    413  over a stated limit
     +-- Busy                        429  admission refused; carries retry_after in seconds
     +-- Unavailable                 503  draining, or a part that is needed is missing
+    |   +-- ModelFailed             503  a model raised, or was taken out for raising too often
+    |   +-- DeadlineMissed          503  work that came too late to be worth starting
+    +-- SandboxError                422  work in a child process came to nothing
+        +-- SandboxTimeout          422  over its wall clock or CPU time
+        +-- SandboxTooBig           422  over its memory, or its answer is too long
+        +-- SandboxKilled           422  died of a signal; carries `signal`
+        +-- SandboxRaised           422  the work raised; carries the name of the exception
 
 Each carries a sentence for a person, data for a program, and the HTTP status it becomes (RFC 9457
 problem details, written by `problem`).
@@ -91,3 +98,42 @@ class Busy(AimassError):
 
 class Unavailable(AimassError):
     status, title = 503, "Unavailable"
+
+
+class ModelFailed(Unavailable):
+    title = "Model failed"
+
+
+class DeadlineMissed(Unavailable):
+    title = "Deadline missed"
+
+
+class SandboxError(AimassError):
+    """Work in a child process came to nothing: the input is to blame until shown otherwise, hence 422."""
+
+    status, title = 422, "Can't be processed"
+
+
+class SandboxTimeout(SandboxError):
+    pass
+
+
+class SandboxTooBig(SandboxError):
+    pass
+
+
+class SandboxKilled(SandboxError):
+    """`signal` is its number."""
+
+    def __init__(self, detail: str, *, signal: int, **data: Any) -> None:
+        super().__init__(detail, signal=signal, **data)
+        self.signal = signal
+
+
+class SandboxRaised(SandboxError):
+    """`exception` is the name of its class; `traceback` goes to the log, not to the caller."""
+
+    def __init__(self, detail: str, *, exception: str, traceback: str = "", **data: Any) -> None:
+        super().__init__(detail, exception=exception, **data)
+        self.exception = exception
+        self.traceback = traceback
