@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -65,3 +66,11 @@ class Settings(BaseSettings):
     def public(self) -> bool:
         """True when the server can be reached from other machines."""
         return self.host not in LOOPBACK
+
+    def allows_origin(self, origin: str | None, host: str | None) -> bool:
+        """True without an Origin (not a browser), for the server's own, and for those in `origins`."""
+        return origin is None or origin in self.origins or urlsplit(origin).netloc == host
+
+    def allows_host(self, host: str | None) -> bool:
+        """On loopback only our own names, or any web page could reach us by DNS rebinding."""
+        return self.public or urlsplit(f"//{host or ''}").hostname in (*LOOPBACK, self.host)

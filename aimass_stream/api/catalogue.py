@@ -1,0 +1,52 @@
+"""What there is: stages with their parameters, events with their schemas, and what a client must know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from .. import __version__
+from ..events import schemas
+from .deps import CallerDep, NodeDep, SettingsDep
+from .problems import RESPONSES
+
+router = APIRouter(prefix="/v1", tags=["catalogue"], responses=RESPONSES)
+
+
+class StageList(BaseModel):
+    stages: list[dict[str, Any]] = Field(description="name, title, doc, accepts, params (JSON Schema)")
+
+
+class ClientConfig(BaseModel):
+    version: str
+    iceServers: list[dict[str, Any]] = Field(description="for RTCPeerConnection")
+    max_width: int
+    max_height: int
+    max_fps: float
+    max_message: int = Field(description="bytes of one websocket message")
+    resume_seconds: float
+
+
+@router.get("/stages")
+async def list_stages(node: NodeDep, caller: CallerDep) -> StageList:
+    """Every stage, with the JSON Schema of its parameters (units, ranges, defaults)."""
+    return StageList(stages=node.stages.describe())
+
+
+@router.get("/events")
+async def list_events(caller: CallerDep) -> dict[str, dict[str, Any]]:
+    """JSON Schema of the `data` of every event, by type."""
+    return schemas()
+
+
+@router.get("/config")
+async def client_config(settings: SettingsDep, caller: CallerDep) -> ClientConfig:
+    servers: list[dict[str, Any]] = [{"urls": url} for url in settings.stun]
+    if settings.turn:
+        servers.append({"urls": settings.turn, "username": settings.turn_username or "",
+                        "credential": settings.turn_credential or ""})
+    return ClientConfig(version=__version__, iceServers=servers, max_width=settings.max_width,
+                        max_height=settings.max_height, max_fps=settings.max_fps, max_message=settings.max_message,
+                        resume_seconds=settings.resume_seconds)

@@ -1,0 +1,81 @@
+"""Every error a route raises, as application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from ..errors import AimassError
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; `field` is the JSON path of what is wrong, where one is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = ""
+    field: str | None = Field(None, description="for example pipeline[1].ms")
+
+
+# what any route may answer besides its own; for openapi.json
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What was wrong with the request", "model": Problem,
+            "content": {"application/problem+json": {}}},
+    503: {"description": "The server is stopping, or a part is missing", "model": Problem},
+}
+
+
+def respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
+
+
+def headers_of(error: AimassError) -> dict[str, str]:
+    headers = {}
+    if "retry_after" in error.data:
+        headers["Retry-After"] = str(error.data["retry_after"])
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AimassError)
+    return respond(error.problem(), headers_of(error))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
+    return respond(body, dict(error.headers or {}))
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    return respond({"type": "about:blank", "title": "Invalid input", "status": 422,
+                    "detail": f"{where}: {first['msg']}" if where else first["msg"], "field": where or None})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return respond({"type": "about:blank", "title": "Internal error", "status": 500,
+                    "detail": "something of ours went wrong; the server's log has more"})
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(AimassError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,82 @@
+"""/v1/sessions: look at running sessions, change them, end them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import InvalidInput
+from ..events import SessionStats
+from .deps import CallerDep, NodeDep
+from .problems import RESPONSES
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
+
+EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "radius": 8}]]
+
+
+class SessionView(BaseModel):
+    id: str
+    state: Literal["waiting", "live", "closed"]
+    transport: str
+    caller: str
+    created: float = Field(description="seconds since 1970")
+    pipeline: list[dict[str, Any]]
+    sync: Literal["lowest", "lips"]
+
+
+class SessionList(BaseModel):
+    sessions: list[SessionView]
+
+
+class StageChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    index: int = Field(description="place in the pipeline, from 0")
+    params: dict[str, Any]
+
+
+class SessionChange(BaseModel):
+    """Any part may be left out; a wrong change is refused whole."""
+
+    model_config = ConfigDict(extra="forbid")
+    pipeline: list[Any] | None = Field(None, examples=EXAMPLE)
+    sync: Literal["lowest", "lips"] | None = None
+    stage: StageChange | None = None
+
+
+@router.get("")
+async def list_sessions(node: NodeDep, caller: CallerDep) -> SessionList:
+    """All sessions of this node."""
+    return SessionList(sessions=[SessionView(**session.json()) for session in node.sessions()])
+
+
+@router.get("/{session_id}")
+async def get_session(session_id: str, node: NodeDep, caller: CallerDep) -> SessionView:
+    return SessionView(**node.get(session_id).json())
+
+
+@router.get("/{session_id}/stats")
+async def get_stats(session_id: str, node: NodeDep, caller: CallerDep) -> SessionStats:
+    """Latency per hop in ms, drops by reason, and what the transport measures."""
+    return node.get(session_id).stats()
+
+
+@router.patch("/{session_id}")
+async def change_session(session_id: str, change: SessionChange, node: NodeDep, caller: CallerDep) -> SessionView:
+    """Change the pipeline, one stage's parameters, or the way of syncing while media flows."""
+    session = node.get(session_id)
+    if change.stage is not None and change.pipeline is not None:
+        raise InvalidInput("give either 'pipeline' or 'stage'", field="stage")
+    if change.stage is not None:
+        await session.patch_stage(change.stage.index, change.stage.params)
+    if change.pipeline is not None or change.sync is not None:
+        await session.update(pipeline=change.pipeline, sync=change.sync)
+    return SessionView(**session.json())
+
+
+@router.delete("/{session_id}", status_code=204)
+async def end_session(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
+    await node.end(session_id, "ended by request")
+    return Response(status_code=204)

@@ -1,0 +1,112 @@
+"""The composition root: builds the node, the routes and everything they share, and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from . import __version__, tls
+from .api import catalogue, health, origin, pages, problems, sessions, webrtc, whep, whip
+from .api.keys import ApiKey
+from .errors import InvalidInput
+from .inference import Engine
+from .node import Node
+from .settings import Settings
+from .stages import Registry
+from .transports import websocket
+
+log = logging.getLogger(__name__)
+
+ROUTERS = (sessions.router, webrtc.router, whip.router, whep.router, catalogue.router, health.router, pages.router)
+
+
+def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
+    """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
+    check(settings)
+    engine = Engine()
+    node = Node(settings, registry or Registry(), engine)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await node.start()
+        try:
+            yield
+        finally:
+            await node.close()
+            await engine.close()
+
+    app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+                  description="AI models as a service for live media: sessions, pipelines, WebRTC signalling.",
+                  license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"})
+    app.state.settings = settings
+    app.state.node = node
+    app.state.authorizer = ApiKey(settings.api_key)
+    problems.install(app)
+    app.add_middleware(origin.OriginGuard, settings=settings)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
+                           allow_headers=["Authorization", "Content-Type", "If-Match"],
+                           expose_headers=["Location", "ETag", "Link", "Retry-After"])
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_api_websocket_route("/v1/stream", websocket.stream)
+    return app
+
+
+def check(settings: Settings) -> None:
+    """Refuse to be open to the world by accident."""
+    if settings.public and settings.api_key is None and not settings.insecure:
+        raise InvalidInput(
+            f"{settings.host} can be reached from other machines: set an API key (--api-key, AIMASS_API_KEY), "
+            "or allow everybody with --insecure", field="host")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a first SIGTERM or SIGINT that drains the node and a second that ends at once."""
+
+    def __init__(self, settings: Settings, app: FastAPI) -> None:
+        files = tls.certificate(settings)
+        super().__init__(uvicorn.Config(
+            app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
+            ssl_certfile=files[0] if files else None, ssl_keyfile=files[1] if files else None,
+            ssl_version=ssl.PROTOCOL_TLS_SERVER, timeout_graceful_shutdown=3, timeout_keep_alive=30,
+            ws="websockets-sansio", ws_max_size=settings.max_message, ws_max_queue=16, ws_per_message_deflate=False,
+            ws_ping_interval=10, ws_ping_timeout=10, loop="uvloop", h11_max_incomplete_event_size=64 * 1024,
+        ))
+        self.settings = settings
+        self.node: Node = app.state.node
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def bound_port(self) -> int:
+        """The TCP port in use, also where the settings said 0. Known once `started`."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)  # type: ignore[arg-type]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._draining is not None or self._loop is None or not self.started:
+            super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._start_drain, signal.Signals(sig).name)
+
+    def _start_drain(self, name: str) -> None:
+        if self._draining is None:
+            log.info("%s: stopping; once more ends at once", name)
+            self._draining = asyncio.create_task(self._drain(), name="drain")
+
+    async def _drain(self) -> None:
+        await self.node.drain(self.settings.drain_seconds)
+        self.should_exit = True

@@ -1,0 +1,44 @@
+"""What every test gets: an asyncio backend, and a guard that fails a test which holds the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import aimass_stream.frames  # noqa: F401  numpy, OpenCV and PyAV take a while to import: not inside a test
+
+HELD = 0.05  # s of the loop thread's CPU time in one callback
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    # uvloop's callbacks can't be watched; the server's own process runs on it in the end-to-end tests
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(autouse=True)
+def loop_guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which one callback holds the loop for over 50 ms of CPU time (not wall clock)."""
+    marker = request.node.get_closest_marker("slow_loop")
+    limit = marker.args[0] / 1000 if marker is not None else HELD
+    held: list[str] = []
+    run = asyncio.Handle._run
+
+    def watched(handle: asyncio.Handle) -> None:
+        collections = gc.get_stats()[2]["collections"]
+        begun = time.thread_time()
+        run(handle)
+        used = time.thread_time() - begun
+        # a full collection of the test process's own garbage is not the code's doing
+        if used > limit and gc.get_stats()[2]["collections"] == collections:
+            held.append(f"{used * 1000:.0f} ms in {handle!r}")
+
+    monkeypatch.setattr(asyncio.Handle, "_run", watched)
+    yield
+    monkeypatch.undo()
+    assert not held, "the event loop was held: " + "; ".join(held)

@@ -1,0 +1,85 @@
+"""A real server on a free port of 127.0.0.1, in the test's own loop or in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from aimass_stream.node import Node
+from aimass_stream.server import Server, create_app
+from aimass_stream.settings import Settings
+from aimass_stream.stages import Registry
+
+
+class Running:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.node: Node = server.node
+        self.url = f"http://127.0.0.1:{server.bound_port}"
+        self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
+
+
+def settings(**options: Any) -> Settings:
+    """Settings for a test: a free port, and no refusal because the test machine is busy."""
+    given: dict[str, Any] = {"port": 0, "max_load": 1, "max_loop_lag": 10, "data_dir": Path(tempfile.gettempdir())}
+    return Settings(**(given | options))
+
+
+@asynccontextmanager
+async def serve(options: Settings | None = None, *, registry: Registry | None = None) -> AsyncIterator[Running]:
+    options = options or settings()
+    server = Server(options, await asyncio.to_thread(create_app, options, registry=registry))
+    server.config.log_level = "warning"
+    task = asyncio.create_task(server._serve(None))  # without uvicorn's signal handlers: they are the test runner's
+    while not server.started:
+        if task.done():
+            await task
+        await asyncio.sleep(0.005)
+    try:
+        yield Running(server)
+    finally:
+        await server.node.close()
+        server.should_exit = True
+        await task
+
+
+@contextmanager
+def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`aimass serve` as a process; answers its URL and the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | (env or {}),
+        )
+        try:
+            yield _url(process), process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
+                process.wait()
+                assert process.stdout is not None
+                process.stdout.close()
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if " is at " in line:
+            url = line.split(" is at ")[1].split()[0].rstrip("/")
+            httpx.get(f"{url}/healthz", verify=False, timeout=10).raise_for_status()
+            return url
+    raise AssertionError("the server did not start:\n" + "".join(lines))
