@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -53,15 +54,17 @@ async def serve(options: Settings | None = None, *, registry: Registry | None = 
 
 
 @contextmanager
-def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """`aimass serve` as a process; answers its URL and the process."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | (env or {}),
-        )
+        log = Path(folder) / "server.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
+                stdout=output, stderr=subprocess.STDOUT, env=os.environ | (env or {}),
+            )
         try:
-            yield _url(process), process
+            yield _url(process, log), process
         finally:
             process.terminate()
             try:
@@ -69,17 +72,15 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
             finally:
                 process.kill()
                 process.wait()
-                assert process.stdout is not None
-                process.stdout.close()
 
 
-def _url(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if " is at " in line:
-            url = line.split(" is at ")[1].split()[0].rstrip("/")
-            httpx.get(f"{url}/healthz", verify=False, timeout=10).raise_for_status()
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        text = log.read_text()
+        if " is at " in text:
+            url = text.split(" is at ")[1].split()[0].rstrip("/")
+            httpx.get(f"{url}/healthz", verify=False, timeout=10).raise_for_status()  # its certificate is its own
             return url
-    raise AssertionError("the server did not start:\n" + "".join(lines))
+        time.sleep(0.02)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")

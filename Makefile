@@ -1,0 +1,54 @@
+# make run and make test need nothing but Python 3.11, make and, for the browser tests, npm.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.PHONY: run test check bench soak help clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+run: .venv/.run ## install what is missing, start the server, print its address
+	@$(BIN)/aimass serve $(ARGS)
+
+test: .venv/.test web/node_modules/.installed check ## install what tests need, check, run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-linter, tsc
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	web/node_modules/.bin/tsc -p web
+
+bench: .venv/.bench ## compare with other servers on this machine (about 20 minutes); writes benchmarks/results.md
+	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+clean: ## remove everything that was installed or built here
+	rm -rf .venv web/node_modules benchmarks/.venvs dist
+
+.venv/.base: pyproject.toml constraints.txt tools/apt.sh
+	@tools/apt.sh libgl1 libglib2.0-0
+	@echo "Installing into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(UV) --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.run: .venv/.base
+	@touch $@
+
+.venv/.test: .venv/.base
+	@tools/apt.sh chromium
+	@$(UV) --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+.venv/.bench: .venv/.test
+	@$(UV) --constraint constraints.txt --editable '.[test,bench]'
+	@touch $@
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
