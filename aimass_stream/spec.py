@@ -69,7 +69,10 @@ class PipelineSpec:
         """The checked parameters of each stage, in order; raises `InvalidPipeline` naming the field."""
         checked = []
         for index, stage in enumerate(self.stages):
-            model = parameters(stage.name)
+            try:
+                model = parameters(stage.name)
+            except InvalidPipeline as error:  # it is known, and broken
+                raise InvalidPipeline(error.detail, field=f"pipeline[{index}].stage") from None
             if model is None:
                 raise InvalidPipeline(f"there is no stage {stage.name!r}; there are: {', '.join(known())}",
                                       field=f"pipeline[{index}].stage")
@@ -77,9 +80,9 @@ class PipelineSpec:
                 checked.append(model.model_validate(stage.params))
             except ValidationError as error:
                 first = error.errors()[0]
-                path = ".".join(str(part) for part in first["loc"])
-                raise InvalidPipeline(f"{stage.name}: {path}: {first['msg']}",
-                                      field=f"pipeline[{index}].{path}") from None
+                where = "".join(f".{part}" for part in first["loc"])  # nothing where it is about all of them
+                told = first["msg"].removeprefix("Value error, ")
+                raise InvalidPipeline(f"{stage.name}{where}: {told}", field=f"pipeline[{index}]{where}") from None
         return checked
 
 
