@@ -143,7 +143,7 @@ def as_factory(value: object) -> Factory:
     if not callable(factory):
         raise TypeError(f"{named} is neither a stage's class nor a function under @stage")
     accepts, params = getattr(factory, "accepts", None), getattr(factory, "Params", None)
-    if inspect.isroutine(value) and factory is value:
+    if inspect.isroutine(value) and not hasattr(value, "__aimass_stage__"):
         raise TypeError(f"{named} is a function without @stage")
     if not isinstance(accepts, frozenset | set) or not accepts or not accepts <= set(KINDS):
         raise TypeError(f"{named}.accepts must be a set of some of {', '.join(KINDS)}")
