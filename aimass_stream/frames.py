@@ -113,11 +113,16 @@ class Picture:
         return picture
 
     @property
+    def native(self) -> av.VideoFrame | None:
+        """The `av.VideoFrame` if the picture is already in that form (an encoder then reads it in place)."""
+        return self._av
+
+    @property
     def i420(self) -> Pixels:
         """(h*3/2, w) uint8: Y, then U, then V at half size."""
         if self._i420 is None:
             if self._av is not None:
-                self._i420 = self._av.to_ndarray()
+                self._i420 = np.asarray(self._av.to_ndarray(), np.uint8)
             else:
                 assert self._bgr is not None
                 self._i420 = np.asarray(cv2.cvtColor(self._bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
