@@ -174,6 +174,8 @@ class Runner:
 
 
 class Lane:
+    """Made closed: frames wait at its head until the first `relink`, or until `open` where there are no stages."""
+
     def __init__(self, track: str, kind: Kind, around: Surroundings) -> None:
         self.track = track
         self.kind = kind
@@ -211,6 +213,13 @@ class Lane:
         else:
             self.advance(runner, frame)
 
+    def open(self) -> None:
+        """Let go of what waits at the head."""
+        held, self._held = self._held, None
+        while held:
+            (frame, after), _ = held.get_nowait()
+            self.push(frame, after)
+
     async def relink(self, runners: list[Runner], apply: Callable[[], None]) -> list[Runner]:
         """Put these started runners in place of the present ones; answers those no longer used."""
         if self._held is None:
@@ -222,14 +231,11 @@ class Lane:
         removed = [runner for runner in self.runners if runner not in runners]
         apply()
         self.runners = runners
-        for runner, after in zip(runners, [*runners[1:], None], strict=True):
-            runner.next = after
+        for index, runner in enumerate(runners):
+            runner.next = runners[index + 1] if index + 1 < len(runners) else None
         for runner in removed:  # what is still inside goes on behind its old place
             runner.next = next((kept for kept in runners if kept.index >= runner.index), None)
-        held, self._held = self._held, None
-        while len(held):
-            (frame, after_index), _ = held.get_nowait()
-            self.push(frame, after_index)
+        self.open()
         return removed
 
     def flush(self) -> None:

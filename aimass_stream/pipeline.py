@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -76,7 +77,8 @@ class Pipeline:
             self.spec, self._params = spec, params
             removed: list[Runner] = []
             for lane, plan in plans:
-                removed += await lane.relink([runner for runner, _ in plan], lambda p=plan: _apply(p, spec, params))
+                apply = functools.partial(_apply, plan, spec, params)
+                removed += await lane.relink([runner for runner, _ in plan], apply)
             for runner in removed:
                 await runner.close()
 
@@ -108,7 +110,10 @@ class Pipeline:
                 self._around.meter.drop(frame.track, frame.kind, "too_many_tracks")
                 return
             lane = self._lanes[key] = Lane(frame.track, frame.kind, self._around)
-            self._around.spawn(self._open(lane), f"open {frame.track}")
+            if self.spec.stages or self._changing.locked():
+                self._around.spawn(self._open(lane), f"open {frame.track}")
+            else:
+                lane.open()
         lane.push(frame, after)
 
     async def _open(self, lane: Lane) -> None:

@@ -18,7 +18,7 @@ from . import __version__, tls
 from .api import catalogue, health, origin, pages, problems, sessions, webrtc, whep, whip
 from .api.keys import ApiKey
 from .errors import InvalidInput
-from .inference import Engine
+from .inference import Engine, installed
 from .node import Node
 from .settings import Settings
 from .stages import Registry
@@ -32,8 +32,10 @@ ROUTERS = (sessions.router, webrtc.router, whip.router, whep.router, catalogue.r
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
     """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
     check(settings)
-    engine = Engine()
-    node = Node(settings, registry or Registry(), engine)
+    engine = Engine(installed())
+    registry = registry or Registry()
+    registry.load()  # before the loop runs: an import may take long
+    node = Node(settings, registry, engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from . import events
 from .errors import AimassError, InvalidInput, InvalidMessage
@@ -169,6 +169,7 @@ class Session:
         for event in self.events_after(last_seq):
             sink.event(event)
         self.add_sink(sink)
+        self._timebase.new_peer()
         self._source = source
         self.state = "live"
         self._source_task = self.spawn(self._feed(source), "source")
@@ -250,7 +251,7 @@ class Session:
         if pipeline is not None:
             await self.pipeline.update(PipelineSpec.parse(pipeline))
         if sync is not None and sync != self.sync:
-            self.sync = cast(Sync, sync)
+            self.sync = sync
             self._lipsync.flush(deliver=True)
         self.event(events.SessionUpdated(pipeline=self.spec.json(), sync=self.sync, request_id=request_id))
 

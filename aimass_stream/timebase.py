@@ -18,6 +18,11 @@ class Timebase:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._tracks: dict[str, tuple[float, float, int]] = {}  # track -> (last pts s, its arrival, offset in ticks)
+        self._new_peer: set[str] = set()  # tracks whose next frame may start a timeline of its own
+
+    def new_peer(self) -> None:
+        """Another peer feeds these tracks from now on: a step back is a new clock and not a late frame."""
+        self._new_peer.update(self._tracks)
 
     def admit(self, frame: Frame) -> Frame | None:
         """The frame on our clock, or None if it is too late to be of use."""
@@ -29,10 +34,12 @@ class Timebase:
         tick = frame.time_base.numerator / frame.time_base.denominator
         pts = (frame.pts + offset) * tick
         step, elapsed = pts - last_pts, max(0.0, frame.arrived - last_arrival)
-        if step <= 0 and step > -LATE:
+        new_peer = frame.track in self._new_peer
+        self._new_peer.discard(frame.track)
+        if -LATE < step <= 0 and not new_peer:
             self._meter.drop(frame.track, frame.kind, "late")
             return None
-        if step <= -LATE or abs(step - elapsed) > JUMP:
+        if step <= 0 or abs(step - elapsed) > JUMP:
             # a new timeline: go on from where the old one would be by now
             least = frame.duration if isinstance(frame, AudioFrame) else 0.001
             target = last_pts + max(elapsed, least)

@@ -36,7 +36,7 @@ def certificate(settings: Settings) -> tuple[Path, Path] | None:
 
 def addresses() -> list[str]:
     """This machine's own addresses that others may reach it by, without asking any network service."""
-    found = {info[4][0] for info in _resolve(socket.gethostname())}
+    found = {address for address in _resolve(socket.gethostname())}
     for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             try:
@@ -44,12 +44,12 @@ def addresses() -> list[str]:
                 found.add(probe.getsockname()[0])
             except OSError:
                 continue
-    return sorted(str(address) for address in found if not str(address).startswith(("127.", "::1", "fe80")))
+    return sorted(address for address in found if not address.startswith(("127.", "::1", "fe80")))
 
 
-def _resolve(name: str) -> list[tuple[object, ...]]:
+def _resolve(name: str) -> list[str]:
     try:
-        return list(socket.getaddrinfo(name, None))  # type: ignore[arg-type]
+        return [str(info[4][0]) for info in socket.getaddrinfo(name, None)]
     except OSError:
         return []
 

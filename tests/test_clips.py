@@ -12,7 +12,9 @@ def test_the_number_survives_jpeg_scaling_and_mirroring(size: tuple[int, int], n
     picture = clips.draw(number, *size)
     ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])
     assert ok
-    rough = np.asarray(cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), None, fx=0.9, fy=0.9), np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    rough = np.asarray(cv2.resize(decoded, None, fx=0.9, fy=0.9), np.uint8)
     assert clips.read_number(rough) == number
     assert clips.read_number(rough[:, ::-1]) == number
     assert clips.read_number(Picture.from_bgr(picture).i420[: size[1]]) == number

@@ -50,7 +50,8 @@ def test_what_is_wrong_is_named(value: object, field: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("stage"), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(max_size=8) | st.just("stage"), inner, max_size=4),
     max_leaves=20,
 )
 
@@ -58,7 +59,11 @@ json_values = st.recursive(
 @given(json_values)
 def test_any_json_is_a_pipeline_or_a_clear_error(value: object) -> None:
     try:
-        assert len(check(value)) == len(PipelineSpec.parse(value).stages)
-    except InvalidPipeline as error:
-        assert error.field is not None
-        assert error.detail
+        params = check(value)
+    except InvalidPipeline as caught:
+        error = caught
+    else:
+        assert len(params) == len(PipelineSpec.parse(value).stages)
+        return
+    assert error.field is not None
+    assert error.detail

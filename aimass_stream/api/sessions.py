@@ -14,7 +14,7 @@ from .problems import RESPONSES
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
 
-EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "radius": 8}]]
+EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "sigma": 8}]]
 
 
 class SessionView(BaseModel):

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -20,6 +19,8 @@ from aimass_stream.server import Server, create_app
 from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
+from .options import settings
+
 
 class Running:
     def __init__(self, server: Server) -> None:
@@ -27,12 +28,6 @@ class Running:
         self.node: Node = server.node
         self.url = f"http://127.0.0.1:{server.bound_port}"
         self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
-
-
-def settings(**options: Any) -> Settings:
-    """Settings for a test: a free port, and no refusal because the test machine is busy."""
-    given: dict[str, Any] = {"port": 0, "max_load": 1, "max_loop_lag": 10, "data_dir": Path(tempfile.gettempdir())}
-    return Settings(**(given | options))
 
 
 @asynccontextmanager

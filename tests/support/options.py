@@ -1,0 +1,15 @@
+"""Settings for tests."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from aimass_stream.settings import Settings
+
+
+def settings(**options: Any) -> Settings:
+    """A free port, and no refusal because the test machine is busy."""
+    given: dict[str, Any] = {"port": 0, "max_load": 1, "max_loop_lag": 10, "data_dir": Path(tempfile.gettempdir())}
+    return Settings(**(given | options))
