@@ -42,7 +42,7 @@ def nal_units(data: bytes) -> list[tuple[int, int]]:
         starts.append(position + 3)
         position = data.find(b"\0\0\1", position + 3)
     units = []
-    for start, following in zip(starts, [*starts[1:], len(data) + 3], strict=True):
+    for start, following in zip(starts, [*starts[1:], len(data) + 3], strict=False):
         end = following - 3
         while end > start and data[end - 1] == 0:
             end -= 1  # the long start code's zero, or trailing zeros
