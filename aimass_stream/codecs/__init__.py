@@ -18,6 +18,7 @@ from .base import (
 )
 from .decoders import H264Decoder, Vp8Decoder
 from .headers import Limits
+from .jpeg import JpegDecoder, JpegEncoder
 from .opus import OpusDecoder, OpusEncoder
 from .vpx_pyav import PyavVp8Encoder
 from .x264 import H264Encoder
@@ -25,7 +26,7 @@ from .x264 import H264Encoder
 __all__ = ["AudioDecoder", "AudioEncoder", "EncodedAudio", "EncodedVideo", "Limits", "VideoDecoder", "VideoEncoder",
            "audio_decoder", "audio_encoder", "video_decoder", "video_encoder"]
 
-VIDEO = ("VP8", "H264")
+VIDEO = ("VP8", "H264", "JPEG")
 AUDIO = ("opus",)
 
 
@@ -36,6 +37,8 @@ def video_encoder(codec: str, bitrate: int) -> VideoEncoder:
             return PyavVp8Encoder(bitrate) if vpx.check() else vpx.Vp8Encoder(bitrate)
         case "H264":
             return H264Encoder(bitrate)
+        case "JPEG":
+            return JpegEncoder(bitrate)
         case _:
             raise InvalidInput(f"no video codec {codec!r}; there are {', '.join(VIDEO)}")
 
@@ -47,6 +50,8 @@ def video_decoder(codec: str, limits: Limits) -> VideoDecoder:
             return Vp8Decoder(limits)
         case "H264":
             return H264Decoder(limits)
+        case "JPEG":
+            return JpegDecoder(limits)
         case _:
             raise InvalidInput(f"no video codec {codec!r}; there are {', '.join(VIDEO)}")
 
