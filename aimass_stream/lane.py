@@ -8,6 +8,7 @@ runs out, the links are set anew, and the head lets go.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
@@ -144,6 +145,7 @@ class Runner:
             for item in _several(result):
                 await self.lane.advance_waiting(self, item)
             self.busy = False
+            self.lane.progress.set()
 
     async def _process(self, frame: Frame) -> Result:
         if self.bypassed:
@@ -184,6 +186,7 @@ class Lane:
         policy, capacity, _ = QUEUES[kind]
         # while the lane is being linked, frames wait here with the index of the stage they come after
         self._held: BoundedQueue[tuple[Frame, int]] | None = BoundedQueue(capacity, policy, on_drop=self._held_dropped)
+        self.progress = asyncio.Event()  # set whenever a stage is done with a frame
         self._last_pts: int | None = None
 
     def push(self, frame: Frame, after: int = -1) -> None:
@@ -225,9 +228,9 @@ class Lane:
         if self._held is None:
             policy, capacity, _ = QUEUES[self.kind]
             self._held = BoundedQueue(capacity, policy, on_drop=self._held_dropped)
-            deadline = now() + RELINK_WAIT
-            while now() < deadline and not all(runner.idle for runner in self.runners):
-                await asyncio.sleep(0.002)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RELINK_WAIT):
+                    await self._until_idle()
         removed = [runner for runner in self.runners if runner not in runners]
         apply()
         self.runners = runners
@@ -237,6 +240,11 @@ class Lane:
             runner.next = next((kept for kept in runners if kept.index >= runner.index), None)
         self.open()
         return removed
+
+    async def _until_idle(self) -> None:
+        while not all(runner.idle for runner in self.runners):
+            self.progress.clear()
+            await self.progress.wait()
 
     def flush(self) -> None:
         for runner in self.runners:

@@ -120,7 +120,8 @@ class Node:
         if self.load > settings.max_load:
             return f"the processor is at {self.load:.0%}; the limit is {settings.max_load:.0%}"
         if self.loop_lag > settings.max_loop_lag:
-            return f"the event loop is {self.loop_lag * 1000:.0f} ms late; the limit is {settings.max_loop_lag * 1000:.0f}"
+            limit = settings.max_loop_lag * 1000
+            return f"the event loop is {self.loop_lag * 1000:.0f} ms late; the limit is {limit:.0f} ms"
         return None
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -75,7 +75,8 @@ def check(settings: Settings) -> None:
 class Server(uvicorn.Server):
     """uvicorn, with a first SIGTERM or SIGINT that drains the node and a second that ends at once."""
 
-    def __init__(self, settings: Settings, app: FastAPI) -> None:
+    def __init__(self, settings: Settings, app: FastAPI, *,
+                 on_started: Callable[[Server], None] = lambda server: None) -> None:
         files = tls.certificate(settings)
         super().__init__(uvicorn.Config(
             app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
@@ -85,6 +86,7 @@ class Server(uvicorn.Server):
             ws_ping_interval=10, ws_ping_timeout=10, loop="uvloop", h11_max_incomplete_event_size=64 * 1024,
         ))
         self.settings = settings
+        self._on_started = on_started
         self.node: Node = app.state.node
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,6 +99,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            self._on_started(self)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is not None or self._loop is None or not self.started:

@@ -36,7 +36,7 @@ def certificate(settings: Settings) -> tuple[Path, Path] | None:
 
 def addresses() -> list[str]:
     """This machine's own addresses that others may reach it by, without asking any network service."""
-    found = {address for address in _resolve(socket.gethostname())}
+    found = set(_resolve(socket.gethostname()))
     for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             try:

@@ -54,20 +54,11 @@ def _serve(settings: Any, **options: Any) -> None:
 
     from ..server import Server, create_app
 
-    server = Server(settings, create_app(settings, **options))
+    server = Server(settings, create_app(settings, **options), on_started=_announce)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_announced(server))
+        runner.run(server.serve())
     if not server.started:
         raise typer.Exit(1)
-
-
-async def _announced(server: Any) -> None:
-    serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.02)
-    if server.started:
-        _announce(server)
-    await serving
 
 
 def _announce(server: Any) -> None:
@@ -79,7 +70,7 @@ def _announce(server: Any) -> None:
     if not settings.public:
         typer.echo(f"\n  AI Mass Stream is at {scheme}://{settings.host}:{server.bound_port}/\n")
         return
-    everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
+    everywhere = settings.host in ("0.0.0.0", "::")
     hosts = (tls.addresses() or ["127.0.0.1"]) if everywhere else [settings.host]
     urls = [f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.bound_port}/" for host in hosts]
     typer.echo("\n  AI Mass Stream is at " + "  ".join(urls))
