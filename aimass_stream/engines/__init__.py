@@ -1,0 +1,10 @@
+"""The model contract on a library each. A model's manifest names its engine as the right-hand side says.
+
+An installed package adds its own with an entry point in the group ``aimass_stream.engines``.
+"""
+
+from __future__ import annotations
+
+ENGINES = {
+    "onnx": "aimass_stream.engines.onnx:OnnxModel",
+}

@@ -1,0 +1,17 @@
+"""Models, the devices they run on, and the engine that shares one device between all sessions.
+
+Only numpy, the standard library and (lazily, where a device needs it) torch are imported here, so that this
+package runs on a bare GPU machine.
+"""
+
+from __future__ import annotations
+
+from .contract import Batch, Capabilities, Model, TensorSpec
+from .device import CpuDevice, Device
+from .engine import Engine
+from .loader import Entry, FolderStore, ModelStore, installed
+from .slots import Slots
+from .statistics import ModelStatistics
+
+__all__ = ["Batch", "Capabilities", "CpuDevice", "Device", "Engine", "Entry", "FolderStore", "Model",
+           "ModelStatistics", "ModelStore", "Slots", "TensorSpec", "installed"]

@@ -1,0 +1,104 @@
+"""What a model is: named tensors in, named tensors out, and what it can do.
+
+Every tensor of a batchable model has its rows on the first axis; a caller sends one row or several, and the
+engine puts the rows of several callers together. A stateful model keeps one state for each slot and finds,
+beside its own inputs, which row belongs to which slot under the name `SLOT`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInput
+
+Batch: TypeAlias = dict[str, NDArray[Any]]
+
+SLOT = "slot"  # int64 (n,): the slot of each row, given to stateful models by the engine
+USUAL = 8  # length of a free axis in an example when the model does not say
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output. `shape` has None for free axes; `example` is a usual shape, to warm up with."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    unit: str = ""  # for people: "RGB, 0 to 1", "Hz", "log mel energy"
+    example: tuple[int, ...] | None = None
+
+    def check(self, array: object) -> None:
+        """Raises `InvalidInput` naming this tensor and what is wrong with it."""
+        if not isinstance(array, np.ndarray):
+            raise InvalidInput(f"{self.name} must be an array", field=self.name)
+        if array.dtype != np.dtype(self.dtype):
+            raise InvalidInput(f"{self.name} must be {self.dtype}, not {array.dtype}", field=self.name)
+        fits = len(array.shape) == len(self.shape) and all(
+            size > 0 and wanted in (None, size) for size, wanted in zip(array.shape, self.shape, strict=True))
+        if not fits:
+            wanted = "×".join("any" if axis is None else str(axis) for axis in self.shape)
+            given = "×".join(map(str, array.shape)) or "a scalar"
+            raise InvalidInput(f"{self.name} must have the shape {wanted}, not {given}", field=self.name)
+
+    def zeros(self, rows: int | None = None) -> NDArray[Any]:
+        """An example of this tensor; with `rows`, that many on its first axis."""
+        usual = self.example or tuple(USUAL if axis is None else axis for axis in self.shape)
+        return np.zeros(usual if rows is None else (rows, *usual[1:]), self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    batchable: bool = False  # rows of several callers may go in together
+    max_batch: int = 1  # rows in one run
+    fixed_shapes: bool = False  # every axis but the first is fixed
+    slots: int = 0  # states it can hold at once; 0: it keeps none
+
+    @property
+    def stateful(self) -> bool:
+        return self.slots > 0
+
+
+class Model(Protocol):
+    """Built by the loader; all of its methods are called on its device's worker and may take their time."""
+
+    name: str
+    version: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    capabilities: Capabilities
+
+    def warm_up(self) -> None:
+        """Run once on example input, so that the first caller does not pay for it."""
+        ...
+
+    def run(self, batch: Batch) -> Batch: ...
+
+    def reset(self, slot: int) -> None:
+        """Forget the state of a slot; does nothing in a model without states."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def check_inputs(model: Model, inputs: Batch) -> int:
+    """The rows in `inputs` (1 for a model that takes no batches); raises `InvalidInput` naming the tensor."""
+    wanted = {spec.name for spec in model.inputs}
+    if set(inputs) != wanted:
+        raise InvalidInput(f"{model.name} takes the inputs {', '.join(sorted(wanted))}; "
+                           f"given: {', '.join(sorted(inputs)) or 'none'}", field="inputs")
+    for spec in model.inputs:
+        spec.check(inputs[spec.name])
+    if not model.capabilities.batchable:
+        return 1
+    rows = {array.shape[0] for array in inputs.values()}
+    if len(rows) > 1:
+        raise InvalidInput(f"the inputs of {model.name} differ in rows: {sorted(rows)}", field="inputs")
+    count = rows.pop()
+    if count > model.capabilities.max_batch:
+        raise InvalidInput(f"{model.name} takes at most {model.capabilities.max_batch} rows, not {count}",
+                           field="inputs")
+    return int(count)

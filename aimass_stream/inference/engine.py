@@ -1,0 +1,333 @@
+"""The inference engine: one device, shared by all sessions, in batches where a measurement says that they pay.
+
+There is no waiting window: whenever the device is free, what waits for the model whose turn it is goes in
+together. Work past its deadline is dropped before it costs anything, sessions are served in turns, and a
+model that keeps raising is taken out while the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
+from .contract import SLOT, Batch, Model, check_inputs
+from .device import CpuDevice, Device
+from .loader import ModelStore
+from .slots import Slots
+from .statistics import ModelStatistics, Tally, best_batch, percentile
+from .waiting import Request, Waiting
+
+log = logging.getLogger(__name__)
+
+FAILURES = 5  # in a row, then a model is taken out
+PER_SESSION = 8  # requests of one session that may wait
+REPEATS = 3  # runs of each batch size when a model is measured; the fastest counts
+MEASURE_SECONDS = 1.0  # no larger batch is measured once this much time went into it
+
+
+@dataclass(slots=True)
+class _Loaded:
+    model: Model
+    measured: dict[int, float]
+    limit: int  # rows put together
+    slots: Slots
+    tally: Tally = field(default_factory=Tally)
+    failures: int = 0  # in a row
+    failed: str = ""  # why it was taken out
+
+
+class Engine:
+    """Made anywhere; used on one event loop. `close` leaves no thread and no task behind."""
+
+    def __init__(self, store: ModelStore, device: Device | None = None, *, per_session: int = PER_SESSION) -> None:
+        self.store = store
+        self.device: Device = device or CpuDevice()
+        self._models: dict[str, _Loaded] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._waiting = Waiting(per_session)
+        self._work = asyncio.Event()
+        self._server: asyncio.Task[None] | None = None
+        self._closed = False
+
+    # models ----------------------------------------------------------------------------------------
+
+    async def load(self, name: str) -> None:
+        """Make sure that the model is ready; callers at the same time share one load.
+
+        A model that was taken out is loaded anew. Raises `NotFound`, or `InvalidInput` with what is wrong.
+        """
+        if self._closed:
+            raise Unavailable("the inference engine is closed")
+        loaded = self._models.get(name)
+        if loaded is not None and not loaded.failed:
+            return
+        if name not in self._loading:
+            task = asyncio.create_task(self._load(name), name=f"load model {name}")
+            self._loading[name] = task
+            task.add_done_callback(self._loading_done)
+        await asyncio.shield(self._loading[name])
+
+    async def _load(self, name: str) -> None:
+        if name in self._models:
+            await self.unload(name)
+        reader = ThreadPoolExecutor(1, thread_name_prefix="aimass-load")
+        try:
+            model = await asyncio.get_running_loop().run_in_executor(reader, self.store.open, name, self.device)
+        finally:
+            reader.shutdown(wait=False)
+        await self.add(model)
+
+    def _loading_done(self, task: asyncio.Task[None]) -> None:
+        self._loading = {name: other for name, other in self._loading.items() if other is not task}
+        if not task.cancelled():
+            task.exception()  # told to whoever waits; asyncio need not complain when nobody does any more
+
+    async def add(self, model: Model) -> None:
+        """Warm up a model, measure whether batches pay, and take requests for it from now on."""
+        if self._closed:
+            raise Unavailable("the inference engine is closed")
+        if model.name in self._models:
+            raise Conflict(f"the model {model.name!r} is loaded already")
+        try:
+            await self.device.run(model.warm_up)
+            measured = await self._measure(model)
+            if model.name in self._models:
+                raise Conflict(f"the model {model.name!r} was loaded meanwhile")
+        except Exception as error:
+            await self.device.run(model.close)
+            if isinstance(error, AimassError):
+                raise
+            raise ModelFailed(f"{model.name} does not run on {self.device.name}: {error}") from error
+        self._models[model.name] = _Loaded(model, measured, best_batch(measured), Slots(model.capabilities.slots))
+        log.info("model %s %s is ready: %s", model.name, model.version, ", ".join(
+            f"batch {size} {seconds * 1000:.1f} ms" for size, seconds in measured.items()))
+
+    async def unload(self, name: str) -> None:
+        """End a model: what waits for it fails with `Unavailable`, what runs is finished first."""
+        loaded = self._models.pop(name, None)
+        if loaded is None:
+            raise NotFound(f"the model {name!r} is not loaded")
+        self._refuse(lambda request: request.model == name, Unavailable(f"the model {name!r} was unloaded"))
+        await self.device.run(loaded.model.close)  # the device keeps the order, so a running batch comes before
+
+    async def _measure(self, model: Model) -> dict[int, float]:
+        """Seconds of one run by batch size: 1, 2, 4... Other work gets the device between the runs."""
+        measured: dict[int, float] = {}
+        size, spent = 1, 0.0
+        while size <= (model.capabilities.max_batch if model.capabilities.batchable else 1):
+            times = [await self.device.run(partial(_time, model, size)) for _ in range(REPEATS)]
+            measured[size] = min(times)
+            spent += sum(times)
+            if spent > MEASURE_SECONDS:
+                break
+            size *= 2
+        for slot in range(model.capabilities.slots):
+            await self.device.run(partial(model.reset, slot))
+        return measured
+
+    def models(self) -> dict[str, Model]:
+        """What is loaded and takes requests."""
+        return {name: loaded.model for name, loaded in self._models.items() if not loaded.failed}
+
+    # requests --------------------------------------------------------------------------------------
+
+    async def submit(self, model: str, inputs: Batch, *, session: str, deadline: float | None = None,
+                     state: str | None = None) -> Batch:
+        """Run a loaded model on `inputs`; its outputs by name, with as many rows.
+
+        `deadline` (s, `time.monotonic`) is the latest moment at which this is worth starting: past it
+        `DeadlineMissed` is raised. `state` names the state of a stateful model, by default the session's.
+        Raises `InvalidInput` naming a tensor, `Busy` when too much of this session waits already,
+        `ModelFailed` when the model raised or was taken out, `NotFound` when it is not loaded.
+        """
+        loaded = self._ready(model)
+        request = Request(model, inputs, check_inputs(loaded.model, inputs), session, deadline, time.monotonic(),
+                          asyncio.get_running_loop().create_future())
+        if loaded.slots.count:
+            request.slot = loaded.slots.acquire(state or session)
+        try:
+            self._waiting.add(request)
+        except Exception:
+            loaded.tally.drop("full")
+            raise
+        self._serve()
+        if deadline is not None:
+            delay = max(0.0, deadline - time.monotonic())
+            request.timer = asyncio.get_running_loop().call_later(delay, self._expire, request)
+        try:
+            return await request.done
+        finally:
+            if request.timer is not None:
+                request.timer.cancel()
+            if self._waiting.remove(request):
+                loaded.tally.drop("cancelled")
+
+    def forget(self, model: str, state: str) -> None:
+        """Give a stateful model's slot back, when its stream has ended."""
+        loaded = self._models.get(model)
+        slot = loaded.slots.release(state) if loaded is not None else None
+        if slot is not None:
+            self._refuse(lambda request: request.model == model and request.slot == slot,
+                         Unavailable(f"the state {state!r} of {model} was given back"))
+
+    def _ready(self, name: str) -> _Loaded:
+        if self._closed:
+            raise Unavailable("the inference engine is closed")
+        loaded = self._models.get(name)
+        if loaded is None:
+            raise NotFound(f"the model {name!r} is not loaded")
+        if loaded.failed:
+            raise ModelFailed(loaded.failed)
+        return loaded
+
+    def _expire(self, request: Request) -> None:
+        if self._waiting.remove(request):
+            self._miss(request)
+
+    def _miss(self, request: Request) -> None:
+        if not request.done.done():
+            self._models[request.model].tally.drop("deadline")
+            waited = time.monotonic() - request.since
+            request.done.set_exception(DeadlineMissed(f"{request.model}: not started within {waited * 1000:.0f} ms"))
+
+    def _refuse(self, which: Callable[[Request], bool], error: Exception) -> None:
+        for request in [request for request in self._waiting if which(request)]:
+            self._waiting.remove(request)
+            if not request.done.done():
+                request.done.set_exception(error)
+
+    # the device ------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        self._work.set()
+        if self._server is None:
+            self._server = asyncio.create_task(self._run(), name=f"inference on {self.device.name}")
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            first = self._waiting.first()
+            if first is None:
+                self._work.clear()
+                continue
+            loaded = self._models[first.model]
+            batch = self._punctual(self._waiting.take(loaded.limit))
+            if batch:
+                await self._run_batch(loaded, batch)
+
+    def _punctual(self, batch: list[Request]) -> list[Request]:
+        """What is still worth starting; timers may fire late on a busy loop."""
+        moment = time.monotonic()
+        late = [request for request in batch if request.deadline is not None and request.deadline < moment]
+        for request in late:
+            self._miss(request)
+        return [request for request in batch if request not in late and not request.done.done()]
+
+    async def _run_batch(self, loaded: _Loaded, batch: list[Request]) -> None:
+        begun = time.monotonic()
+        resets = [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)]
+        try:
+            results, seconds = await self.device.run(partial(_execute, loaded.model, batch, resets))
+        except Exception as error:
+            if len(batch) > 1 and not loaded.model.capabilities.stateful:
+                for request in batch:  # one bad input must not cost its neighbours theirs
+                    await self._run_batch(loaded, [request])
+            else:
+                self._failed(loaded, batch, error)
+            return
+        loaded.failures = 0
+        loaded.tally.ran(sum(request.rows for request in batch), seconds, [begun - r.since for r in batch])
+        for request, result in zip(batch, results, strict=True):
+            if not request.done.done():
+                request.done.set_result(result)
+
+    def _failed(self, loaded: _Loaded, batch: list[Request], error: Exception) -> None:
+        name = loaded.model.name
+        if isinstance(error, InvalidInput):  # the caller's fault, not the model's
+            answer: Exception = error
+        else:
+            loaded.failures += 1
+            loaded.tally.failures += 1
+            log.warning("model %s failed, %d in a row", name, loaded.failures, exc_info=error)
+            answer = ModelFailed(f"{name}: {type(error).__name__}: {error}")
+        for request in batch:
+            if not request.done.done():
+                request.done.set_exception(answer)
+        if loaded.failures >= FAILURES:
+            loaded.failed = f"{name} was taken out after {FAILURES} failures in a row: {type(error).__name__}: {error}"
+            self._refuse(lambda request: request.model == name, ModelFailed(loaded.failed))
+
+    # ----------------------------------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, ModelStatistics]:
+        """By model, everything since it was loaded."""
+        waiting = [request.model for request in self._waiting]
+        return {name: _statistics(loaded, waiting.count(name)) for name, loaded in self._models.items()}
+
+    async def close(self) -> None:
+        """Refuse what waits, finish what runs, end every model and the device. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._refuse(lambda _: True, Unavailable("the inference engine was closed"))
+        if self._loading:
+            await asyncio.wait(list(self._loading.values()))
+        if self._server is not None:
+            self._server.cancel()
+            await asyncio.wait([self._server])
+        for loaded in self._models.values():
+            await self.device.run(loaded.model.close)
+        self._models.clear()
+        self.device.close()
+
+
+def _execute(model: Model, batch: list[Request], resets: list[int]) -> tuple[list[Batch], float]:
+    """On the device's worker: join the rows, run, and share out the rows of what comes back."""
+    begun = time.perf_counter()
+    for slot in resets:
+        model.reset(slot)
+    inputs = batch[0].inputs
+    if len(batch) > 1:
+        inputs = {name: np.concatenate([request.inputs[name] for request in batch]) for name in inputs}
+    if model.capabilities.stateful:
+        inputs = inputs | {SLOT: np.repeat(np.array([r.slot for r in batch], np.int64), [r.rows for r in batch])}
+    outputs = model.run(inputs)
+    if len(batch) == 1:
+        return [outputs], time.perf_counter() - begun
+    rows = sum(request.rows for request in batch)
+    for name, array in outputs.items():
+        if len(array) != rows:
+            raise ValueError(f"{name} has {len(array)} rows for {rows} of input")
+    ends = np.cumsum([request.rows for request in batch])
+    results = [{name: array[end - request.rows : end] for name, array in outputs.items()}
+               for request, end in zip(batch, ends, strict=True)]
+    return results, time.perf_counter() - begun
+
+
+def _time(model: Model, rows: int) -> float:
+    """Seconds of one run on example input; on the device's worker."""
+    batch = {spec.name: spec.zeros(rows if model.capabilities.batchable else None) for spec in model.inputs}
+    if model.capabilities.stateful:
+        batch[SLOT] = np.arange(rows, dtype=np.int64) % model.capabilities.slots
+    begun = time.perf_counter()
+    model.run(batch)
+    return time.perf_counter() - begun
+
+
+def _statistics(loaded: _Loaded, waiting: int) -> ModelStatistics:
+    tally = loaded.tally
+    return ModelStatistics(
+        name=loaded.model.name, version=loaded.model.version, state="failed" if loaded.failed else "ready",
+        measured=dict(loaded.measured), batch_limit=loaded.limit, waiting=waiting,
+        runs=tally.runs, rows=tally.rows, failures=tally.failures, drops=dict(tally.drops), busy=tally.busy,
+        batch=sum(tally.batches) / len(tally.batches) if tally.batches else 0.0,
+        wait_p50=percentile(tally.waits, 0.5), wait_p95=percentile(tally.waits, 0.95),
+        run_p50=percentile(tally.times, 0.5), run_p95=percentile(tally.times, 0.95))

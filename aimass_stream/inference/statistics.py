@@ -1,0 +1,68 @@
+"""What the engine measured of one model."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+WINDOW = 256  # runs remembered for percentiles
+GAIN = 1.1  # a batch pays if it gives this many times the rows a second of single runs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    name: str
+    version: str
+    state: str  # "ready" or "failed"
+    measured: dict[int, float]  # batch size -> seconds of one run, measured while loading
+    batch_limit: int  # rows put together here; 1: batching does not pay or is not possible
+    waiting: int  # requests now
+    runs: int
+    rows: int
+    failures: int
+    drops: dict[str, int]  # by reason
+    busy: float  # s the device spent on this model
+    batch: float  # rows of a run, mean of the last runs
+    wait_p50: float  # s
+    wait_p95: float  # s
+    run_p50: float  # s
+    run_p95: float  # s
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts as the engine runs."""
+
+    runs: int = 0
+    rows: int = 0
+    failures: int = 0
+    busy: float = 0.0  # s
+    drops: dict[str, int] = field(default_factory=dict)
+    batches: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def drop(self, reason: str) -> None:
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    def ran(self, rows: int, seconds: float, waits: list[float]) -> None:
+        self.runs += 1
+        self.rows += rows
+        self.busy += seconds
+        self.batches.append(rows)
+        self.times.append(seconds)
+        self.waits.extend(waits)
+
+
+def percentile(values: deque[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[int((len(ordered) - 1) * share)] if ordered else 0.0
+
+
+def best_batch(measured: dict[int, float]) -> int:
+    """The smallest batch within 5 % of the most rows a second, or 1 where no batch is `GAIN` times better."""
+    rates = {size: size / seconds for size, seconds in measured.items()}
+    best = max(rates.values(), default=0.0)
+    if 1 not in rates or best < GAIN * rates[1]:
+        return 1
+    return min(size for size, rate in rates.items() if rate >= 0.95 * best)
