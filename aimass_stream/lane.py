@@ -52,6 +52,7 @@ class Surroundings:
     output: Callable[[Frame], None]
     executor: Executor
     engine: Any
+    session: str  # id
 
 
 class Runner:
@@ -65,6 +66,7 @@ class Runner:
         self.stage = stage
         self.track = lane.track
         self.engine = lane.around.engine
+        self.session = lane.around.session
         self.next: Runner | None = None
         self.bypassed = False
         self.busy = False

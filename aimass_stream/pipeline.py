@@ -38,12 +38,13 @@ class Pipeline:
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         executor: Executor,
         engine: Any,
+        session: str,
     ) -> None:
         """Raises `InvalidPipeline`."""
         self.registry = registry
         self.spec = spec
         self._params = spec.validate(registry.params, registry.names)
-        self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine)
+        self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session)
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._changing = asyncio.Lock()
         self._closed = False

@@ -75,7 +75,7 @@ class Session:
         self._timebase = Timebase(self.meter)
         self._lipsync = LipSync(self._deliver, self.meter)
         self.pipeline = Pipeline(spec, registry, meter=self.meter, output=self._output, event=self._stage_event,
-                                 spawn=self.spawn, executor=self.executor, engine=engine)
+                                 spawn=self.spawn, executor=self.executor, engine=engine, session=self.id)
 
     @property
     def spec(self) -> PipelineSpec:

@@ -22,6 +22,7 @@ class Context(Protocol):
     """What the pipeline hands a stage at its start; all calls are made on the loop."""
 
     track: str
+    session: str  # the session's id: what it shares with others (a device) is shared fairly by it
     engine: Any  # inference.Engine, for stages with a model
 
     def emit(self, frame: Frame) -> None: ...
