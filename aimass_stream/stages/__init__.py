@@ -37,6 +37,7 @@ BUILT_IN = {
     "cartoon": "cartoon:Cartoon",
     "blur": "blur:Blur",
     "text": "text:Text",
+    "model": "model:ImageModel",
     "fps": "fps:Fps",
     "gain": "gain:Gain",
     "level": "level:Level",
