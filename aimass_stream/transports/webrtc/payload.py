@@ -43,7 +43,7 @@ def vp8_piece(payload: bytes) -> Piece:
         at += (extensions >> 6 & 1) + (1 if extensions & 0x30 else 0)
     if at >= size:
         raise InvalidMedia(_CUT_SHORT, reason="garbage")
-    starts = first & 0x1F == 0x10  # S set, partition 0 (the mask takes the reserved bit's place in: PID has 3 bits)
+    starts = first & 0x17 == 0x10  # S set, partition 0
     return Piece(payload[at:], starts, starts and not payload[at] & 1)
 
 
