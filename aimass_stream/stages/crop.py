@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue
 
 from ..frames import Picture
 from ..stage_base import EVERY_SIZE, Params, PictureStage, blank, even, planes
 
 SMALLEST = 16  # px that are left each way, where the picture has that many: what every encoder takes
-_SHARE: dict[str, JsonValue] = {"unit": "share of the picture", "step": 0.01}
+_ACROSS: dict[str, JsonValue] = {"unit": "of width", "step": 0.01}
+_DOWN: dict[str, JsonValue] = {"unit": "of height", "step": 0.01}
 _PIXELS: dict[str, JsonValue] = {"unit": "px", "step": 2}
 
 
 class CropParams(Params):
-    x: float = Field(0, ge=0, lt=1, description="left edge", json_schema_extra=_SHARE)
-    y: float = Field(0, ge=0, lt=1, description="top edge", json_schema_extra=_SHARE)
-    width: float = Field(1, gt=0, le=1, description="at most what is right of x is used", json_schema_extra=_SHARE)
-    height: float = Field(1, gt=0, le=1, description="at most what is below y is used", json_schema_extra=_SHARE)
-    x_px: int = Field(0, ge=0, le=8192, description="used in place of x unless 0", json_schema_extra=_PIXELS)
-    y_px: int = Field(0, ge=0, le=8192, description="used in place of y unless 0", json_schema_extra=_PIXELS)
-    width_px: int = Field(0, ge=0, le=8192, description="used in place of width unless 0", json_schema_extra=_PIXELS)
-    height_px: int = Field(0, ge=0, le=8192, description="used in place of height unless 0", json_schema_extra=_PIXELS)
-
-    @field_validator("width_px", "height_px")
-    @classmethod
-    def _large_enough(cls, value: int) -> int:
-        if 0 < value < SMALLEST:
-            raise ValueError(f"at least {SMALLEST} px, or 0 to use the share")
-        return value
+    x: float = Field(0, ge=0, le=1, description="left edge", json_schema_extra=_ACROSS)
+    y: float = Field(0, ge=0, le=1, description="top edge", json_schema_extra=_DOWN)
+    width: float = Field(1, ge=0, le=1, description="at most what is right of x", json_schema_extra=_ACROSS)
+    height: float = Field(1, ge=0, le=1, description="at most what is below y", json_schema_extra=_DOWN)
+    x_px: int = Field(0, ge=0, le=4096, description="takes the place of x unless 0", json_schema_extra=_PIXELS)
+    y_px: int = Field(0, ge=0, le=4096, description="takes the place of y unless 0", json_schema_extra=_PIXELS)
+    width_px: int = Field(0, ge=0, le=4096, description="takes the place of width unless 0", json_schema_extra=_PIXELS)
+    height_px: int = Field(0, ge=0, le=4096, description="takes the place of height unless 0",
+                           json_schema_extra=_PIXELS)
 
 
 class Crop(PictureStage[CropParams]):

@@ -34,7 +34,8 @@ class Rotate(PictureStage[RotateParams]):
             return turn(picture, int(degrees))
         width, height, zoom = _shape(picture.width, picture.height, degrees, params.fit)
         i420 = blank(width, height)
-        borders = (BLACK, NEUTRAL, NEUTRAL)
+        # a corner of "fill" lies on the edge itself, where rounding by a fraction of a pixel must not blend black in
+        borders = (None, None, None) if params.fit == "fill" else (BLACK, NEUTRAL, NEUTRAL)
         for source, target, border in zip(planes(picture.i420), planes(i420), borders, strict=True):
             _turn_plane(source, target, degrees, zoom, border)
         return Picture.from_i420(i420)
@@ -50,12 +51,16 @@ def _shape(width: int, height: int, degrees: float, fit: str) -> tuple[int, int,
     return width, height, 1.0
 
 
-def _turn_plane(source: Pixels, target: Pixels, degrees: float, zoom: float, border: int) -> None:
-    """Turn about the middle. The middles of luma and chroma planes coincide, so all planes stay together."""
+def _turn_plane(source: Pixels, target: Pixels, degrees: float, zoom: float, border: int | None) -> None:
+    """Turn about the middle. The middles of luma and chroma planes coincide, so all planes stay together.
+
+    Outside is `border`, or where that is None what is next to it.
+    """
     height, width = source.shape
     out_height, out_width = target.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, zoom)
     matrix[0, 2] += (out_width - width) / 2
     matrix[1, 2] += (out_height - height) / 2
     cv2.warpAffine(source, matrix, (out_width, out_height), dst=target, flags=cv2.INTER_LINEAR,
-                   borderMode=cv2.BORDER_CONSTANT, borderValue=(border,))
+                   borderMode=cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT,
+                   borderValue=(border or 0,))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import cv2
@@ -22,6 +23,7 @@ NAMES = ("time", "date", "pts", "frame", "fps", "latency_ms", "width", "height",
 NAME = re.compile(r"\{(\w+)\}")
 SMALLEST = 6  # px: text that does not fit across is set smaller, down to this, then it is cut off
 INLINE_SIZE = 8  # % of the picture's height: larger letters are drawn in a thread
+LEADING = 0.45  # of the size, between the capitals of one line and the next
 MARGIN = 0.02  # of the picture's height, around the text and its box
 TOP, MIDDLE, BOTTOM, LEFT, CENTRE, RIGHT = 0.0, 0.5, 1.0, 0.0, 0.5, 1.0
 PLACES = {
@@ -37,7 +39,7 @@ class TextParams(Params):
     position: Literal["top-left", "top", "top-right", "left", "centre", "right", "bottom-left", "bottom",
                       "bottom-right"] = Field("top-left", description="where in the picture")
     size: float = Field(6, ge=1, le=50, description="height of a line",
-                        json_schema_extra={"unit": "% of the picture's height", "step": 0.5})
+                        json_schema_extra={"unit": "% of height", "step": 0.5})
     colour: str = Field("#ffffff", pattern="^#[0-9a-fA-F]{6}$", description="of the letters, #rrggbb",
                         json_schema_extra={"format": "color"})
     background: float = Field(0.5, ge=0, le=1, description="how dark the box behind the letters is; 0: no box",
@@ -74,7 +76,7 @@ class Text(BaseStage[TextParams]):
             writer = _Writer(params, await self.context.run(choose, NAME.sub("", params.text) + frame.track))
             if params is self.params:
                 self._writer = writer
-        picture, words = upright(frame), self._words(frame, writer.params.text)
+        picture, words = upright(frame), fill(writer.params.text, frame, self._count, self._times)
         if frame.width * frame.height <= HD and writer.params.size <= INLINE_SIZE:
             written = writer.write(picture, words)
         else:
@@ -85,22 +87,29 @@ class Text(BaseStage[TextParams]):
         super().update(params)
         self._writer = None
 
-    def _words(self, frame: VideoFrame, text: str) -> str:
-        """The text with its live values."""
-        span = self._times[-1] - self._times[0]
-        width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
-        values: dict[str, Callable[[], object]] = {
-            "time": lambda: time.strftime("%H:%M:%S"),
-            "date": lambda: time.strftime("%Y-%m-%d"),
-            "pts": lambda: f"{frame.seconds:.3f}",
-            "frame": lambda: self._count,
-            "fps": lambda: f"{(len(self._times) - 1) / span:.1f}" if span > 0 else "-",
-            "latency_ms": lambda: f"{(now() - frame.arrived) * 1000:.1f}",
-            "width": lambda: width,
-            "height": lambda: height,
-            "track": lambda: frame.track,
-        }
-        return NAME.sub(lambda match: str(values[match[1]]()), text)
+
+def fill(text: str, frame: VideoFrame, count: int, times: Sequence[float]) -> str:
+    """`text` with its live values for this frame, the `count`-th; `times` (s) are when the last ones came."""
+    span = times[-1] - times[0]
+    width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+    values: dict[str, Callable[[], object]] = {
+        "time": lambda: time.strftime("%H:%M:%S"),
+        "date": lambda: time.strftime("%Y-%m-%d"),
+        "pts": lambda: f"{frame.seconds:.3f}",
+        "frame": lambda: count,
+        "fps": lambda: f"{(len(times) - 1) / span:.1f}" if span > 0 else "-",
+        "latency_ms": lambda: f"{(now() - frame.arrived) * 1000:.1f}",
+        "width": lambda: width,
+        "height": lambda: height,
+        "track": lambda: frame.track,
+    }
+    return clean(NAME.sub(lambda match: str(values[match[1]]()), text))
+
+
+def clean(words: str) -> str:
+    """Every kind of line break as a newline, and nothing else that is a command or no character."""
+    lines = words.splitlines()
+    return "\n".join("".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs")) for line in lines)
 
 
 class _Writer:
@@ -123,7 +132,7 @@ class _Writer:
         if self._drawn is not None and self._drawn[:2] == (words, self._fit):
             return self._drawn[2]
         room, across = width - 4 * _margin(height), _across(words, self.font, self._fit[2])
-        if across > room:
+        if across > max(room, 0):
             # stays smaller while pictures keep their size: letters that jump with each number can't be read
             self._fit = (width, height, max(SMALLEST, self._fit[2] * room / across))
         letters = _render(words, self.font, self._fit, PLACES[self.params.position][1])
@@ -148,13 +157,14 @@ def _render(words: str, font: str, fit: tuple[int, int, float], across: float) -
     face = load(font, size)
     align = "left" if across == LEFT else "right" if across == RIGHT else "center"
     ruler = ImageDraw.Draw(Image.new("L", (1, 1)))
-    left, _, right, bottom = ruler.multiline_textbbox((0, 0), words, face, align=align)
+    spacing = size * LEADING
+    left, _, right, bottom = ruler.multiline_textbbox((0, 0), words, face, align=align, spacing=spacing)
     # a line has the font's height whatever letters it has, so that a changing number does not make the box jump
     bottom = max(bottom, sum(face.getmetrics()) if isinstance(face, ImageFont.FreeTypeFont) else bottom)
     margin = _margin(height)
     canvas = (min(width, even(right - left + 2 * margin + 1)), min(height, even(bottom + margin + 1)))
     image = Image.new("L", canvas)
-    ImageDraw.Draw(image).multiline_text((margin - left, margin / 2), words, 255, face, align=align)
+    ImageDraw.Draw(image).multiline_text((margin - left, margin / 2), words, 255, face, align=align, spacing=spacing)
     return np.asarray(image, np.uint8)
 
 
