@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
             app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
             ssl_certfile=files[0] if files else None, ssl_keyfile=files[1] if files else None,
             ssl_version=ssl.PROTOCOL_TLS_SERVER, timeout_graceful_shutdown=3, timeout_keep_alive=30,
-            ws="websockets-sansio", ws_max_size=settings.max_message, ws_max_queue=16, ws_per_message_deflate=False,
+            ws=websocket.Protocol, ws_max_size=settings.max_message, ws_max_queue=16, ws_per_message_deflate=False,
             ws_ping_interval=10, ws_ping_timeout=10, loop="uvloop", h11_max_incomplete_event_size=64 * 1024,
         ))
         self.settings = settings
