@@ -1,0 +1,5 @@
+"""`python -m aimass_stream` is `aimass`."""
+
+from .cli import main
+
+main()

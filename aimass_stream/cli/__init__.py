@@ -1,0 +1,5 @@
+"""The `aimass` command."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,52 @@
+"""`aimass`: a table of commands. A command's module is read for its options; what it works with, it imports itself."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from .. import __version__
+
+COMMANDS = {  # name -> "module:function"
+    "serve": "serve:serve",
+    "dev": "dev:dev",
+    "settings": "settings:settings",
+}
+
+
+def build(names: list[str]) -> typer.Typer:
+    """The command line with these commands; one that can't be imported fails only when it is asked for."""
+    app = typer.Typer(name="aimass", help="AI models as a service for live media.", no_args_is_help=True,
+                      pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+    @app.callback()
+    def root(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True,
+                                          callback=_version)) -> None:
+        """AI models as a service for live media."""
+
+    for name in names:
+        module, _, function = COMMANDS[name].partition(":")
+        app.command(name)(getattr(importlib.import_module(f".{module}", __package__), function))
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command of this process."""
+    from ..errors import AimassError
+
+    named = [argument for argument in sys.argv[1:2] if argument in COMMANDS and "_AIMASS_COMPLETE" not in os.environ]
+    try:
+        build(named or list(COMMANDS))()
+    except AimassError as error:
+        typer.secho(f"aimass: {error.detail}", fg="red", err=True)
+        raise SystemExit(1) from None
+
