@@ -1,0 +1,125 @@
+"""The web page at `/` and its files under `/web/`, as they lie on disk: there is no build step.
+
+Everything the page needs comes from here and nothing from elsewhere; the Content-Security-Policy says so to
+the browser. Files are checked again on every use (`no-cache` with an ETag), so that a new version of the
+server is never mixed with modules of the old one, and one that did not change costs a 304.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fastapi import APIRouter, Request, Response
+
+from ..errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = next(path for path in (_PACKAGE / "_web", _PACKAGE.parent / "web") if (path / "index.html").is_file())
+
+TYPES = {  # what may be served at all; everything else in the folder is no page's business
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
+FOLDERS = frozenset({"css", "js", "fonts", "images"})
+
+HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    packed: bytes | None  # gzip, where it pays
+    etag: str
+
+
+@functools.lru_cache(maxsize=256)
+def _read(path: Path, modified: int, size: int) -> _File:
+    """One version of a file; `modified` (ns) and `size` only tell versions apart."""
+    body = path.read_bytes()
+    packed = gzip.compress(body, 6, mtime=0) if path.suffix in COMPRESSED else None
+    return _File(body, packed, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+
+
+def _find(name: str) -> Path:
+    """The file of that name under ROOT; raises `NotFound` for anything that is not the page's."""
+    parts = PurePosixPath(name).parts
+    inside = bool(parts) and not any(part.startswith(".") for part in parts)
+    if not inside or (len(parts) > 1 and parts[0] not in FOLDERS) or Path(name).suffix not in TYPES:
+        raise NotFound("there is no such page")
+    path = (ROOT / name).resolve()
+    if not path.is_relative_to(ROOT) or not path.is_file():
+        raise NotFound("there is no such page")
+    return path
+
+
+def policy(host: str) -> str:
+    """The Content-Security-Policy. `host` is named for websockets, which older Safaris don't count as 'self'."""
+    sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
+    return "; ".join((
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        f"connect-src 'self'{sockets}",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ))
+
+
+def _headers(request: Request) -> dict[str, str]:
+    return {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": policy(request.headers.get("host", "")),
+        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Vary": "Accept-Encoding",
+    }
+
+
+def _serve(request: Request, name: str) -> Response:
+    path = _find(name)
+    state = path.stat()
+    file = _read(path, state.st_mtime_ns, state.st_size)
+    headers = _headers(request)
+    packed = file.packed is not None and "gzip" in request.headers.get("accept-encoding", "")
+    # the two encodings are different bytes, so they have different strong tags (RFC 9110, section 8.8.3)
+    headers["ETag"] = f'{file.etag[:-1]}-gz"' if packed else file.etag
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    body = file.packed if packed else file.body
+    return Response(body, media_type=TYPES[path.suffix], headers=headers)
+
+
+@router.get("/")
+def page(request: Request) -> Response:
+    """The page. Plain functions: starlette runs them in a thread, since they read files."""
+    return _serve(request, "index.html")
+
+
+@router.get("/web/{name:path}")
+def file(name: str, request: Request) -> Response:
+    return _serve(request, name)

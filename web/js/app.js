@@ -1,0 +1,305 @@
+/** The page: puts the parts together and says what follows from what. */
+
+import { CodePanel } from "./code-panel.js";
+import { Connection } from "./connection.js";
+import { KeyDialog, StagePicker } from "./dialogs.js";
+import { byId, copy, toast } from "./dom.js";
+import { explain, noWebRtc, ServerError } from "./errors.js";
+import { LatencyGraph } from "./graph.js";
+import { LiveChanges } from "./live.js";
+import { Monitor, mark, radios } from "./monitor.js";
+import { EventLog, LevelMeter, Tiles, serverTime } from "./panels.js";
+import { PipelineEditor } from "./pipeline-editor.js";
+import { PipelineModel, readLink, writeLink } from "./pipeline.js";
+import { rates } from "./rtc-stats.js";
+import { Signalling } from "./signalling.js";
+import { changeSnippet, startSnippet } from "./snippets.js";
+import { apiKey, recall, remember } from "./storage.js";
+import { readRecipe } from "./webm.js";
+
+/**
+ * @typedef {import("../types/events.js").ServerEvent} ServerEvent
+ * @typedef {import("./connection.js").Status} Status
+ * @typedef {import("./errors.js").AimassError} AimassError
+ */
+
+const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
+const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
+  "no-webrtc", "forbidden", "invalid", "unexpected"];
+
+export class App {
+  model = new PipelineModel();
+  signalling = new Signalling(location.origin, apiKey);
+  connection = new Connection(this.signalling, () => ({ pipeline: this.model.wire(), sync: this.model.sync }));
+  monitor = new Monitor(() => ({ pipeline: this.model.plain(), sync: this.model.sync }));
+  picker = new StagePicker((name) => this.#add(name));
+  key = new KeyDialog(() => void this.#enter());
+  tiles = new Tiles(byId("tiles", HTMLElement));
+  meter = new LevelMeter(byId("meter", HTMLElement));
+  graph = new LatencyGraph(byId("graph", HTMLElement));
+  log = new EventLog(byId("log", HTMLElement), byId("log-all", HTMLInputElement));
+  editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
+    (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
+    () => this.picker.open(this.model.catalogue));
+  code = new CodePanel((language) => this.#wholeCode(language));
+  #what = "change";
+  /** @type {import("./rtc-stats.js").Snapshot | null} */
+  #before = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #countdown;
+
+  async start() {
+    byId("code", HTMLElement).append(this.code.element);
+    this.#wire();
+    new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
+    this.#theme(recall("aimass.theme"));
+    if (typeof RTCPeerConnection === "undefined") this.#trouble(noWebRtc());
+    await this.monitor.choose("clip");
+    await this.#enter();
+  }
+
+  /** Learns what the server can do, then connects; again after a key was given. */
+  async #enter() {
+    try {
+      const [stages, config] = await Promise.all([this.signalling.stages(), this.signalling.config()]);
+      this.model.learn(stages);
+      byId("version", HTMLElement).textContent = `version ${config.version}`;
+      const linked = readLink(location.hash);
+      this.model.setSync(linked?.sync ?? "lowest", { remote: true });
+      this.model.set(linked?.pipeline ?? demoOf(stages), { remote: true });
+      this.connection.open();
+    } catch (thrown) {
+      const error = explain(thrown);
+      this.#trouble(error);
+      const pause = error instanceof ServerError && error.reason === "unauthorized" ? null : 3;
+      if (pause !== null) setTimeout(() => void this.#enter(), pause * 1000);
+    }
+  }
+
+  #wire() {
+    const { model, connection, monitor } = this;
+    model.on("structure", () => this.#pipelineChanged());
+    model.on("param", () => this.#pipelineChanged());
+    model.on("sync", () => {
+      mark("sync", "sync", model.sync);
+      this.#pipelineChanged();
+    });
+    connection.on("status", (status) => this.#status(status));
+    connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
+    connection.on("session", () => this.#refreshCode());
+    connection.on("event", (event) => this.#event(event));
+    monitor.on("source", ({ kind, label, stream }) => {
+      byId("line-in", HTMLElement).textContent = kind === "clip" ? "Clip, made in this page" : label;
+      void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
+      void connection.setTrack("audio", stream.getAudioTracks()[0] ?? null);
+    });
+    radios("sync", "sync", (sync) => model.setSync(sync === "lips" ? "lips" : "lowest"));
+    radios("code-what", "what", (what) => {
+      this.#what = what;
+      this.code.refresh();
+    });
+    this.#button("add-button", () => this.picker.open(model.catalogue));
+    this.#button("share-button", () => void copy(location.href, "Link"));
+    this.#button("theme-button", () => this.#theme(nextTheme()));
+    this.#button("key-button", () => this.key.open(false));
+    addEventListener("hashchange", () => this.#follow());
+    addEventListener("pagehide", () => connection.close());
+    addEventListener("pageshow", ({ persisted }) => persisted && connection.open());
+    addEventListener("online", () => connection.retryNow());
+    setInterval(() => void this.#measure(), 1000);
+    this.#drops();
+  }
+
+  /** @param {string} id @param {() => void} act */
+  #button(id, act) {
+    byId(id, HTMLButtonElement).addEventListener("click", act);
+  }
+
+  /** @param {string} name */
+  #add(name) {
+    const entry = this.model.add(name);
+    const card = document.querySelector(`[data-key="${CSS.escape(entry.key)}"]`);
+    card?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    card?.querySelector("input, select, .segmented button")?.dispatchEvent(new Event("focus"));
+  }
+
+  /** The address always names what is shown. */
+  #pipelineChanged() {
+    const link = writeLink(this.model.plain(), this.model.sync);
+    if (link !== location.hash) history.replaceState(null, "", link);
+    this.#refreshCode();
+  }
+
+  /** Somebody pasted another link into this tab, or went back. */
+  #follow() {
+    const linked = readLink(location.hash);
+    if (!linked || location.hash === writeLink(this.model.plain(), this.model.sync)) return;
+    this.model.setSync(linked.sync);
+    this.model.set(linked.pipeline);
+  }
+
+  #place() {
+    return { origin: location.origin, session: this.connection.sessionId, secured: apiKey() !== null };
+  }
+
+  /** @param {import("./snippets.js").Language} language */
+  #wholeCode(language) {
+    const pipeline = this.model.plain();
+    return this.#what === "start" ? startSnippet(language, this.#place(), pipeline)
+      : changeSnippet(language, this.#place(), { pipeline, sync: this.model.sync });
+  }
+
+  #refreshCode() {
+    this.code.refresh();
+    this.editor.refreshCode();
+  }
+
+  /** @param {ServerError | null} error @param {{key: string | null, name: string | null}} at */
+  #report(error, at) {
+    const shown = this.editor.blame(error && error.message, at);
+    if (error && !shown) toast(error.message);
+  }
+
+  /** @param {ServerEvent} event */
+  #event(event) {
+    this.log.add(event);
+    switch (event.type) {
+      case "session.stats": return this.#stats(event.data);
+      case "audio.level": return this.meter.show(event.data);
+      case "stage.failed":
+      case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));
+      case "stage.reloaded": return toast(event.data.ok ? `${event.data.stage} was loaded again` : event.data.detail);
+      case "session.closing": return toast(`The server is stopping: ${event.data.reason}`);
+      default: return undefined;
+    }
+  }
+
+  /** @param {import("../types/events.js").SessionStats} stats */
+  #stats(stats) {
+    this.tiles.server(stats);
+    this.editor.times(stats.hops);
+    const rtt = this.#before?.rtt;
+    this.graph.push(stats.hops, { network: rtt === null || rtt === undefined ? null : rtt * 1000,
+      browser: this.#browser });
+    const ms = serverTime(stats, "video");
+    if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms in the server`);
+  }
+
+  /** @type {number | null} */
+  #browser = null;
+
+  async #measure() {
+    const now = await this.connection.stats();
+    if (now) {
+      const measured = rates(this.#before, now);
+      this.#browser = measured.browser;
+      this.tiles.browser(now, measured);
+    }
+    this.#before = now;
+  }
+
+  /** @param {Status} status */
+  #status({ state, error, retryIn }) {
+    clearInterval(this.#countdown);
+    document.body.dataset.state = state;
+    if (state === "live") {
+      if (CONNECTION_REASONS.includes(this.monitor.telling ?? "")) this.monitor.tell(null);
+      return this.#say("live", "Live");
+    }
+    if (state !== "reconnecting" && state !== "connecting") this.tiles.clear();
+    if (!error) return this.#say(state, { connecting: "Connecting", closed: "Closed" }[String(state)] ?? state);
+    this.log.line(`page.${error.reason}`, error.message, state === "failed" ? "bad" : "warn");
+    if (error.reason === "media-lost") return this.#say(state, "Connection cut, coming back");
+    this.#trouble(error, retryIn);
+    return undefined;
+  }
+
+  /** @param {AimassError} error @param {number | null} [retryIn] s */
+  #trouble(error, retryIn = null) {
+    if (error.reason === "unauthorized") {
+      byId("key-button", HTMLButtonElement).hidden = false;
+      this.key.open(apiKey() !== null);
+    }
+    if (error.reason === "not-found") return; // a new session is being made already
+    const again = { label: "Try now", primary: true, act: () => this.#again() };
+    this.monitor.tell(error, error.reason === "no-webrtc" ? [] : error.reason === "unauthorized"
+      ? [{ label: "Enter key", primary: true, act: () => this.key.open(false) }] : [again]);
+    this.#say(retryIn === null ? "failed" : "reconnecting", error.title);
+    if (retryIn !== null && retryIn >= 1) this.#count(error.title, retryIn);
+  }
+
+  #again() {
+    if (this.connection.status.state === "idle") void this.#enter();
+    else this.connection.open();
+  }
+
+  /** @param {string} title @param {number} seconds */
+  #count(title, seconds) {
+    const end = performance.now() + seconds * 1000;
+    const show = () => {
+      const left = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+      this.#say("reconnecting", left ? `${title}, next try in ${left} s` : "Connecting");
+    };
+    show();
+    this.#countdown = setInterval(show, 500);
+  }
+
+  /** @param {string} state @param {string} text */
+  #say(state, text) {
+    byId("status", HTMLElement).dataset.state = state;
+    const span = byId("status-text", HTMLElement);
+    if (span.textContent !== text) span.textContent = text;
+  }
+
+  /** @param {string | null} theme */
+  #theme(theme) {
+    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+    remember("aimass.theme", theme);
+    this.graph.redraw();
+  }
+
+  #drops() {
+    const sign = byId("drop", HTMLElement);
+    /** @param {DragEvent} event */
+    const files = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+    addEventListener("dragover", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      sign.classList.add("over");
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget || sign.classList.remove("over"));
+    addEventListener("drop", (event) => {
+      sign.classList.remove("over");
+      const file = event.dataTransfer?.files[0];
+      if (!file) return;
+      event.preventDefault();
+      void this.#dropped(file);
+    });
+  }
+
+  /** A recording of ours brings its pipeline back; any other file becomes the source. @param {File} file */
+  async #dropped(file) {
+    const recipe = await readRecipe(file);
+    if (!recipe) return this.monitor.play(file);
+    this.model.setSync(recipe.sync);
+    this.model.set(recipe.pipeline);
+    toast("The recording's pipeline is back", { label: "Play it as the source", act: () => void this.monitor.play(file) });
+  }
+}
+
+/** What runs first: what this server has of it. @param {import("../types/api.js").StageInfo[]} stages */
+function demoOf(stages) {
+  return DEMO.filter(({ stage }) => stages.some(({ name, error }) => name === stage && !error));
+}
+
+/** @returns {string} */
+function nextTheme() {
+  const set = document.documentElement.dataset.theme;
+  const dark = set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return dark ? "light" : "dark";
+}
+
+/** @param {Extract<ServerEvent, {type: "stage.failed" | "stage.bypassed"}>} event */
+function describeFault(event) {
+  return event.type === "stage.bypassed" ? `Passed by until it is changed. ${event.data.detail}` : event.data.detail;
+}

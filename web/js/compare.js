@@ -1,0 +1,105 @@
+/**
+ * Two pictures of the same thing: one over the other with a line to drag between them, or side by side.
+ */
+
+/** @typedef {"slider" | "side" | "result"} View */
+
+export class Compare {
+  #raw;
+  #processed;
+  #split;
+  #seen = 0;
+
+  /**
+   * @param {HTMLElement} box with `video.raw`, `video.processed` and `input.split` inside
+   * @param {() => void} onPicture the first processed picture of a stream is there
+   */
+  constructor(box, onPicture) {
+    this.box = box;
+    this.onPicture = onPicture;
+    this.#raw = /** @type {HTMLVideoElement} */ (box.querySelector("video.raw"));
+    this.#processed = /** @type {HTMLVideoElement} */ (box.querySelector("video.processed"));
+    this.#split = /** @type {HTMLInputElement} */ (box.querySelector("input.split"));
+    this.#split.addEventListener("input", () => this.#place());
+    box.addEventListener("pointerdown", (event) => this.#grab(event));
+    for (const video of [this.#raw, this.#processed]) {
+      video.addEventListener("resize", () => this.#fit());
+    }
+    this.#place();
+  }
+
+  /** The line follows the pointer wherever in the picture it was put down. @param {PointerEvent} event */
+  #grab(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (this.view !== "slider" || event.button !== 0 || target.closest("button, .notice")) return;
+    const rect = this.box.getBoundingClientRect();
+    /** @param {PointerEvent} move */
+    const follow = (move) => {
+      this.#split.valueAsNumber = ((move.clientX - rect.left) / rect.width) * 100;
+      this.#place();
+    };
+    const stop = new AbortController();
+    addEventListener("pointermove", follow, { signal: stop.signal });
+    addEventListener("pointerup", () => stop.abort(), { signal: stop.signal });
+    addEventListener("pointercancel", () => stop.abort(), { signal: stop.signal });
+    follow(event);
+    this.#split.focus({ preventScroll: true });
+    event.preventDefault();
+  }
+
+  #place() {
+    const value = this.#split.valueAsNumber;
+    this.box.style.setProperty("--split", `${value}%`);
+    this.#split.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
+  }
+
+  /** The box takes the picture's shape; a turned one stays within the same height. */
+  #fit() {
+    const shown = this.#raw.videoWidth ? this.#raw : this.#processed;
+    if (shown.videoWidth) this.box.style.setProperty("--shape", String(shown.videoWidth / shown.videoHeight));
+  }
+
+  /** @param {MediaStream | null} stream */
+  setRaw(stream) {
+    this.#raw.srcObject = stream;
+    if (stream) void this.#raw.play().catch(() => undefined); // replaced while it was starting: the next one plays
+  }
+
+  /** @param {MediaStream | null} stream */
+  setProcessed(stream) {
+    this.#processed.srcObject = stream;
+    this.box.classList.remove("has-picture");
+    if (!stream) return;
+    void this.#processed.play().catch(() => undefined);
+    const turn = ++this.#seen;
+    this.#processed.requestVideoFrameCallback(() => {
+      if (turn !== this.#seen) return;
+      this.box.classList.add("has-picture");
+      this.onPicture();
+    });
+  }
+
+  /** @returns {MediaStream | null} */
+  get processed() {
+    return /** @type {MediaStream | null} */ (this.#processed.srcObject);
+  }
+
+  /** @returns {View} */
+  get view() {
+    return /** @type {View} */ (this.box.dataset.view ?? "slider");
+  }
+
+  set view(view) {
+    this.box.dataset.view = view;
+    this.#split.disabled = view !== "slider";
+  }
+
+  get sound() {
+    return !this.#processed.muted;
+  }
+
+  set sound(on) {
+    this.#processed.muted = !on;
+    if (on) void this.#processed.play().catch(() => undefined);
+  }
+}

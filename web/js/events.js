@@ -1,0 +1,67 @@
+/**
+ * Events of a session: read, put in order, handed out by type. Knows nothing of how they arrive.
+ */
+
+/** @typedef {import("../types/events.js").ServerEvent} ServerEvent */
+
+/**
+ * @param {unknown} text
+ * @returns {ServerEvent | null} null for anything that is no event
+ */
+export function parseEvent(text) {
+  if (typeof text !== "string") return null;
+  try {
+    const value = JSON.parse(text);
+    const whole = value && typeof value.type === "string" && Number.isInteger(value.seq)
+      && value.data && typeof value.data === "object";
+    return whole ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * After a reconnection the server repeats what we may have missed: this lets each event through once and
+ * counts what is missing for good.
+ */
+export class Sequence {
+  last = 0;
+  missed = 0;
+
+  /** @param {ServerEvent} event */
+  admit(event) {
+    if (event.seq <= this.last) return false;
+    if (this.last > 0) this.missed += event.seq - this.last - 1;
+    this.last = event.seq;
+    return true;
+  }
+}
+
+/**
+ * A line for people.
+ * @param {ServerEvent} event
+ */
+export function describeEvent(event) {
+  switch (event.type) {
+    case "session.created": return `session ${event.data.session_id}`;
+    case "session.updated": return event.data.pipeline.map((stage) => stage.stage).join(" → ") || "empty pipeline";
+    case "session.closing": return `${event.data.reason}, ${Math.round(event.data.seconds)} s left`;
+    case "session.ended": return event.data.reason;
+    case "error": return event.data.detail;
+    case "stage.failed": return `${event.data.stage}: ${event.data.detail} (${event.data.failures} in a row)`;
+    case "stage.bypassed": return `${event.data.stage} is passed by: ${event.data.detail}`;
+    case "stage.reloaded": return `${event.data.stage} ${event.data.ok ? "was loaded again" : event.data.detail}`;
+    case "audio.level": return `${event.data.rms.toFixed(1)} dBFS, peak ${event.data.peak.toFixed(1)}`;
+    case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
+    case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
+    case "media.refused": return `${event.data.reason}: ${event.data.detail}`;
+    default: return JSON.stringify(/** @type {{data: unknown}} */ (event).data);
+  }
+}
+
+/** How bad an event is: it colours its line. @param {string} type */
+export function severity(type) {
+  if (["error", "stage.bypassed", "session.ended"].includes(type)) return "bad";
+  if (["stage.failed", "media.dropped", "media.refused", "session.closing"].includes(type)) return "warn";
+  return "plain";
+}

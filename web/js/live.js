@@ -1,0 +1,119 @@
+/**
+ * Carries what is edited to the running session. One message is on its way at a time and the newest values
+ * follow when its answer is in, so a slider never runs ahead of the server, however fast it is dragged.
+ */
+
+import { ServerError, explain } from "./errors.js";
+
+/**
+ * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("./pipeline.js").PipelineModel} PipelineModel
+ * @typedef {import("./pipeline.js").Entry} Entry
+ * @typedef {(error: ServerError | null, field: {key: string | null, name: string | null}) => void} Report
+ *   a change was refused (error) or taken (null); `key` is the stage's and `name` the parameter's that is at fault
+ */
+
+export class LiveChanges {
+  /** @type {Set<string>} keys of stages whose parameters are to be sent */
+  #params = new Set();
+  #whole = false;
+  #busy = false;
+  /** After a refusal the server runs something else than what is shown: the next change has to carry it all. */
+  #stale = false;
+
+  /**
+   * @param {PipelineModel} model
+   * @param {Connection} connection
+   * @param {Report} report
+   */
+  constructor(model, connection, report) {
+    this.model = model;
+    this.connection = connection;
+    this.report = report;
+    model.on("structure", ({ remote }) => remote || this.#want(null));
+    model.on("sync", ({ remote }) => remote || this.#want(null));
+    model.on("param", ({ entry }) => this.#want(entry.key));
+    connection.on("status", ({ state, error }) => {
+      if (state === "live") void this.#send();
+      else if (error instanceof ServerError && error.reason === "invalid") this.#refused(error);
+    });
+    connection.on("event", (event) => this.#told(event));
+    connection.on("session", ({ fresh }) => {
+      if (fresh) this.#clear(); // the offer carried everything
+    });
+  }
+
+  /** @param {string | null} key null: the pipeline as a whole */
+  #want(key) {
+    if (key === null) this.#whole = true;
+    else this.#params.add(key);
+    if (this.connection.status.state === "live") void this.#send();
+    else if (this.connection.status.state === "failed") this.connection.open();
+  }
+
+  #clear() {
+    this.#whole = this.#stale = false;
+    this.#params.clear();
+  }
+
+  async #send() {
+    if (this.#busy) return;
+    this.#busy = true;
+    while ((this.#whole || this.#params.size) && this.connection.status.state === "live") {
+      const message = this.#next();
+      if (!message) continue;
+      try {
+        await this.connection.request(message);
+        this.report(null, { key: null, name: null });
+      } catch (thrown) {
+        const error = explain(thrown);
+        if (error instanceof ServerError) this.#refused(error);
+        this.#whole = !(error instanceof ServerError); // not delivered: again when we are back
+        if (this.#whole) break;
+      }
+    }
+    this.#busy = false;
+  }
+
+  /** @returns {Record<string, unknown> | null} the next control message */
+  #next() {
+    if (this.#whole || this.#stale) {
+      this.#clear();
+      return { type: "session.update", pipeline: this.model.wire(), sync: this.model.sync };
+    }
+    const key = [...this.#params][0] ?? "";
+    this.#params.delete(key);
+    const index = this.model.index(key);
+    const entry = this.model.entries[index];
+    return entry ? { type: "stage.update", index, params: { ...entry.params } } : null;
+  }
+
+  /** @param {ServerError} error */
+  #refused(error) {
+    this.#stale = true;
+    this.report(error, this.#blame(error.field));
+  }
+
+  /**
+   * "pipeline[1].ms" names a stage and a parameter; "pipeline[1].stage" only the stage.
+   * @param {string | null} field
+   */
+  #blame(field) {
+    const found = /^pipeline\[(\d+)\](?:\.(.+))?$/.exec(field ?? "");
+    const entry = found ? this.model.entries[Number(found[1])] : undefined;
+    const name = found?.[2] && found[2] !== "stage" ? found[2] : null;
+    return { key: entry?.key ?? null, name };
+  }
+
+  /**
+   * Somebody else changed the session (REST, another tab), or it runs something else than we thought.
+   * @param {import("../types/events.js").ServerEvent} event
+   */
+  #told(event) {
+    if (event.type !== "session.updated" && event.type !== "session.created") return;
+    if (this.#whole || this.#stale || this.#busy || this.#params.size > 0) return; // ours goes there in a moment
+    const pipeline = /** @type {import("../types/api.js").Pipeline} */ (event.data.pipeline);
+    if (!this.model.matches(pipeline)) this.model.set(pipeline, { remote: true });
+    this.model.setSync(event.data.sync, { remote: true });
+  }
+}

@@ -1,0 +1,6 @@
+/** Where the page starts. */
+
+import { App } from "./app.js";
+
+const app = new App();
+void app.start();

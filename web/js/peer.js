@@ -1,0 +1,183 @@
+/**
+ * One WebRTC connection to the server: from an offer to the first packets, until it is closed or lost.
+ * A `Connection` makes a new one whenever the old one is gone.
+ */
+
+import { mediaBlocked, mediaLost, noWebRtc } from "./errors.js";
+
+/**
+ * @typedef {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} Tracks
+ * @typedef {{
+ *   tracks: Tracks,
+ *   iceServers: RTCIceServer[],
+ *   exchange: (sdp: string) => Promise<string>,
+ *   message: (text: string) => void,
+ *   seconds: number,
+ *   silence: number,
+ *   signal: AbortSignal,
+ * }} PeerOptions `exchange` trades our offer for the server's answer, `message` gets what the data channel
+ *   brings, `seconds` is how long media may take to flow, `silence` how long nothing may arrive before the peer
+ *   counts as lost
+ */
+
+const GATHER_SECONDS = 1; // candidates of this machine are there at once; a slow STUN server is not waited for
+const GRACE_SECONDS = 2.5; // "disconnected" often heals by itself
+const LABEL = "aimass"; // of the data channel for events and control
+
+export class Peer {
+  #pc;
+  #channel;
+  #closed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #grace;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watch;
+  #heard = { bytes: 0, at: 0 };
+  /** @type {(error: Error) => void} */
+  #end = () => {};
+
+  /** @param {PeerOptions} options */
+  constructor(options) {
+    if (typeof RTCPeerConnection === "undefined") throw noWebRtc();
+    this.options = options;
+    /** @type {Promise<Error>} resolves once, when this peer is gone */
+    this.lost = new Promise((resolve) => (this.#end = resolve));
+    this.#pc = new RTCPeerConnection({ iceServers: options.iceServers, bundlePolicy: "max-bundle" });
+    this.#channel = this.#pc.createDataChannel(LABEL);
+    this.audio = this.#pc.addTransceiver(options.tracks.audio ?? "audio", { direction: "sendrecv" });
+    this.video = this.#pc.addTransceiver(options.tracks.video ?? "video", { direction: "sendrecv" });
+    // what comes back, in one stream; the tracks are there before the first packet is
+    this.stream = new MediaStream([this.video.receiver.track, this.audio.receiver.track]);
+    for (const { receiver } of [this.audio, this.video]) {
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // ms: live beats smooth here
+    }
+  }
+
+  /**
+   * Resolves when media can flow both ways and the data channel is open.
+   * @param {PeerOptions} options
+   * @returns {Promise<Peer>}
+   */
+  static async connect(options) {
+    const peer = new Peer(options);
+    try {
+      await peer.#connect();
+      return peer;
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
+  }
+
+  async #connect() {
+    const { exchange, message, seconds, signal } = this.options;
+    this.#channel.addEventListener("message", (event) => message(event.data));
+    await this.#pc.setLocalDescription(await this.#pc.createOffer());
+    await gathered(this.#pc, GATHER_SECONDS);
+    const answer = await exchange(this.#pc.localDescription?.sdp ?? "");
+    signal.throwIfAborted();
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    await opened(this.#pc, this.#channel, seconds, signal);
+    this.#guard();
+  }
+
+  /** Notices when the peer is gone: by ICE's word, by the channel's end, or because nothing arrives any more. */
+  #guard() {
+    const lose = () => this.close();
+    this.#channel.addEventListener("close", lose);
+    this.#pc.addEventListener("connectionstatechange", () => {
+      clearTimeout(this.#grace);
+      const state = this.#pc.connectionState;
+      if (state === "failed" || state === "closed") lose();
+      if (state === "disconnected") this.#grace = setTimeout(lose, GRACE_SECONDS * 1000);
+    });
+    this.#heard.at = performance.now();
+    this.#watch = setInterval(() => void this.#listen(), 1000);
+  }
+
+  async #listen() {
+    const report = await this.#pc.getStats();
+    let bytes = 0;
+    for (const entry of report.values()) if (entry.type === "transport") bytes += entry.bytesReceived ?? 0;
+    const now = performance.now();
+    if (bytes !== this.#heard.bytes) this.#heard = { bytes, at: now };
+    else if (now - this.#heard.at > this.options.silence * 1000) this.close();
+  }
+
+  /** @param {string} text @returns {boolean} false where the channel is shut */
+  send(text) {
+    if (this.#channel.readyState !== "open") return false;
+    this.#channel.send(text);
+    return true;
+  }
+
+  /**
+   * Sends another track from now on, without a new offer.
+   * @param {"audio" | "video"} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async setTrack(kind, track) {
+    if (!this.#closed) await this[kind].sender.replaceTrack(track);
+  }
+
+  /** @returns {Promise<RTCStatsReport>} */
+  stats() {
+    return this.#pc.getStats();
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#grace);
+    clearInterval(this.#watch);
+    this.#channel.close();
+    this.#pc.close();
+    this.#end(mediaLost());
+  }
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @param {number} seconds after which the candidates so far have to do
+ * @returns {Promise<void>}
+ */
+function gathered(pc, seconds) {
+  return new Promise((resolve) => {
+    const done = () => {
+      if (pc.iceGatheringState === "complete") resolve();
+    };
+    pc.addEventListener("icegatheringstatechange", done);
+    setTimeout(resolve, seconds * 1000);
+    done();
+  });
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @param {RTCDataChannel} channel
+ * @param {number} seconds
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function opened(pc, channel, seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => settle(mediaBlocked()), seconds * 1000);
+    const look = () => {
+      if (pc.connectionState === "failed") settle(mediaBlocked());
+      if (pc.connectionState === "connected" && channel.readyState === "open") settle(null);
+    };
+    const aborted = () => settle(signal.reason);
+    /** @param {unknown} error */
+    const settle = (error) => {
+      clearTimeout(late);
+      pc.removeEventListener("connectionstatechange", look);
+      channel.removeEventListener("open", look);
+      signal.removeEventListener("abort", aborted);
+      if (error === null) resolve();
+      else reject(error);
+    };
+    pc.addEventListener("connectionstatechange", look);
+    channel.addEventListener("open", look);
+    signal.addEventListener("abort", aborted);
+    look();
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * The REST routes that a session needs. Every answer that is not a success becomes a `ServerError`, no answer
+ * a `NetworkError`.
+ */
+
+import { ServerError, serverGone } from "./errors.js";
+
+/**
+ * @typedef {import("../types/api.js").ClientConfig} ClientConfig
+ * @typedef {import("../types/api.js").OfferAnswer} OfferAnswer
+ * @typedef {import("../types/api.js").OfferRequest} OfferRequest
+ * @typedef {import("../types/api.js").StageInfo} StageInfo
+ */
+
+export class Signalling {
+  #base;
+  #token;
+
+  /**
+   * @param {string | URL} base the server, e.g. "https://host:8000/"
+   * @param {() => string | null} token the API key, asked for at each request
+   */
+  constructor(base, token = () => null) {
+    this.#base = new URL(base);
+    this.#token = token;
+  }
+
+  /** @returns {Promise<ClientConfig>} */
+  config() {
+    return this.#call("GET", "v1/config");
+  }
+
+  /** @returns {Promise<StageInfo[]>} */
+  async stages() {
+    return (await this.#call("GET", "v1/stages")).stages;
+  }
+
+  /**
+   * @param {OfferRequest} offer
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<OfferAnswer>}
+   */
+  offer(offer, signal) {
+    return this.#call("POST", "v1/webrtc/offer", offer, { signal });
+  }
+
+  /**
+   * Ends a session; also works while the page is being closed.
+   * @param {string} sessionId
+   */
+  end(sessionId) {
+    return this.#call("DELETE", `v1/sessions/${encodeURIComponent(sessionId)}`, undefined, { keepalive: true });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @param {{signal?: AbortSignal, keepalive?: boolean}} [options]
+   * @returns {Promise<any>}
+   */
+  async #call(method, path, body, { signal, keepalive = false } = {}) {
+    const headers = new Headers({ Accept: "application/json" });
+    const token = this.#token();
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    if (body !== undefined) headers.set("Content-Type", "application/json");
+    let response;
+    try {
+      const text = body === undefined ? null : JSON.stringify(body);
+      response = await fetch(new URL(path, this.#base), { method, headers, body: text, signal, keepalive });
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw serverGone(error);
+    }
+    if (response.ok) return response.status === 204 ? null : response.json();
+    throw await problem(response);
+  }
+}
+
+/** @param {Response} response */
+async function problem(response) {
+  const retry = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  let body;
+  try {
+    body = await response.json();
+  } catch {
+    body = null; // a proxy's page, not the server's problem document
+  }
+  const known = { title: response.statusText, detail: "", ...body, status: response.status };
+  return new ServerError(known, Number.isFinite(retry) ? retry : null);
+}

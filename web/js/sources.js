@@ -1,0 +1,140 @@
+/**
+ * Where sound and picture come from: camera and microphone, a screen, a file. Each answers a `Source`; what
+ * goes wrong is a `SourceError` in words.
+ */
+
+import { SourceError, insecureOrigin, sourceError } from "./errors.js";
+
+/**
+ * @typedef {"clip" | "camera" | "screen" | "file"} SourceKind
+ * @typedef {{kind: SourceKind, label: string, stream: MediaStream, stop: () => void}} Source
+ * @typedef {{camera?: string, microphone?: string, height?: number}} Choice device ids ("none" for without) and the
+ *   height of the picture in px
+ */
+
+/** @returns {MediaDevices} */
+function devices() {
+  if (!window.isSecureContext || !navigator.mediaDevices) throw insecureOrigin();
+  return navigator.mediaDevices;
+}
+
+/**
+ * @param {Choice} [choice]
+ * @returns {Promise<Source>}
+ */
+export async function openCamera({ camera, microphone, height = 480 } = {}) {
+  const media = devices();
+  const video = camera === "none" ? false : { height: { ideal: height }, aspectRatio: { ideal: 16 / 9 },
+    frameRate: { ideal: 30 }, ...(camera ? { deviceId: { exact: camera } } : { facingMode: "user" }) };
+  const audio = microphone === "none" ? false : { echoCancellation: true, noiseSuppression: false,
+    ...(microphone ? { deviceId: { exact: microphone } } : {}) };
+  const what = video ? (audio ? "camera and microphone" : "camera") : "microphone";
+  const stream = await capture(media, { video, audio }, what);
+  const label = stream.getVideoTracks()[0]?.label || stream.getAudioTracks()[0]?.label || "camera";
+  return source("camera", label, stream);
+}
+
+/**
+ * One of the two may be missing: better the other one alone than nothing.
+ * @param {MediaDevices} media
+ * @param {MediaStreamConstraints} wanted
+ * @param {string} what
+ */
+async function capture(media, wanted, what) {
+  try {
+    return await media.getUserMedia(wanted);
+  } catch (error) {
+    const missing = error instanceof DOMException && error.name === "NotFoundError";
+    if (!missing || !wanted.video || !wanted.audio) throw sourceError(error, what);
+    const there = new Set((await media.enumerateDevices()).map((device) => device.kind));
+    const rest = { video: there.has("videoinput") && wanted.video, audio: there.has("audioinput") && wanted.audio };
+    if (!rest.video && !rest.audio) throw sourceError(error, what);
+    return media.getUserMedia(rest).catch((second) => {
+      throw sourceError(second, rest.video ? "camera" : "microphone");
+    });
+  }
+}
+
+/** @returns {Promise<Source>} */
+export async function openScreen() {
+  const media = devices();
+  if (!media.getDisplayMedia) {
+    throw new SourceError("unsupported", { title: "This browser can't share a screen",
+      message: "Phones mostly can't.", next: "Use the camera or a file." });
+  }
+  try {
+    const stream = await media.getDisplayMedia({ video: { frameRate: 30, height: { max: 1080 } }, audio: true });
+    const [picture] = stream.getVideoTracks();
+    if (picture) picture.contentHint = "detail";
+    return source("screen", picture?.label ?? "screen", stream);
+  } catch (error) {
+    throw sourceError(error, "screen");
+  }
+}
+
+/**
+ * Plays a file in a loop. Its pictures go over a canvas and its sound over Web Audio, which every browser can.
+ * @param {File} file
+ * @returns {Promise<Source>}
+ */
+export async function openFile(file) {
+  const player = document.createElement("video");
+  player.src = URL.createObjectURL(file);
+  player.loop = true;
+  player.playsInline = true;
+  player.muted = navigator.userActivation?.hasBeenActive === false; // a drop alone does not allow sound
+  const context = new AudioContext();
+  const out = context.createMediaStreamDestination();
+  context.createMediaElementSource(player).connect(out);
+  const release = () => {
+    player.pause();
+    URL.revokeObjectURL(player.src);
+    void context.close();
+  };
+  try {
+    await player.play();
+    await context.resume();
+  } catch (cause) {
+    release();
+    throw new SourceError("bad-file", { title: "This file can't be played", cause,
+      message: `${file.name} has no sound or picture that this browser can decode.`,
+      next: "Try an MP4 (H.264, AAC) or WebM file." });
+  }
+  const picture = player.videoWidth > 0 ? onCanvas(player) : null;
+  const stream = new MediaStream([...(picture?.tracks ?? []), ...out.stream.getAudioTracks()]);
+  const made = source("file", file.name, stream);
+  return { ...made, stop: () => (made.stop(), picture?.stop(), release()) };
+}
+
+/** @param {HTMLVideoElement} player */
+function onCanvas(player) {
+  const canvas = document.createElement("canvas");
+  const scale = Math.min(1, 720 / player.videoHeight, 1280 / player.videoWidth); // what a server likes in real time
+  canvas.width = Math.round((player.videoWidth * scale) / 2) * 2;
+  canvas.height = Math.round((player.videoHeight * scale) / 2) * 2;
+  const context = canvas.getContext("2d", { alpha: false });
+  let request = 0;
+  const draw = () => {
+    context?.drawImage(player, 0, 0, canvas.width, canvas.height);
+    request = player.requestVideoFrameCallback(draw);
+  };
+  draw();
+  return { tracks: canvas.captureStream(30).getVideoTracks(), stop: () => player.cancelVideoFrameCallback(request) };
+}
+
+/** @param {SourceKind} kind @param {string} label @param {MediaStream} stream @returns {Source} */
+function source(kind, label, stream) {
+  return { kind, label, stream, stop: () => stream.getTracks().forEach((track) => track.stop()) };
+}
+
+/**
+ * What can be picked; names are empty until a permission was given.
+ * @returns {Promise<{cameras: MediaDeviceInfo[], microphones: MediaDeviceInfo[]}>}
+ */
+export async function listDevices() {
+  const all = await (navigator.mediaDevices?.enumerateDevices() ?? []);
+  return {
+    cameras: all.filter((device) => device.kind === "videoinput" && device.deviceId),
+    microphones: all.filter((device) => device.kind === "audioinput" && device.deviceId),
+  };
+}

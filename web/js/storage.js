@@ -1,0 +1,45 @@
+/**
+ * What the browser remembers for us. A person may have forbidden that: then nothing is remembered and all else
+ * works.
+ */
+
+/** @param {() => Storage} area @param {string} name @returns {string | null} */
+function read(area, name) {
+  try {
+    return area().getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {() => Storage} area @param {string} name @param {string | null} value */
+function write(area, name, value) {
+  try {
+    if (value === null) area().removeItem(name);
+    else area().setItem(name, value);
+  } catch {
+    return; // forbidden or full
+  }
+}
+
+const local = () => localStorage;
+const session = () => sessionStorage;
+
+/** For every visit. @param {string} name */
+export const recall = (name) => read(local, name);
+
+/** @param {string} name @param {string | null} value */
+export const remember = (name, value) => write(local, name, value);
+
+const KEY = "aimass.key";
+/** @type {string | null} */
+let key = read(session, KEY);
+
+/** The API key, kept for this tab only. */
+export const apiKey = () => key;
+
+/** @param {string | null} value */
+export function setApiKey(value) {
+  key = value;
+  write(session, KEY, value);
+}

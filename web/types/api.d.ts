@@ -1,0 +1,90 @@
+// What the REST routes carry; written by hand after /openapi.json.
+
+export type Kind = "audio" | "video" | "text";
+export type Sync = "lowest" | "lips";
+
+/** One entry of a pipeline: `stage`, `id` and `track` are names, everything else is a parameter. */
+export interface StageSpec {
+  stage: string;
+  id?: string;
+  track?: string;
+  [parameter: string]: unknown;
+}
+
+export type Pipeline = StageSpec[];
+
+/** The part of JSON Schema that parameters are described in. */
+export interface Schema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  allOf?: Schema[];
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  prefixItems?: Schema[];
+  minItems?: number;
+  maxItems?: number;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  multipleOf?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  format?: string;
+  unit?: string;
+  step?: number;
+}
+
+export interface StageInfo {
+  name: string;
+  title: string;
+  doc: string;
+  accepts: Kind[];
+  params: Schema;
+  error?: string; // why this stage can't be used
+}
+
+/** RFC 9457 problem details. */
+export interface Problem {
+  title: string;
+  status: number;
+  detail: string;
+  field?: string | null;
+  retry_after?: number;
+}
+
+export interface OfferRequest {
+  sdp: string;
+  type: "offer";
+  pipeline?: Pipeline;
+  sync?: Sync;
+  session_id?: string;
+  resume_token?: string;
+  last_seq?: number;
+}
+
+export interface OfferAnswer {
+  sdp: string;
+  type: "answer";
+  session_id: string;
+  resume_token: string;
+}
+
+export interface ClientConfig {
+  version: string;
+  iceServers: RTCIceServer[];
+  max_width?: number;
+  max_height?: number;
+  max_fps?: number;
+  resume_seconds?: number;
+}
