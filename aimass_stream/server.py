@@ -23,6 +23,7 @@ from .node import Node
 from .settings import Settings
 from .stages import Registry
 from .transports import websocket
+from .transports.webrtc import WebRtc
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +37,17 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     registry = registry or Registry()
     registry.load()  # before the loop runs: an import may take long
     node = Node(settings, registry, engine)
+    peers = WebRtc(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await node.start()
+        await peers.start()
         try:
             yield
         finally:
             await node.close()
+            await peers.close()
             await engine.close()
 
     app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -51,6 +55,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
                   license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"})
     app.state.settings = settings
     app.state.node = node
+    app.state.webrtc = peers
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
     app.add_middleware(origin.OriginGuard, settings=settings)

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     max_width: int = Field(1920, ge=16, description="px of a received picture")
     max_height: int = Field(1920, ge=16, description="px of a received picture")
     max_fps: float = Field(61, gt=0, description="frames/s received; more are dropped")
+    max_viewers: int = Field(64, ge=0, description="WHEP viewers at once, of all sessions")
     max_sdp_bytes: int = Field(64 * 1024, ge=1024)
 
     # websocket

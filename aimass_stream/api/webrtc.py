@@ -1,0 +1,84 @@
+"""POST /v1/webrtc/offer: a browser's offer in, our answer out."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
+
+from ..errors import Forbidden, InvalidInput
+from ..node import Node
+from ..ports import Caller
+from ..session import Session
+from ..spec import PipelineSpec
+from ..transports.webrtc import WebRtc
+from ..transports.webrtc.sdp import read_offer
+from .deps import CallerDep, NodeDep, SettingsDep
+from .limits import LimitedRoute
+from .problems import RESPONSES
+
+router = APIRouter(prefix="/v1/webrtc", tags=["webrtc"], responses=RESPONSES, route_class=LimitedRoute)
+
+
+def webrtc_of(connection: HTTPConnection) -> WebRtc:
+    return cast(WebRtc, connection.app.state.webrtc)
+
+
+WebRtcDep = Annotated[WebRtc, Depends(webrtc_of)]
+
+
+class OfferBody(BaseModel):
+    """An offer. With `session_id` and `resume_token` it goes on with a running session, its pipeline and events."""
+
+    sdp: str
+    type: Literal["offer"] = "offer"
+    pipeline: list[Any] | None = Field(None, examples=[[{"stage": "mirror"}]])
+    sync: Literal["lowest", "lips"] | None = Field(None, description="'lowest' where nothing is said")
+    session_id: str | None = None
+    resume_token: str | None = None
+    last_seq: int = Field(0, ge=0, description="the last event seen: the data channel goes on behind it")
+
+
+class AnswerBody(BaseModel):
+    sdp: str
+    type: Literal["answer"] = "answer"
+    session_id: str
+    resume_token: str = Field(description="a secret: whoever has it may go on with the session")
+
+
+@router.post("/offer", status_code=201)
+async def answer_offer(body: OfferBody, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep,
+                       caller: CallerDep) -> AnswerBody:
+    """Open a session, or resume one, with a WebRTC offer.
+
+    The tracks are named in the order of the m-sections: `audio-0`, `video-0`, `video-1`. What the pipeline makes of
+    them comes back in the same m-sections, or in receive-only ones. Events and control messages go through a data
+    channel labelled `aimass` that the client opens.
+    """
+    offer = read_offer(body.sdp, settings)
+    session, fresh = await _session(body, node, caller)
+    try:
+        _, answer = await webrtc.connect(session, offer, last_seq=body.last_seq)
+    except BaseException:
+        if fresh:
+            await session.close("the offer could not be answered")
+        raise
+    return AnswerBody(sdp=answer, session_id=session.id, resume_token=session.resume_token)
+
+
+async def _session(body: OfferBody, node: Node, caller: Caller) -> tuple[Session, bool]:
+    """The session to attach to, and whether it is new."""
+    if body.session_id is None:
+        if body.resume_token is not None:
+            raise InvalidInput("'resume_token' needs a 'session_id'", field="session_id")
+        spec = PipelineSpec.parse(body.pipeline)
+        return await node.open(spec, caller=caller, transport="webrtc", sync=body.sync or "lowest"), True
+    session = node.get(body.session_id)
+    if not hmac.compare_digest((body.resume_token or "").encode(), session.resume_token.encode()):
+        raise Forbidden("the resume token does not belong to this session", field="resume_token")
+    if body.pipeline is not None or body.sync is not None:
+        await session.update(pipeline=body.pipeline, sync=body.sync)
+    return session, False

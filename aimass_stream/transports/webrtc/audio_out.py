@@ -1,0 +1,150 @@
+"""One sound track, encoded once in 20 ms packets and sent to any number of viewers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from ... import codecs, metrics
+from ...codecs import AudioEncoder, EncodedAudio
+from ...errors import AimassError
+from ...frames import AUDIO_TIME_BASE, AudioFrame, now
+from ...session import Session
+from ...settings import Settings
+from .outbound import Outbound, Report
+from .timeline import Wallclock
+
+log = logging.getLogger(__name__)
+
+LEAD = 0.1  # s: sound may leave this much ahead of its time; what a synthesizer makes faster waits here
+LONGEST = 120.0  # s of sound that waits at most
+REANCHOR = 1.0  # s: later than this against its own clock is a new beginning
+
+
+class AudioEncoding:
+    """`frame` takes sound on the loop; the encoder works in the session's executor, in order.
+
+    Live sound passes at once. Sound that comes faster than it plays (a reply from a synthesizer) is paced by
+    its pts, so that `flush` can still take back nearly all of what nobody has heard yet.
+    """
+
+    def __init__(self, track: str, codec: str, *, session: Session, settings: Settings, clock: Wallclock) -> None:
+        self.track = track
+        self.codec = codec
+        self._session = session
+        self._settings = settings
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._encoder: AudioEncoder | None = None
+        self._viewers: dict[Outbound, float] = {}  # -> share of packets lost
+        self._queue: deque[AudioFrame] = deque(maxlen=8192)
+        self._queued = 0.0  # s
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._anchor: tuple[float, float] | None = None  # (pts s, arrival) that pacing counts from
+
+    @property
+    def viewers(self) -> int:
+        return len(self._viewers)
+
+    def add(self, outbound: Outbound) -> None:
+        self._viewers[outbound] = 0.0
+
+        def report(report: Report) -> None:
+            if outbound in self._viewers:
+                self._viewers[outbound] += 0.3 * (report.fraction_lost - self._viewers[outbound])
+
+        outbound.on_report = report
+
+    def remove(self, outbound: Outbound) -> None:
+        self._viewers.pop(outbound, None)
+
+    def frame(self, frame: AudioFrame) -> None:
+        if not self._viewers or not len(frame.samples):
+            return
+        if self._queued + frame.duration > LONGEST or len(self._queue) == self._queue.maxlen:
+            self._session.meter.drop(self.track, "audio", "output_full")
+            return
+        self._queue.append(frame)
+        self._queued += frame.duration
+        self._advance()
+
+    def flush(self) -> None:
+        """Throw away what has not been encoded."""
+        self._queue.clear()
+        self._queued = 0.0
+        self._anchor = None
+
+    def _advance(self) -> None:
+        if self._busy or not self._queue or not self._viewers:
+            return
+        wait = self._wait(self._queue[0])
+        if wait > 0:
+            if self._timer is None:
+                self._timer = self._loop.call_later(wait, self._wake)
+            return
+        frame = self._queue.popleft()
+        self._queued = max(0.0, self._queued - frame.duration)
+        loss = round(100 * max(self._viewers.values()))
+        self._busy = True
+        try:
+            self._session.executor.submit(self._work, frame, loss, now())
+        except RuntimeError:  # the session is closing
+            self._busy = False
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._advance()
+
+    def _wait(self, frame: AudioFrame) -> float:
+        """Seconds until this frame may leave."""
+        if self._anchor is None:
+            self._anchor = (frame.seconds, frame.arrived)
+            return 0.0
+        pts, arrival = self._anchor
+        ahead = (frame.seconds - pts) - (frame.arrived - arrival)
+        if ahead <= LEAD:
+            # follow the sender's clock, which drifts against ours, and start anew after a pause
+            correction = ahead if ahead < -REANCHOR else ahead / 64
+            self._anchor = (pts, arrival - correction)
+            return 0.0
+        return frame.arrived + ahead - LEAD - now()
+
+    def _work(self, frame: AudioFrame, loss: int, since: float) -> None:
+        """In a thread of the session."""
+        packets: list[EncodedAudio] = []
+        try:
+            if self._encoder is None:
+                self._encoder = codecs.audio_encoder(self.codec, self._settings.audio_bitrate)
+            self._encoder.loss_percent = loss
+            packets = self._encoder.encode(frame)
+        except (AimassError, ValueError) as error:
+            log.warning("%s of session %s could not be encoded: %s", self.track, self._session.id, error)
+        try:
+            self._loop.call_soon_threadsafe(self._done, frame, packets, since, now())
+        except RuntimeError:  # the loop is closed
+            return
+
+    def _done(self, frame: AudioFrame, packets: list[EncodedAudio], since: float, encoded: float) -> None:
+        self._busy = False
+        self._advance()
+        if not packets:
+            return
+        metrics.ENCODE.labels(self.codec).observe(encoded - since)
+        captured = self._clock.at(frame)
+        begin = round(frame.pts * frame.time_base / AUDIO_TIME_BASE)
+        for packet in packets:
+            moment = captured + (packet.pts - begin) / 48_000
+            for outbound in self._viewers:
+                outbound.send((packet.data,), packet.pts, moment)
+        meter, moment = self._session.meter, now()
+        meter.hop(self.track, "audio", "encode", encoded - since)
+        meter.hop(self.track, "audio", "send", moment - encoded)
+        meter.hop(self.track, "audio", "total", moment - frame.arrived)
+
+    def close(self) -> None:
+        self._viewers.clear()
+        self.flush()
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,113 @@
+"""The data channel "aimass": events out, control messages in, one JSON object each (RFC 8831)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from typing import Any
+
+from ...errors import InvalidMessage, TooLarge
+from ...events import ErrorEvent, Event
+from ...session import Session
+
+log = logging.getLogger(__name__)
+
+LABEL = "aimass"
+MAX_MESSAGE = 64 * 1024  # bytes of one control message
+MAX_CONTROLS = 64  # control messages waiting for their turn
+BACKLOG = 4096  # events kept until the channel opens
+CROWDED = 64 * 1024  # bytes on their way, from which results and statistics are left out
+HOPELESS = 2 * 1024 * 1024  # and from which the channel is closed
+EXPENDABLE = frozenset({"frame.result", "session.stats", "audio.level"})
+
+
+class Channel:
+    """One peer's. Events that come before it opens wait; those that are only news are the first to go."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._channel: Any = None
+        self._backlog: deque[Event] = deque(maxlen=BACKLOG)
+        self._controls: asyncio.Queue[object] = asyncio.Queue(MAX_CONTROLS)
+        self.dropped = 0  # events left out because the client does not keep up
+
+    def opened(self, channel: Any) -> None:
+        """A data channel of the peer's making; one with another label, or a second one, is closed."""
+        if channel.label != LABEL or self._channel is not None:
+            log.info("session %s: data channel %r is of no use here", self._session.id, channel.label[:32])
+            channel.close()
+            return
+        self._channel = channel
+        channel.on("message", self._received)
+        channel.on("close", self._closed)
+        backlog, self._backlog = self._backlog, deque(maxlen=BACKLOG)
+        for event in backlog:
+            self.send(event)
+
+    def _closed(self) -> None:
+        self._channel = None
+
+    # out -------------------------------------------------------------------------------------------
+
+    def send(self, event: Event) -> None:
+        channel = self._channel
+        if channel is None or channel.readyState != "open":
+            if event.type not in EXPENDABLE:
+                self._backlog.append(event)
+            return
+        waiting = channel.bufferedAmount
+        if waiting > CROWDED and event.type in EXPENDABLE:
+            self.dropped += 1
+            return
+        if waiting > HOPELESS:
+            log.warning("session %s: the client reads no events, %d bytes wait: data channel closed",
+                        self._session.id, waiting)
+            channel.close()
+            self._channel = None
+            return
+        channel.send(json.dumps(event.json(), separators=(",", ":")))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until what was sent has left, or `seconds` are over."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        empty = asyncio.Event()
+        channel.on("bufferedamountlow", empty.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await empty.wait()
+        except TimeoutError:
+            log.debug("session %s: the last events may not have arrived", self._session.id)
+
+    # in --------------------------------------------------------------------------------------------
+
+    def _received(self, message: str | bytes) -> None:
+        try:
+            self._controls.put_nowait(_parse(message))
+        except asyncio.QueueFull:
+            self._refuse(InvalidMessage(f"more than {MAX_CONTROLS} control messages are waiting"))
+        except (InvalidMessage, TooLarge) as error:
+            self._refuse(error)
+
+    def _refuse(self, error: InvalidMessage | TooLarge) -> None:
+        self._session.event(ErrorEvent(status=error.status, title=error.title, detail=error.detail, field=error.field))
+
+    async def run(self) -> None:
+        """Apply control messages in their order, until cancelled."""
+        while True:
+            await self._session.control(await self._controls.get())
+
+
+def _parse(message: str | bytes) -> object:
+    """Raises `InvalidMessage` or `TooLarge`."""
+    if not isinstance(message, str):
+        raise InvalidMessage("control messages are JSON text, not binary")
+    if len(message) > MAX_MESSAGE:
+        raise TooLarge(f"a control message has at most {MAX_MESSAGE} bytes")
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("a control message is one JSON object") from None
