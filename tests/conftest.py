@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpcore  # noqa: F401  httpx imports it with its first client: not inside a test
 import pytest
 
-import aimass_stream.frames  # noqa: F401  numpy, OpenCV and PyAV take a while to import: not inside a test
+import aimass_stream.frames  # noqa: F401  numpy, OpenCV and PyAV take a while to import, too
 
 HELD = 0.05  # s of the loop thread's CPU time in one callback
 

@@ -30,11 +30,17 @@ class Running:
         self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
 
 
+def _build(options: Settings, registry: Registry | None) -> Server:
+    server = Server(options, create_app(options, registry=registry))
+    server.config.log_level = "warning"
+    server.config.load()  # imports uvicorn's protocols, which `aimass serve` does before anybody is there
+    return server
+
+
 @asynccontextmanager
 async def serve(options: Settings | None = None, *, registry: Registry | None = None) -> AsyncIterator[Running]:
     options = options or settings()
-    server = Server(options, await asyncio.to_thread(create_app, options, registry=registry))
-    server.config.log_level = "warning"
+    server = await asyncio.to_thread(_build, options, registry)
     task = asyncio.create_task(server._serve(None))  # without uvicorn's signal handlers: they are the test runner's
     while not server.started:
         if task.done():
