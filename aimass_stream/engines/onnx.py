@@ -68,6 +68,7 @@ def _session(path: str, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
+    options.enable_mem_pattern = False  # it remembers a plan for every size of picture it ever saw, and gains nothing
     # a spinning worker waits for its next piece on a core that the codecs and the event loop need
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

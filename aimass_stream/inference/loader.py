@@ -162,16 +162,13 @@ def read_manifest(manifest: Path) -> Entry:
     name = _get(table, "name", str)
     if name != manifest.parent.name:
         raise InvalidInput(f"the model is named {name!r} but its folder {manifest.parent.name!r}", field="name")
-    limits = _get(table, "capabilities", dict, {})
     return Entry(
         folder=manifest.parent, name=name, version=_get(table, "version", str), title=_get(table, "title", str),
         task=_get(table, "task", str), licence=_get(table, "licence", str), engine=_get(table, "engine", str),
         sources=tuple(str(source) for source in _get(table, "sources", list)),
         files=tuple(_file(item, f"files[{index}]") for index, item in enumerate(_get(table, "files", list))),
         inputs=_tensors(table, "inputs"), outputs=_tensors(table, "outputs"),
-        capabilities=Capabilities(
-            batchable=_get(limits, "batchable", bool, False), max_batch=_get(limits, "max_batch", int, 1),
-            fixed_shapes=_get(limits, "fixed_shapes", bool, False), slots=_get(limits, "slots", int, 0)),
+        capabilities=_capabilities(_get(table, "capabilities", dict, {})),
         description=_get(table, "description", str, ""), card=_get(table, "card", dict, {}))
 
 
@@ -188,6 +185,16 @@ def _file(item: object, path: str) -> ModelFile:
         raise InvalidInput(f"{path} must be a table", field=path)
     return ModelFile(_get(item, "path", str, path=f"{path}."), _get(item, "size", int, path=f"{path}."),
                      _get(item, "sha256", str, path=f"{path}."))
+
+
+def _capabilities(table: dict[str, Any]) -> Capabilities:
+    path = "capabilities."
+    can = Capabilities(
+        batchable=_get(table, "batchable", bool, False, path), max_batch=_get(table, "max_batch", int, 1, path),
+        fixed_shapes=_get(table, "fixed_shapes", bool, False, path), slots=_get(table, "slots", int, 0, path))
+    if can.max_batch < 1 or can.slots < 0:
+        raise InvalidInput("max_batch is at least 1 and slots at least 0", field="capabilities")
+    return can
 
 
 def _tensors(table: dict[str, Any], key: str) -> tuple[TensorSpec, ...]:
