@@ -118,7 +118,8 @@ async def test_code_that_cannot_be_loaded_changes_nothing(file: Path) -> None:
 @pytest.mark.anyio
 async def test_parameters_stay_where_the_new_code_has_them(file: Path) -> None:
     save(file, source("100 * strength", parameters="strength: float = 0.5, colour: str = 'red', size: int = 3"))
-    given: list[dict[str, Any]] = [{"stage": "mirror"}, {"stage": "paint", "id": "a", "strength": 0.8, "colour": "blue", "size": 9}]
+    given: list[dict[str, Any]] = [
+        {"stage": "mirror"}, {"stage": "paint", "id": "a", "strength": 0.8, "colour": "blue", "size": 9}]
     async with watched(file, given) as (_, session, sink):
         assert shade(sink) == 80
         save(file, source("200 * strength", parameters="strength: float = 0.1, "

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ..frames import Picture, Pixels
-from ..stage_base import BLACK, NEUTRAL, VGA, WHITE, Params, PictureStage, blank, planes
+from ..stage_base import BLACK, NEUTRAL, WHITE, Params, PictureStage, blank, planes
 
 LINE_WINDOW = 9  # px: a line is darker than the mean around it
 SMOOTHING = (5, 30, 5)  # bilateral filter: px across, gray levels and px of its two Gaussians
@@ -27,7 +27,6 @@ class Cartoon(PictureStage[CartoonParams]):
     """Flat areas of strong colour with dark lines."""
 
     Params = CartoonParams
-    inline = VGA
 
     @staticmethod
     def draw(picture: Picture, params: CartoonParams) -> Picture:

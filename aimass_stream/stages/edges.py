@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ..frames import Picture
-from ..stage_base import BLACK, HD, NEUTRAL, WHITE, Params, PictureStage, blank
+from ..stage_base import BLACK, NEUTRAL, VGA, WHITE, Params, PictureStage, blank
 
 HYSTERESIS = 0.4  # of the threshold: a weaker edge counts where it continues a strong one
 
@@ -25,7 +25,7 @@ class Edges(PictureStage[EdgesParams]):
     """Finds edges in the brightness (Canny's way) and draws them as lines of one pixel."""
 
     Params = EdgesParams
-    inline = HD
+    inline = VGA
 
     @staticmethod
     def draw(picture: Picture, params: EdgesParams) -> Picture:

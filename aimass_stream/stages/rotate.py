@@ -9,7 +9,7 @@ import cv2
 from pydantic import Field
 
 from ..frames import Picture, Pixels
-from ..stage_base import BLACK, HD, NEUTRAL, Params, PictureStage, blank, even, planes, turn
+from ..stage_base import BLACK, NEUTRAL, VGA, Params, PictureStage, blank, even, planes, turn
 
 
 class RotateParams(Params):
@@ -23,7 +23,7 @@ class Rotate(PictureStage[RotateParams]):
     """Turns the picture. Quarter turns keep every pixel, and 90 and 270 degrees swap width and height."""
 
     Params = RotateParams
-    inline = HD
+    inline = VGA
 
     @staticmethod
     def draw(picture: Picture, params: RotateParams) -> Picture:

@@ -13,6 +13,7 @@ from aimass_stream.errors import InvalidPipeline
 from aimass_stream.frames import AudioFrame, Picture, VideoFrame
 from aimass_stream.spec import PipelineSpec
 from aimass_stream.stages import BUILT_IN
+from benchmarks.stages import PAGE, measured, page
 
 from ..support.context import REGISTRY, audio, once, silence, started, video
 
@@ -112,3 +113,9 @@ def test_the_description_is_enough_for_controls(name: str) -> None:
         if part["type"] in ("number", "integer"):
             assert part["minimum"] <= part["default"] <= part["maximum"]
             assert part["unit"] or part["description"]
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """`python -m benchmarks.stages --keep` writes it anew."""
+    text = PAGE.read_text()
+    assert page(REGISTRY, measured(text)) == text

@@ -82,7 +82,7 @@ def test_keep_leaves_black_corners_without_colour() -> None:
 
 async def test_large_pictures_go_to_a_thread() -> None:
     stage, context = await started("rotate", degrees=12)
-    await stage.process(video(picture=black(1280, 720)))
+    await stage.process(video(picture=black(640, 480)))
     assert not context.ran
-    await stage.process(video(picture=black(1920, 1080)))
+    await stage.process(video(picture=black(1280, 720)))
     assert len(context.ran) == 1
