@@ -114,12 +114,12 @@ def _serve(request: Request, name: str) -> Response:
     return Response(body, media_type=TYPES[path.suffix], headers=headers)
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 def page(request: Request) -> Response:
     """The page. Plain functions: starlette runs them in a thread, since they read files."""
     return _serve(request, "index.html")
 
 
-@router.get("/web/{name:path}")
+@router.api_route("/web/{name:path}", methods=["GET", "HEAD"])
 def file(name: str, request: Request) -> Response:
     return _serve(request, name)

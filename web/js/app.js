@@ -41,8 +41,8 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     () => this.picker.open(this.model.catalogue));
+  #what = "change"; // what the code for the whole pipeline does; or "start"
   code = new CodePanel((language) => this.#wholeCode(language));
-  #what = "change";
   /** @type {import("./rtc-stats.js").Snapshot | null} */
   #before = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -89,6 +89,7 @@ export class App {
     connection.on("session", () => this.#refreshCode());
     connection.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, label, stream }) => {
+      byId("intro", HTMLElement).hidden = kind !== "clip";
       byId("line-in", HTMLElement).textContent = kind === "clip" ? "Clip, made in this page" : label;
       void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
       void connection.setTrack("audio", stream.getAudioTracks()[0] ?? null);
@@ -99,6 +100,7 @@ export class App {
       this.code.refresh();
     });
     this.#button("add-button", () => this.picker.open(model.catalogue));
+    this.#button("camera-link", () => void monitor.choose("camera"));
     this.#button("share-button", () => void copy(location.href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
     this.#button("key-button", () => this.key.open(false));
@@ -168,10 +170,18 @@ export class App {
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
       case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));
-      case "stage.reloaded": return toast(event.data.ok ? `${event.data.stage} was loaded again` : event.data.detail);
+      case "stage.reloaded": return void this.#reloaded(event.data);
       case "session.closing": return toast(`The server is stopping: ${event.data.reason}`);
       default: return undefined;
     }
+  }
+
+  /** A stage's file changed, perhaps its parameters too. @param {import("../types/events.js").StageReloaded} stage */
+  async #reloaded({ stage, ok, detail }) {
+    toast(ok ? `${stage} was loaded again` : `${stage}: ${detail}`);
+    if (!ok) return;
+    this.model.learn(await this.signalling.stages());
+    this.editor.renew(stage);
   }
 
   /** @param {import("../types/events.js").SessionStats} stats */
@@ -182,7 +192,7 @@ export class App {
     this.graph.push(stats.hops, { network: rtt === null || rtt === undefined ? null : rtt * 1000,
       browser: this.#browser });
     const ms = serverTime(stats, "video");
-    if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms in the server`);
+    if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms`);
   }
 
   /** @type {number | null} */

@@ -30,6 +30,7 @@ export class Compare {
 
   /** The line follows the pointer wherever in the picture it was put down. @param {PointerEvent} event */
   #grab(event) {
+    this.box.classList.remove("reveal");
     const target = /** @type {HTMLElement} */ (event.target);
     if (this.view !== "slider" || event.button !== 0 || target.closest("button, .notice")) return;
     const rect = this.box.getBoundingClientRect();
@@ -50,6 +51,8 @@ export class Compare {
   #place() {
     const value = this.#split.valueAsNumber;
     this.box.style.setProperty("--split", `${value}%`);
+    this.box.classList.toggle("all-after", value < 13); // no room for the word
+    this.box.classList.toggle("all-before", value > 88);
     this.#split.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
   }
 
@@ -75,6 +78,7 @@ export class Compare {
     this.#processed.requestVideoFrameCallback(() => {
       if (turn !== this.#seen) return;
       this.box.classList.add("has-picture");
+      if (turn === 1) this.box.classList.add("reveal");
       this.onPicture();
     });
   }

@@ -141,7 +141,8 @@ export class Connection extends Emitter {
    * @param {AbortSignal} signal
    */
   async #exchange(sdp, signal) {
-    const known = this.sessionId && this.#token ? { session_id: this.sessionId, resume_token: this.#token } : null;
+    const known = this.sessionId && this.#token
+      ? { session_id: this.sessionId, resume_token: this.#token, last_seq: this.#sequence.last } : null;
     const answer = await this.signalling.offer({ sdp, type: "offer", ...(known ?? this.wish()) }, signal);
     this.sessionId = answer.session_id;
     this.#token = answer.resume_token;

@@ -1,7 +1,4 @@
-/**
- * The clip's sound: waves, and a bell. Browsers keep sound shut until somebody touches the page, so until then
- * the track is there but silent.
- */
+/** The clip's sound: waves, and a bell. To be made once somebody has touched the page. */
 
 /** Partials of a small bell: [times the strike note, loudness, seconds it rings]. */
 const PARTIALS = /** @type {const} */ ([[0.5, 0.5, 2.4], [1, 1, 1.8], [1.19, 0.55, 1.4], [1.56, 0.35, 1], [2, 0.5, 0.9],
@@ -11,14 +8,9 @@ const STRIKE = 587; // Hz
 export class Bell {
   #context = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" });
   #out = this.#context.createMediaStreamDestination();
-  #gestures = new AbortController();
 
   constructor() {
     this.#waves();
-    const wake = () => void this.#context.resume();
-    for (const gesture of ["pointerdown", "keydown"]) {
-      addEventListener(gesture, wake, { signal: this.#gestures.signal, passive: true });
-    }
   }
 
   get tracks() {
@@ -45,7 +37,6 @@ export class Bell {
   /** Strikes now. */
   ring() {
     const context = this.#context;
-    if (context.state !== "running") return;
     const now = context.currentTime;
     for (const [factor, loudness, seconds] of PARTIALS) {
       const tone = new OscillatorNode(context, { frequency: STRIKE * factor });
@@ -59,7 +50,6 @@ export class Bell {
   }
 
   close() {
-    this.#gestures.abort();
     void this.#context.close();
   }
 }

@@ -15,19 +15,32 @@ export class DemoClip {
   #canvas = document.createElement("canvas");
   #context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false }));
   #still = backdrop();
-  #sound = new Bell();
+  /** @type {Bell | null} */
+  #sound = null;
+  #gestures = new AbortController();
   #begun = performance.now();
   #drawn = -1;
   #rings = 0;
   #request = 0;
 
-  constructor() {
+  /** @param {() => void} onSound the stream has got its sound: browsers allow none before somebody touches the page */
+  constructor(onSound) {
     this.#canvas.width = WIDTH;
     this.#canvas.height = HEIGHT;
     this.#draw(0);
-    const picture = this.#canvas.captureStream(FPS).getVideoTracks();
-    this.stream = new MediaStream([...picture, ...this.#sound.tracks]);
+    this.stream = this.#canvas.captureStream(FPS);
     this.#next();
+    const ring = () => {
+      this.#gestures.abort();
+      this.#sound = new Bell();
+      for (const track of this.#sound.tracks) this.stream.addTrack(track);
+      onSound();
+    };
+    for (const gesture of ["pointerup", "keydown"]) {
+      addEventListener(gesture, () => navigator.userActivation?.hasBeenActive !== false && !this.#sound && ring(),
+        { signal: this.#gestures.signal });
+    }
+    if (navigator.userActivation?.hasBeenActive) ring();
   }
 
   #next() {
@@ -45,7 +58,7 @@ export class DemoClip {
     const rings = Math.floor(t / BELL_EVERY);
     if (rings > this.#rings) {
       this.#rings = rings;
-      this.#sound.ring();
+      this.#sound?.ring();
     }
     const c = this.#context;
     c.drawImage(this.#still, 0, 0);
@@ -62,7 +75,8 @@ export class DemoClip {
 
   stop() {
     cancelAnimationFrame(this.#request);
-    this.#sound.close();
+    this.#gestures.abort();
+    this.#sound?.close();
     for (const track of this.stream.getTracks()) track.stop();
   }
 }
@@ -248,7 +262,7 @@ function beam(c, t) {
   for (const side of [1, -1]) {
     const length = reach * side * WIDTH * 0.8;
     const light = c.createLinearGradient(x, y, x + length, y);
-    light.addColorStop(0, "#ffe9b0b0");
+    light.addColorStop(0, "#ffe9b070");
     light.addColorStop(1, "#ffe9b000");
     const wide = 10 + Math.abs(length) * 0.09;
     shape(c, [[x, y - 3], [x + length, y - wide], [x + length, y + wide], [x, y + 3]], light);

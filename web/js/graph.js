@@ -11,6 +11,8 @@ import { h } from "./dom.js";
  */
 
 const SECONDS = 60;
+const WAITING = "waiting in between";
+const BROWSER = "this browser";
 const COLOURS = 8; // --hop-1 to --hop-8 in the style sheet
 
 export class LatencyGraph {
@@ -32,6 +34,7 @@ export class LatencyGraph {
     root.append(
       h("div", { class: "graph-head" }, this.#tabs, this.#total),
       h("div", { class: "plot" }, this.#canvas),
+      h("div", { class: "spans", "aria-hidden": "true" }, h("span", {}, "ms, a minute ago"), h("span", {}, "now")),
       h("table", { class: "hops" },
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "hop"), h("th", { scope: "col" }, "p50"),
           h("th", { scope: "col" }, "p95"))), this.#table));
@@ -49,9 +52,9 @@ export class LatencyGraph {
       /** @type {Hop[]} */
       const row = [];
       if (network !== null) row.push({ name: "network", p50: network, p95: null, own: true });
-      for (const [name, { p50, p95 }] of Object.entries(stats)) row.push({ name, p50, p95, own: false });
+      row.push(...serverHops(stats));
       if (browser !== null && track.startsWith("video")) {
-        row.push({ name: "this browser", p50: browser, p95: null, own: true });
+        row.push({ name: BROWSER, p50: browser, p95: null, own: true });
       }
       const history = this.#history.get(track) ?? [];
       history.push(row);
@@ -80,8 +83,8 @@ export class LatencyGraph {
       tab.setAttribute("aria-selected", String(tab.textContent === this.#chosen));
     }
     const last = this.#history.get(this.#chosen ?? "")?.at(-1) ?? [];
-    this.#table.replaceChildren(...last.map((hop, index) => h("tr", { class: hop.own ? "own" : "" },
-      h("th", { scope: "row" }, h("i", { class: `swatch hop-${colour(hop, index)}` }), hop.name),
+    this.#table.replaceChildren(...last.map((hop) => h("tr", { class: hop.own ? "own" : "" },
+      h("th", { scope: "row" }, h("i", { class: `swatch hop-${colour(hop, last)}` }), hop.name),
       h("td", {}, figure(hop.p50)), h("td", {}, hop.p95 === null ? "" : figure(hop.p95)))));
     const sum = last.reduce((total, hop) => total + hop.p50, 0);
     this.#total.textContent = last.length ? `${sum.toFixed(1)} ms in all` : "";
@@ -98,7 +101,9 @@ export class LatencyGraph {
     canvas.width = width * scale;
     canvas.height = height * scale;
     context.scale(scale, scale);
+    // canvases don't know light-dark(): the colours are read from where the style sheet has resolved them
     const style = getComputedStyle(canvas);
+    const swatches = [...this.#table.querySelectorAll("i")].map((swatch) => getComputedStyle(swatch).backgroundColor);
     const top = ceiling(Math.max(4, ...history.map((row) => row.reduce((sum, hop) => sum + hop.p50, 0))));
     const area = { left: 34, right: width - 2, top: 8, bottom: height - 6 };
     axis(context, area, top, style);
@@ -110,19 +115,33 @@ export class LatencyGraph {
     /** @param {number} ms */
     const y = (ms) => area.bottom - (ms / top) * (area.bottom - area.top);
     let below = history.map(() => 0);
-    names.forEach((name, index) => {
+    names.forEach((name) => {
       const above = history.map((row, at) => (below[at] ?? 0) + (row.find((hop) => hop.name === name)?.p50 ?? 0));
-      const hop = history.at(-1)?.find((item) => item.name === name);
-      const paint = style.getPropertyValue(`--hop-${hop ? colour(hop, order.indexOf(name)) : (index % COLOURS) + 1}`);
-      layer(context, below.map((ms, at) => [x(at), y(ms)]), above.map((ms, at) => [x(at), y(ms)]), paint);
+      layer(context, below.map((ms, at) => [x(at), y(ms)]), above.map((ms, at) => [x(at), y(ms)]),
+        swatches[order.indexOf(name)] ?? style.borderTopColor); // grey for a stage that is gone
       below = above;
     });
   }
 }
 
-/** @param {Hop} hop @param {number} index */
-function colour(hop, index) {
-  return hop.own ? "own" : String((index % COLOURS) + 1);
+/**
+ * The server's hops, and as one more what its total has above their sum: the time frames waited in between.
+ * @param {Record<string, HopStats>} stats
+ * @returns {Hop[]}
+ */
+function serverHops({ total, ...stats }) {
+  const hops = Object.entries(stats).map(([name, { p50, p95 }]) => ({ name, p50, p95, own: false }));
+  const rest = total ? total.p50 - hops.reduce((sum, hop) => sum + hop.p50, 0) : 0;
+  return rest > 0.05 ? [...hops, { name: WAITING, p50: rest, p95: null, own: true }] : hops;
+}
+
+/** @type {Record<string, string>} */
+const GREYS = { network: "own", [WAITING]: "wait", [BROWSER]: "browser" };
+
+/** @param {Hop} hop @param {Hop[]} row */
+function colour(hop, row) {
+  if (hop.own) return GREYS[hop.name] ?? "own";
+  return String((row.filter(({ own }) => !own).indexOf(hop) % COLOURS) + 1);
 }
 
 /** @param {number} ms */
@@ -141,18 +160,18 @@ function ceiling(value) {
  * @param {CSSStyleDeclaration} style
  */
 function axis(context, area, top, style) {
-  context.font = `11px ${style.getPropertyValue("--mono")}`;
+  context.font = `11px ${style.fontFamily}`;
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.lineWidth = 1;
   for (const share of [0, 0.5, 1]) {
     const y = Math.round(area.bottom - share * (area.bottom - area.top)) + 0.5;
-    context.strokeStyle = style.getPropertyValue("--line");
+    context.strokeStyle = style.borderTopColor;
     context.beginPath();
     context.moveTo(area.left, y);
     context.lineTo(area.right, y);
     context.stroke();
-    context.fillStyle = style.getPropertyValue("--soft");
+    context.fillStyle = style.color;
     context.fillText(String(Number((top * share).toPrecision(2))), area.left - 8, y);
   }
 }

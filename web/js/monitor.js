@@ -69,9 +69,17 @@ export class Monitor extends Emitter {
         case "camera": return openCamera({ camera: this.#camera.value, microphone: this.#microphone.value,
           height: Number(this.#size.value) });
         case "screen": return openScreen();
-        default: return clip();
+        default: return this.#clip();
       }
     });
+  }
+
+  /** @returns {Promise<Source>} */
+  async #clip() {
+    const demo = new DemoClip(() => this.source === source && this.emit("source", source));
+    /** @type {Source} */
+    const source = { kind: "clip", label: "Evening at sea", stream: demo.stream, stop: () => demo.stop() };
+    return source;
   }
 
   /** @param {File} file */
@@ -202,12 +210,6 @@ export class Monitor extends Emitter {
     this.#recordButton.querySelector("use")?.setAttribute("href", "#i-stop");
     this.#recordText.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
-}
-
-/** @returns {Promise<Source>} */
-async function clip() {
-  const demo = new DemoClip();
-  return { kind: "clip", label: "Evening at sea", stream: demo.stream, stop: () => demo.stop() };
 }
 
 /** @param {HTMLSelectElement} select @param {MediaDeviceInfo[]} devices @param {string | undefined} used @param {string} none */

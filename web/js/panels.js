@@ -9,10 +9,11 @@ import { h } from "./dom.js";
  * @typedef {import("./rtc-stats.js").Snapshot} Snapshot
  */
 
-/** Sum of the server's hops of one track, ms. @param {SessionStats} stats @param {string} kind */
+/** Time in the server of one kind of track, ms. @param {SessionStats} stats @param {string} kind */
 export function serverTime(stats, kind) {
   const [, hops] = Object.entries(stats.hops).find(([track]) => track.startsWith(kind)) ?? [];
-  return hops ? Object.values(hops).reduce((sum, hop) => sum + hop.p50, 0) : null;
+  if (!hops) return null;
+  return hops.total?.p50 ?? Object.values(hops).reduce((sum, hop) => sum + hop.p50, 0);
 }
 
 /** @param {number} bits per second */
@@ -36,26 +37,27 @@ export class Tiles {
     const ms = serverTime(stats, "video") ?? serverTime(stats, "audio");
     this.#write("server", ms === null ? "–" : `${ms.toFixed(1)} ms`, "Time in the server, middle of the last seconds");
     const drops = Object.entries(stats.drops);
-    this.#write("drops", String(drops.reduce((sum, [, count]) => sum + count, 0)),
+    const frames = drops.filter(([reason]) => !reason.includes("/packet_")); // packets are no frames
+    this.#write("drops", String(frames.reduce((sum, [, count]) => sum + count, 0)),
       drops.map(([reason, count]) => `${reason}: ${count}`).join("\n") || "Nothing was dropped");
   }
 
   /** @param {Snapshot} now @param {{up: number, down: number}} rates */
   browser(now, { up, down }) {
     this.#write("rtt", now.rtt === null ? "–" : `${(now.rtt * 1000).toFixed(now.rtt < 0.01 ? 1 : 0)} ms`);
-    this.#write("picture", now.width ? `${now.width}×${now.height} ${Math.round(now.fps)} fps` : "–", now.codec);
-    this.#write("rate", up || down ? `${rate(up)}, ${rate(down)}` : "–", "bit/s to the server and back");
+    this.#write("picture", now.width ? `${now.width}×${now.height}` : "–", now.codec, `${Math.round(now.fps)} fps`);
+    this.#write("rate", up || down ? `↑${rate(up)}\u2002↓${rate(down)}` : "–", "bit/s to the server and back");
   }
 
   clear() {
     for (const cell of this.#cells.values()) cell.textContent = "–";
   }
 
-  /** @param {string} name @param {string} text @param {string} [title] */
-  #write(name, text, title = "") {
+  /** @param {string} name @param {string} text @param {string} [title] @param {string} [more] */
+  #write(name, text, title = "", more = "") {
     const cell = this.#cells.get(name);
     if (!cell) return;
-    cell.textContent = text;
+    cell.replaceChildren(text, ...(more && text !== "–" ? [h("small", {}, more)] : []));
     cell.title = title;
   }
 }
@@ -78,13 +80,14 @@ export class LevelMeter {
   show({ rms, peak }) {
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => this.#idle(), QUIET_AFTER);
+    this.#root.classList.add("alive");
     this.#set(share(rms), share(peak), 1);
     this.#root.title = `${rms.toFixed(1)} dBFS, peak ${peak.toFixed(1)}`;
   }
 
   #idle() {
     this.#set(0, 0, 0);
-    this.#root.title = "Loudness: add the stage “level” to see it";
+    this.#root.classList.remove("alive");
   }
 
   /** @param {number} level @param {number} peak @param {number} seen */

@@ -14,8 +14,11 @@ import { Sorting } from "./sorting.js";
  * @typedef {import("./snippets.js").Language} Language
  * @typedef {{
  *   entry: Entry, element: HTMLLIElement, form: SchemaForm, time: HTMLElement, error: HTMLElement, code: CodePanel,
+ *   fold: HTMLElement,
  * }} Card
  */
+
+const OPEN = 3; // a longer pipeline comes folded
 
 export class PipelineEditor {
   /** @type {Map<string, Card>} */
@@ -41,6 +44,7 @@ export class PipelineEditor {
 
   #draw() {
     this.#sorting.remember();
+    const many = this.model.entries.length > OPEN && this.#cards.size === 0;
     const cards = this.model.entries.map((entry) => this.#cardOf(entry));
     const kept = new Set(cards);
     for (const [key, card] of this.#cards) {
@@ -50,7 +54,27 @@ export class PipelineEditor {
     }
     this.#arrange(cards.length ? cards.map((card) => card.element) : [this.empty]);
     cards.forEach((card, index) => this.#number(card, index, cards.length));
+    if (many) for (const { entry } of cards) this.#fold(entry.key, true);
     this.#sorting.play();
+  }
+
+  /** Shows a stage's name alone, or all of it. @param {string} key @param {boolean} folded */
+  #fold(key, folded) {
+    const card = this.#cards.get(key);
+    if (!card) return;
+    card.form.element.hidden = folded;
+    card.fold.setAttribute("aria-expanded", String(!folded));
+  }
+
+  /** The server's stages changed: draws those of this name anew. @param {string} name */
+  renew(name) {
+    for (const [key, card] of this.#cards) {
+      if (card.entry.name !== name) continue;
+      card.code.close();
+      card.element.remove();
+      this.#cards.delete(key);
+    }
+    this.#draw();
   }
 
   /**
@@ -108,6 +132,8 @@ export class PipelineEditor {
     const kinds = (info?.accepts ?? []).map((kind) => h("span", { class: `kind ${kind}` }, kind));
     const grip = h("button", { type: "button", class: "grip", "aria-label": `Move ${name}: drag, or use the arrow keys` });
     grip.append(icon("grip"));
+    const fold = h("button", { type: "button", class: "fold", title: info?.doc ?? "",
+      onclick: () => this.#fold(key, !form.element.hidden) }, name);
     const showCode = iconButton("code", `${name} as code`, () => {
       code.element.hidden = !code.element.hidden;
       showCode.setAttribute("aria-expanded", String(!code.element.hidden));
@@ -115,7 +141,7 @@ export class PipelineEditor {
     }, "code-button");
     const element = h("li", { class: "stage", "data-key": key, "data-stage": entry.name },
       h("div", { class: "stage-head" }, grip,
-        h("h3", { title: info?.doc ?? "" }, name, kinds), time,
+        h("h3", {}, fold, kinds), time,
         h("div", { class: "stage-tools" },
           iconButton("up", `Move ${name} up`, () => this.#shift(key, -1), "up"),
           iconButton("down", `Move ${name} down`, () => this.#shift(key, 1), "down"),
@@ -131,7 +157,8 @@ export class PipelineEditor {
     });
     this.#sorting.handle(grip, element, key);
     /** @type {Card} */
-    const card = { entry, element, form, time, error, code };
+    const card = { entry, element, form, time, error, code, fold };
+    fold.setAttribute("aria-expanded", "true");
     if (!info || info.error) this.#tell(card, info?.error ?? `This server has no stage “${entry.name}”.`);
     return card;
   }
@@ -194,6 +221,7 @@ export class PipelineEditor {
     }
     const card = text === null || key === null ? undefined : this.#cards.get(key);
     if (!card || text === null) return false;
+    if (key !== null) this.#fold(key, false);
     if (name === null || !card.form.fail(name, text)) this.#tell(card, text);
     return true;
   }

@@ -40,12 +40,12 @@ export class SchemaForm {
   #field(name, schema, value, change, id) {
     const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
     const control = makeControl(schema, id, change);
-    const label = h("label", { for: id, title: schema.description ?? "" }, title(name, schema));
+    const label = h("label", { for: id }, title(name, schema));
     const reset = h("button", { type: "button", class: "reset", title: "Back to the default",
       onclick: () => (control.set(schema.default), change(undefined)) }, "reset");
+    const help = schema.description ? h("span", { class: "help" }, schema.description) : null;
     const row = h("div", { class: "field", "data-param": name },
-      h("div", { class: "field-head" }, label, reset), control.element,
-      schema.description ? h("p", { class: "help", id: `${id}-help` }, schema.description) : null, error);
+      h("div", { class: "field-head" }, h("p", {}, label, " ", help), reset), control.element, error);
     this.#fields.set(name, { row, error, control, fallback: schema.default });
     this.set(name, value);
     return row;
