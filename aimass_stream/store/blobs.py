@@ -1,0 +1,139 @@
+"""Files by the SHA-256 of their content: never changed, never half-written.
+
+A blob is written beside its place, synced, and renamed into it; what a killed process leaves behind is a
+temporary file that `sweep` removes, and never a wrong blob.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidInput, NotFound, TooLarge
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+PIECE = 1024 * 1024  # bytes read at a time
+ABANDONED = 24 * 3600.0  # s after which a temporary file belongs to nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    sha256: str
+    size: int  # bytes
+
+
+class Blobs:
+    """A folder of blobs. Hashing and writing happen in threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "new").mkdir(parents=True, exist_ok=True)
+
+    async def put(self, content: bytes | AsyncIterable[bytes], *, limit: int | None = None,
+                  expected: str | None = None) -> Blob:
+        """Keep `content`, on disk when this returns. The same content twice is one file.
+
+        Raises `TooLarge` over `limit` bytes and `InvalidInput` when its SHA-256 is not the `expected` one;
+        then nothing is kept.
+        """
+        writing = await asyncio.to_thread(_Writing, self.folder / "new" / secrets.token_hex(16))
+        try:
+            async for piece in _pieces(content):
+                if limit is not None and writing.size + len(piece) > limit:
+                    raise TooLarge(f"more than {limit} bytes")
+                await asyncio.to_thread(writing.append, piece)
+            blob = Blob(writing.digest.hexdigest(), writing.size)
+            if expected is not None and blob.sha256 != expected:
+                raise InvalidInput(f"the content's SHA-256 is {blob.sha256}, not {expected}", field="sha256")
+            await asyncio.to_thread(writing.finish, self._place(blob.sha256))
+        finally:
+            writing.discard()
+        return blob
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob lies, to be read only. Raises `NotFound`."""
+        path = self._place(sha256) if DIGEST.fullmatch(sha256) else None
+        if path is None or not path.is_file():
+            raise NotFound(f"there is no blob {sha256[:64]!r}")
+        return path
+
+    async def verify(self, sha256: str) -> bool:
+        """True if the blob's content is still what its name says."""
+        path = self.path(sha256)
+        return await asyncio.to_thread(_digest, path) == sha256
+
+    async def delete(self, sha256: str) -> None:
+        """Raises `NotFound`."""
+        await asyncio.to_thread(self.path(sha256).unlink)
+
+    async def sweep(self, keep: Iterable[str], *, older: float = ABANDONED) -> list[str]:
+        """Remove what nobody names and is older than so many seconds; answers the blobs among it.
+
+        The age protects uploads under way, and blobs whose name is about to be written down.
+        """
+        return await asyncio.to_thread(self._sweep, set(keep), time.time() - older)
+
+    def _sweep(self, keep: set[str], before: float) -> list[str]:
+        blobs = [path for path in self.folder.glob("??/*") if DIGEST.fullmatch(path.name) and path.name not in keep]
+        removed = []
+        for path in [*blobs, *(self.folder / "new").iterdir()]:
+            if path.stat().st_mtime <= before:
+                path.unlink()
+                removed.append(path)
+        return sorted(path.name for path in removed if path in blobs)
+
+    def _place(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / sha256
+
+
+async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+    if isinstance(content, bytes):
+        for start in range(0, len(content), PIECE):
+            yield content[start : start + PIECE]
+    else:
+        async for piece in content:
+            yield piece
+
+
+class _Writing:
+    """A blob under way; its methods block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("xb")
+        self.digest = hashlib.sha256()
+        self.size = 0  # bytes
+
+    def append(self, piece: bytes) -> None:
+        self.digest.update(piece)
+        self.file.write(piece)
+        self.size += len(piece)
+
+    def finish(self, place: Path) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        place.parent.mkdir(exist_ok=True)
+        self.path.rename(place)
+        for folder in (place.parent, place.parent.parent):  # the names have to be on disk as well
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def discard(self) -> None:
+        """Remove what was not finished."""
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
