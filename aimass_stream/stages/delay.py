@@ -56,7 +56,9 @@ class Delay(BaseStage[DelayParams]):
 
     async def close(self) -> None:
         self._cancel()
-        self._held.clear()
+        if self._held:
+            self.context.drop("removed", len(self._held))
+            self._held.clear()
 
     def _release(self) -> None:
         """Let go of all that is due, and come back when the next one is."""

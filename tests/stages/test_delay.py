@@ -29,7 +29,7 @@ async def test_every_frame_comes_later_in_order_and_at_the_full_rate() -> None:
     assert [frame.pts for _, frame in context.emitted] == list(range(20))
     late = [came - begun for (came, _), begun in zip(context.emitted, sent, strict=True)]
     assert min(late) >= 0.119
-    assert sorted(late)[10] < 0.14
+    assert sorted(late)[10] < 0.17
     await stage.close()
 
 
@@ -46,7 +46,7 @@ async def test_busy_holds_one_frame_and_answers_it() -> None:
     stage, context = await started("delay", ms=60, mode="busy")
     begun, frame = now(), word(1)
     assert await stage.process(frame) is frame
-    assert 0.059 <= now() - begun < 0.12
+    assert 0.059 <= now() - begun < 0.3
     assert context.emitted == []
 
 
@@ -82,6 +82,7 @@ async def test_after_close_nothing_comes() -> None:
     await stage.close()
     await asyncio.sleep(0.05)
     assert context.emitted == []
+    assert context.drops == {"removed": 1}
 
 
 async def test_more_than_it_may_hold_goes_on_early() -> None:
