@@ -69,6 +69,8 @@ class VideoDecoder(Protocol):
 
 class AudioEncoder(Protocol):
     bitrate: int
+    loss_percent: int
+    """Share of packets that the other side loses; decides how much goes into in-band repair."""
 
     def encode(self, frame: AudioFrame) -> list[EncodedAudio]:
         """The packets that are full now: any length, rate and one or two channels may come in."""

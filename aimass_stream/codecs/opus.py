@@ -9,17 +9,18 @@ import ctypes
 import functools
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_void_p
 
-import av
 import numpy as np
 
 from ..errors import InvalidMedia, Unavailable
 from ..frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Samples
 from . import bundled
 from .base import EncodedAudio
+from .pcm import Converter, mix
 
 FRAME = 960  # samples at 48 kHz: 20 ms
 MAX_FRAME = 5760  # 120 ms, the longest packet there is
 MAX_PACKET = 1500  # bytes we write
+STEP = 96  # samples that pts may be off (2 ms) before a packet is started anew
 
 VOIP, AUDIO = 2048, 2049  # OPUS_APPLICATION_*
 SET_BITRATE, SET_DTX, SET_COMPLEXITY, SET_INBAND_FEC, SET_PACKET_LOSS, SET_SIGNAL = 4002, 4016, 4010, 4012, 4014, 4024
@@ -152,28 +153,28 @@ class OpusEncoder:
                  music: bool = False) -> None:
         self._lib = _library()
         self.bitrate = bitrate  # bit/s
-        self._options = {SET_DTX: 0, SET_COMPLEXITY: complexity, SET_INBAND_FEC: int(fec),
-                         SET_PACKET_LOSS: loss_percent}
+        self.loss_percent = loss_percent  # expected; in-band copies cost bits, and with 0 there are none
+        self._options = {SET_DTX: 0, SET_COMPLEXITY: complexity, SET_INBAND_FEC: int(fec)}
         self._application = AUDIO if music else VOIP
         self._state: int | None = None
-        self._bitrate = 0
+        self._bitrate = self._loss_percent = -1  # as last set
         self._channels = 0
-        self._resampler: av.AudioResampler | None = None
-        self._rate = AUDIO_RATE
+        self._converter: Converter | None = None
         self._rest: Samples = np.empty((0, 1), np.int16)
         self._pts = 0  # of the rest's first sample
         self._packet = ctypes.create_string_buffer(MAX_PACKET)
 
     def encode(self, frame: AudioFrame) -> list[EncodedAudio]:
-        samples = frame.samples
-        if not len(samples):
+        if not len(frame.samples):
             return []
-        channels = min(samples.shape[1], 2)
-        self._prepare(channels, frame.rate)
-        pts = round(frame.pts * frame.time_base / AUDIO_TIME_BASE)
-        if self._resampler is not None:
-            samples = self._resample(samples, frame.rate)
-        if abs(pts - (self._pts + len(self._rest))) > 96 + (AUDIO_RATE // 100 if self._resampler else 0):
+        self._prepare(min(frame.samples.shape[1], 2))
+        converted = self._convert(frame)
+        if converted is None:
+            return []
+        samples, pts = mix(converted.samples, self._channels), converted.pts
+        if converted.time_base != AUDIO_TIME_BASE:
+            pts = round(pts * converted.time_base / AUDIO_TIME_BASE)
+        if abs(pts - (self._pts + len(self._rest))) > STEP:
             self._rest = self._rest[:0]
         if not len(self._rest):
             self._pts = pts
@@ -184,6 +185,14 @@ class OpusEncoder:
         self._pts += whole
         return packets
 
+    def _convert(self, frame: AudioFrame) -> AudioFrame | None:
+        if frame.rate == AUDIO_RATE:
+            self._converter = None
+            return frame
+        if self._converter is None or self._converter.channels != self._channels:
+            self._converter = Converter(AUDIO_RATE, self._channels)
+        return self._converter.convert(frame)
+
     def _encode(self, samples: Samples, offset: int) -> EncodedAudio:
         block = np.ascontiguousarray(samples, np.int16)
         size = self._lib.opus_encode(self._state, block.ctypes.data, FRAME, self._packet, MAX_PACKET)
@@ -191,25 +200,17 @@ class OpusEncoder:
             raise _fail(self._lib, "encode", size)
         return EncodedAudio(self._packet.raw[:size], self._pts + offset, FRAME)
 
-    def _resample(self, samples: Samples, rate: int) -> Samples:
-        assert self._resampler is not None
-        layout = "mono" if self._channels == 1 else "stereo"
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[:, : self._channels]).reshape(1, -1),
-                                           format="s16", layout=layout)
-        frame.sample_rate = rate
-        pieces = [out.to_ndarray().reshape(-1, self._channels) for out in self._resampler.resample(frame)]
-        return np.concatenate(pieces) if pieces else samples[:0]
-
-    def _prepare(self, channels: int, rate: int) -> None:
-        if channels != self._channels or rate != self._rate:
-            self._channels, self._rate = channels, rate
+    def _prepare(self, channels: int) -> None:
+        if channels != self._channels:
+            self._channels = channels
             self._rest = np.empty((0, channels), np.int16)
-            layout = "mono" if channels == 1 else "stereo"
-            self._resampler = None if rate == AUDIO_RATE else av.AudioResampler("s16", layout, AUDIO_RATE)
             self._open(channels)
         if self.bitrate != self._bitrate:
             self._bitrate = self.bitrate
             self._control(SET_BITRATE, self.bitrate)
+        if self.loss_percent != self._loss_percent:
+            self._loss_percent = self.loss_percent
+            self._control(SET_PACKET_LOSS, min(max(self.loss_percent, 0), 100))
 
     def _open(self, channels: int) -> None:
         self.close()
@@ -217,7 +218,7 @@ class OpusEncoder:
         self._state = self._lib.opus_encoder_create(AUDIO_RATE, channels, self._application, ctypes.byref(error))
         if error.value:
             raise Unavailable(f"libopus encoder: {self._lib.opus_strerror(error.value).decode()}", part="opus")
-        self._bitrate = 0
+        self._bitrate = self._loss_percent = -1
         for option, value in self._options.items():
             self._control(option, value)
 
