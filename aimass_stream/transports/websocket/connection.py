@@ -19,7 +19,7 @@ from ...events import Event
 from ...frames import AudioFrame, Frame, TextFrame, VideoFrame, now
 from ...node import Node
 from ...queues import BoundedQueue
-from ...session import Session
+from ...session import EVENT_LOG, Session
 from ...settings import Settings
 from .flow import Flow, Rate
 from .receive import Inlet, OpusReceiver, PcmReceiver, Receiver, VideoReceiver
@@ -49,8 +49,7 @@ class Connection:
         self._push: Callable[[Frame], None] = lambda frame: None
         self._group: asyncio.TaskGroup | None = None
         self._acknowledged = asyncio.Event()
-        self._last_seq = 0
-        self._replay: deque[str] = deque(maxlen=8192)  # events of a resumed session, bounded by its log
+        self._replay: deque[Event] = deque(maxlen=2 * EVENT_LOG)  # what the session has for us before `run`
         self._texts: BoundedQueue[str] = BoundedQueue(MAX_EVENTS, "block")
         self._control: BoundedQueue[dict[str, Any]] = BoundedQueue(MAX_CONTROL, "block")
         self._refused: dict[str, float] = {}  # "track/reason" -> when it was last told
@@ -176,15 +175,10 @@ class Connection:
 
     # sink ------------------------------------------------------------------------------------------
 
-    def begin(self, missed: list[Event]) -> None:
-        """Called right after the session took this connection on, with the events it has not seen."""
-        for event in missed:
-            self._last_seq = event.seq
-            self._replay.append(wire.dump(event.json()))
-
     def event(self, event: Event) -> None:
-        if event.seq > self._last_seq:
-            self._last_seq = event.seq
+        if self._group is None:
+            self._replay.append(event)
+        else:
             self._put_text(wire.dump(event.json()))
 
     def frame(self, frame: Frame) -> None:
@@ -249,16 +243,19 @@ class Connection:
         while True:
             while not self._flow.text_may:
                 await self._acknowledgement()
-            text = self._replay.popleft() if self._replay else (await self._texts.get())[0]
-            await self._send_text(text)
+            await asyncio.sleep(0)  # thousands of events may wait here: others get their turn in between
+            if self._replay:
+                await self._send_text(wire.dump(self._replay.popleft().json()))
+            else:
+                await self._send_text((await self._texts.get())[0])
 
     async def _send_text(self, text: str) -> None:
-        self._flow.send(len(text), True, now())
+        self._flow.send(len(text), "text", now())
         await self._websocket.send_text(text)
 
     async def _send_media(self, media: wire.Media) -> None:
         data = media.encode()
-        self._flow.send(len(data), False, now())
+        self._flow.send(len(data), media.codec.kind, now())
         await self._websocket.send_bytes(data)
 
     async def _acknowledgement(self) -> None:
@@ -296,7 +293,7 @@ class Connection:
 
     async def _write_rest(self) -> None:
         while self._replay:
-            await self._websocket.send_text(self._replay.popleft())
+            await self._websocket.send_text(wire.dump(self._replay.popleft().json()))
         with contextlib.suppress(asyncio.QueueEmpty):
             while True:
                 await self._websocket.send_text(self._texts.get_nowait()[0])

@@ -59,14 +59,13 @@ async def _serve(websocket: WebSocket, caller: Caller | None) -> None:
         connection = Connection(websocket, session, hello, node, flow)
         last_seq = hello.resume.last_seq if hello.resume is not None else 0
         welcome = _welcome(session, hello, _missed(session, last_seq), node.settings.resume_seconds).encode()
-        flow.send(len(welcome), True, now())
+        flow.send(len(welcome), "text", now())
         await websocket.send_text(welcome)
-        await session.attach(connection, connection)
+        await session.attach(connection, connection, last_seq=last_seq)
     except BaseException:
         if hello.resume is None:
             await session.close("its client left at once")
         raise
-    connection.begin(session.events_after(last_seq))
     await connection.closed.wait()
     if connection.close_code == 1000:
         await session.close("closed by the client")

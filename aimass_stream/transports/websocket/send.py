@@ -14,13 +14,13 @@ from ... import events, metrics, wire
 from ...codecs import pcm
 from ...codecs.base import VideoEncoder
 from ...codecs.opus import OpusEncoder
-from ...frames import AudioFrame, VideoFrame, now
+from ...frames import VIDEO_TIME_BASE, AudioFrame, VideoFrame, now
 from ...metrics import Meter
 from ...queues import BoundedQueue
-from .flow import Flow, Rate
+from .flow import HIGH, Flow, Rate
 
 MAX_WAIT = 1.0  # s of sound that may wait for a slow client
-LONG_PAUSE = 1.0  # s without pictures after which the next one is a key frame
+LONG_PAUSE = 2.0  # s without pictures after which the next one is a key frame
 TELL_EVERY = 1.0  # s between two media.dropped events of a track
 
 
@@ -104,6 +104,8 @@ class VideoSender:
         self._keyframe = True
         self._sending = False
         self._last = now()  # s, when a picture was last sent
+        self._pts = self._clock = 0.0  # s, of the last picture: its own, and as told to the encoder
+        self._step = 1 / 30  # s between pictures, smoothed
         self._tally = Tally(outlet, track)
 
     def put(self, frame: VideoFrame) -> None:
@@ -132,28 +134,40 @@ class VideoSender:
             self._keyframe = False
             self._encoder.bitrate = self._rate.bitrate
             begun = now()
-            encoded = await loop.run_in_executor(outlet.executor, self._encoder.encode, frame, keyframe)
+            encoded = await loop.run_in_executor(outlet.executor, self._encoder.encode, self._timed(frame), keyframe)
             metrics.ENCODE.labels(self._form.codec).observe(now() - begun)
             outlet.meter.hop(self._track, "video", "encode", now() - begun)
             if encoded is None:
                 self._keyframe = keyframe
                 continue
             self._sending = True
-            await outlet.send(wire.Media(self._form.number, self._number, encoded.pts, encoded.data,
+            pts = round(frame.pts * frame.time_base / VIDEO_TIME_BASE)
+            await outlet.send(wire.Media(self._form.number, self._number, pts, encoded.data,
                                          keyframe=encoded.keyframe, rotation=frame.rotation))
             self._sending = False
             self._last = now()
             outlet.meter.hop(self._track, "video", "total", self._last - frame.arrived)
             self._tally.settle()
 
+    def _timed(self, frame: VideoFrame) -> VideoFrame:
+        """The frame on the encoder's own clock, which stands still while pictures are dropped: else the first one
+        after a pause would be given the bits of all that were not sent."""
+        step = frame.seconds - self._pts
+        self._pts = frame.seconds
+        self._clock += step if 0 < step < 2 * self._step else self._step
+        if 0 < step < LONG_PAUSE:
+            self._step += 0.1 * (min(step, 2 * self._step) - self._step)
+        return frame.replace(pts=round(self._clock / VIDEO_TIME_BASE), time_base=VIDEO_TIME_BASE)
+
     def _room(self) -> bool:
         """Whether the client can take a picture now; adapts the bitrate to how far it is behind."""
         at, flow = now(), self._outlet.flow
-        if self._rate.look(flow.behind(at), at):
-            self._tell_bitrate("the client is behind" if flow.behind(at) > 0.1 else "the client keeps up")
+        behind, delivered = flow.behind(at), flow.video_rate(at)
+        if self._rate.look(behind, delivered, at):
+            self._tell_bitrate("the client is behind" if behind > HIGH else "the client keeps up")
         if flow.video_may(at):
             return True
-        if self._rate.dropped(at):
+        if self._rate.fall(delivered, at):
             self._tell_bitrate("pictures had to be dropped")
         return False
 
