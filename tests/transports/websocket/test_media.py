@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from typing import Any
 
@@ -16,6 +15,7 @@ from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, P
 from tests.support.options import settings
 from tests.support.server import serve
 from tests.support.sockets import H264, HELLO, JPEG, OPUS, PCM, VP8, Socket, joined, jpeg
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -238,18 +238,18 @@ async def test_a_new_resolution_with_every_picture() -> None:
 async def test_pts_that_run_backwards_or_leap() -> None:
     async with serve() as server, joined(server.ws_url) as socket:
         session = server.node.get(socket.hello["session_id"])
-        for pts in (0, 3000, 6000, 3000, 9000, 900_000_000, 900_003_000, 12_000):
+        for pts in (0, 3000, 6000):
             await socket.picture(1, pts=pts)
-            await asyncio.sleep(0.03)
-        await socket.say({"type": "keyframe.request"})
-        await socket.picture(2, pts=2**52)
-        while len(socket.pieces) < 8:
+            assert (await socket.piece(1)).pts == pts
+        await socket.picture(1, pts=3000)
+        await until(lambda: session.meter.drops.get("video-0/late") == 1)
+        for pts in (9000, 900_000_000, 900_003_000, 12_000, -(2**52), 2**52):
+            await socket.picture(1, pts=pts)
             await socket.piece(1)
         times = [piece.pts for piece in socket.pieces]
-        assert times[:4] == [0, 3000, 6000, 9000]  # the one that ran backwards is gone, sane ones are untouched
-        assert session.meter.drops["video-0/late"] == 1
+        assert times[3] == 9000  # sane ones are untouched
         assert times == sorted(times)  # leaps start a new timeline, which is carried on
-        assert times[-1] < 10 * 90_000
+        assert times[-1] < 60 * 90_000
 
 
 async def test_more_pictures_than_allowed_are_dropped() -> None:
