@@ -23,7 +23,6 @@ EXECUTOR = ThreadPoolExecutor(1, thread_name_prefix="stage-test")
 class Context:
     track = "video-0"
     session = "s_test"
-    session = "s_test"
     engine: Any = None
 
     def __init__(self) -> None:
