@@ -184,15 +184,16 @@ class AudioJitterBuffer:
 
     def _take(self, number: int, packet: _Packet) -> Chunk:
         del self._packets[number]
-        self._advance(number)
+        self._lose(number)
+        self._next = number + 1
         self._silent_until = packet.arrived + SILENCE if len(packet.data) <= SILENT else -INFINITE
         return self._chunk("decode", packet.data, packet.samples, packet.arrived)
 
-    def _advance(self, number: int) -> None:
-        """Everything up to packet `number` is done with."""
-        self.counts["lost"] += number - self._next
-        self._made_up.extend(range(max(self._next, number - 64), number))
-        self._next = number + 1
+    def _lose(self, end: int) -> None:
+        """The packets below `end` that did not come are not waited for any more."""
+        self.counts["lost"] += end - self._next
+        self._made_up.extend(range(max(self._next, end - 64), end))
+        self._next = end
 
     def _chunk(self, method: Method, data: bytes, samples: int, arrived: float) -> Chunk:
         chunk = Chunk(method, data, samples, self._time + self._offset, self._time & 0xFFFFFFFF, arrived, self._gap)
@@ -219,7 +220,8 @@ class AudioJitterBuffer:
         """Its time has been filled already: it came too late, or the sender's timestamps step back a little."""
         if packet.timestamp + packet.samples <= self._time:
             del self._packets[number]
-            self._advance(number)
+            self._lose(number)
+            self._next = number + 1
             self.counts["late"] += 1
         else:
             self._offset += self._time - packet.timestamp
@@ -227,7 +229,7 @@ class AudioJitterBuffer:
 
     def _pass(self, number: int, missing: int) -> None:
         """Too much is missing to be made up."""
-        self._advance(number - 1)
+        self._lose(number)
         self._open_gap(missing)
         self._time += missing
 

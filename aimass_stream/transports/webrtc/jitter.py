@@ -26,6 +26,7 @@ HOLD = 1.0  # s past the deadline that pictures wait behind a gap for either rep
 PLI_INTERVAL = 0.2  # s, at least
 KEYFRAME_PAUSE = 0.1  # s without a packet of a key frame on its way after which another is asked for
 RESTART = 3000  # a step in sequence numbers that is taken for a new stream, if the next packet confirms it
+BEGINNING = 0.05  # s that a stream's first picture may take to become whole
 TAIL = 0.008  # s after which the last packet of a picture that stays unfinished is asked for
 TAIL_TRIES = 2
 LEAP = 30 * 90_000  # ticks between two pictures, beyond which the sender's clock is taken to have been set
@@ -93,6 +94,7 @@ class VideoJitterBuffer:
         self._scan = 0  # everything from _next up to here is there
         self._highest = 0
         self._begun = False  # something was taken out
+        self._begins = 0.0  # s: a picture that needs others is not looked at before
         self._suspect: int | None = None
         self._keys: list[int] = []  # packets that begin a key frame, rising
         self._synced = False  # the decoder has everything before _next
@@ -124,11 +126,24 @@ class VideoJitterBuffer:
             self._space(timestamp, now)
         if piece.keyframe:
             self._keys = sorted([*self._keys, number])[-8:]
+        if not self._begun:
+            self._look_for_the_beginning(now)
         if len(self._packets) > PACKETS or self._octets > OCTETS:
             self._abandon("overflow")
         frames = self._advance(now)
         self._schedule(now)
         return frames
+
+    def _look_for_the_beginning(self, now: float) -> None:
+        """The stream's first packet need not come first: what is there has to begin a picture."""
+        assert self._next is not None
+        packet = self._packets.get(self._next)
+        if packet is not None and packet.data and not packet.starts:
+            self.missing.open(self._next - 1, self._next, now)
+            self._next = self._scan = self._next - 1
+            if not self._want_key:  # or we came in the middle of the stream
+                self._want_key = True
+                self._last_pli = max(self._last_pli, self._begins - PLI_INTERVAL)
 
     def _space(self, timestamp: int, now: float) -> None:
         """How far apart the packets of one picture come: its longest, slowly forgotten."""
@@ -140,6 +155,7 @@ class VideoJitterBuffer:
         """The packet's number with wraps counted; None when it is to be dropped. Keeps book of what is missing."""
         if self._next is None:
             self._next = self._scan = self._highest = sequence
+            self._begins = now + BEGINNING
             return sequence
         step = ((sequence - self._highest + 0x8000) & 0xFFFF) - 0x8000
         if abs(step) > RESTART:
@@ -182,6 +198,8 @@ class VideoJitterBuffer:
         while True:
             end = self._end_of_next()
             if end is not None:
+                if not self._begun and now < self._begins and not (self._keys and self._keys[0] <= end):
+                    return frames  # the stream's first key frame may yet come: packets overtake each other
                 frame = self._take(end, now)
                 if frame is not None:
                     frames.append(frame)
@@ -395,6 +413,8 @@ class VideoJitterBuffer:
 
     def _schedule(self, now: float) -> None:
         due = min(self._tail_due, self._pli_due)
+        if not self._begun and now < self._begins:
+            due = min(due, self._begins)
         if self.missing:
             oldest = self.missing.oldest
             limit = oldest + self.deadline if self._waiting_since == INFINITE else self._waiting_since + HOLD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from ...codecs.headers import DELIMITER, IDR, SLICE, SPS, nal_units
+from ...codecs.headers import DELIMITER, IDR, SEI, SLICE, SPS, nal_units
 from ...errors import InvalidMedia
 
 LARGEST = 1200  # bytes of one payload: with RTP, SRTP and the longest of IP's headers it stays below 1280
@@ -89,7 +89,7 @@ def _begins(unit: bytes) -> tuple[bool, bool]:
     if kind in (SLICE, IDR):
         first = len(unit) > 1 and unit[1] & 0x80 != 0  # first_mb_in_slice is 0, coded as a single 1
         return first, first and kind == IDR
-    return kind in (SPS, DELIMITER), kind == SPS
+    return kind in (SPS, SEI, DELIMITER), kind == SPS
 
 
 Depayloader: TypeAlias = Callable[[bytes], Piece]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...codecs.opus import OpusDecoder, packet_channels
+from ...codecs.opus import OpusDecoder, has_fec, packet_channels
 from ...errors import InvalidMedia
-from ...frames import Samples
+from ...frames import AUDIO_RATE, Samples
 from .audio_jitter import AudioJitterBuffer, Chunk, Method
+
+COPIES_MEMORY = 5 * AUDIO_RATE  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,16 @@ class SoundReceiver:
     """Packets in, sound out: call `add` with each packet, `poll` at `wakeup`. About 0.1 ms of work a packet.
 
     Sound is mono until the first stereo packet comes, and stereo from then on: mono costs every stage half.
-    `made_up` counts samples by method.
+    `made_up` counts samples by method. Of those by "plc", `quiet` were lost while the sender's own voice detector
+    heard nothing: a sender with in-band copies makes none of a pause.
     """
 
     def __init__(self) -> None:
         self.buffer = AudioJitterBuffer()
         self.made_up = {"fec": 0, "plc": 0, "dtx": 0}
+        self.quiet = 0
         self.samples = 0  # that came out
+        self._copies_until = 0  # `samples` up to which the sender counts as one that makes copies
         self._decoder = OpusDecoder(1)
 
     @property
@@ -67,11 +72,15 @@ class SoundReceiver:
                 if packet_channels(chunk.data) > self._decoder.channels:
                     self._decoder.close()
                     self._decoder = OpusDecoder(2)
+                if has_fec(chunk.data):
+                    self._copies_until = self.samples + COPIES_MEMORY
                 return "decode", self._decoder.decode(chunk.data)
             if chunk.method == "fec":
                 copy = self._decoder.recover(chunk.data, chunk.samples)
                 if copy is not None:
                     return "fec", copy
+                if self.samples < self._copies_until:
+                    self.quiet += chunk.samples
         except InvalidMedia:
             self.buffer.counts["garbage"] += 1
         return "dtx" if chunk.method == "dtx" else "plc", self._decoder.conceal(chunk.samples)
@@ -81,4 +90,4 @@ class SoundReceiver:
 
     def stats(self) -> dict[str, object]:
         made_up = {f"{method}_ms": samples // 48 for method, samples in self.made_up.items()}
-        return {**self.buffer.stats(), **made_up, "channels": self.channels}
+        return {**self.buffer.stats(), **made_up, "quiet_ms": self.quiet // 48, "channels": self.channels}
