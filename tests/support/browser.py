@@ -1,0 +1,113 @@
+"""A real Chromium whose camera shows our drawn clip and whose microphone hears a spoken one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+
+from aimass_stream.clips import draw
+from aimass_stream.frames import Pixels
+
+from .speech import speak, write_wav
+
+CHROMIUM = Path("/usr/bin/chromium")
+CAMERA = (640, 360, 30)  # px, px, pictures a second
+CLIP_PICTURES = 60  # then the clip begins again
+INSECURE = "aimass.test"  # a host name whose plain http is no secure context, unlike 127.0.0.1
+
+# counts the connections a page makes, and lets tests look into the last one
+WATCH = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...given) { super(...given); window.peers.push(this); }
+};
+"""
+
+
+def camera_clip(path: Path) -> None:
+    """Drawn pictures with their numbers, as Y4M (what Chromium's fake camera reads)."""
+    width, height, fps = CAMERA
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
+        for number in range(CLIP_PICTURES):
+            file.write(b"FRAME\n" + cv2.cvtColor(draw(number, width, height, fps), cv2.COLOR_BGR2YUV_I420).tobytes())
+
+
+def launch(playwright: Playwright, folder: Path, *, devices: bool = True) -> Browser:
+    """Chromium; `devices` gives it a camera and a microphone, which pages still have to be granted."""
+    arguments = ["--no-sandbox", f"--host-resolver-rules=MAP {INSECURE} 127.0.0.1"]
+    if devices:
+        camera, voice = folder / "camera.y4m", folder / "voice.wav"
+        camera_clip(camera)
+        write_wav(voice, speak())
+        arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}",
+                      f"--use-file-for-fake-audio-capture={voice}"]
+    return playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+
+
+class Visitor:
+    """A page in a context of its own, and everything its console complained of."""
+
+    def __init__(self, browser: Browser, *, permissions: list[str] | None = None, **options: Any) -> None:
+        self.context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
+        if permissions:
+            self.context.grant_permissions(permissions)
+        self.context.add_init_script(WATCH)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def open(self, url: str, *, picture: bool = True) -> Page:
+        """Go there; waits for the processed picture unless told otherwise."""
+        self.page.goto(url)
+        if picture:
+            self.page.wait_for_selector(".monitor.has-picture", timeout=10_000)
+        return self.page
+
+    def until(self, expression: str, seconds: float = 8) -> Any:
+        """Waits until a JavaScript expression is true, answers it. The page's policy forbids playwright's own way."""
+        return self.page.evaluate(f"""() => new Promise((resolve, reject) => {{
+          const end = performance.now() + {seconds * 1000};
+          const look = () => {{
+            const value = {expression};
+            if (value) resolve(value);
+            else if (performance.now() > end) reject(new Error("it never came: " + {json.dumps(expression)}));
+            else setTimeout(look, 30);
+          }};
+          look();
+        }})""")
+
+    def look(self, video: str) -> Pixels:
+        """What `video.raw` or `video.processed` shows now, (h, w, 3) uint8 RGB."""
+        width, height, data = self.page.evaluate(
+            """(selector) => {
+              const video = document.querySelector(selector);
+              const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+              const context = canvas.getContext("2d", { willReadFrequently: true });
+              context.drawImage(video, 0, 0);
+              const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+              let text = "";
+              for (let at = 0; at < data.length; at += 32768) {
+                text += String.fromCharCode(...data.subarray(at, at + 32768));
+              }
+              return [canvas.width, canvas.height, btoa(text)];
+            }""", f"video.{video}")
+        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[:, :, :3]
+
+    def peers(self) -> int:
+        """How many WebRTC connections this page has made so far."""
+        return int(self.page.evaluate("peers.length"))
+
+    def close(self) -> None:
+        self.context.close()

@@ -1,0 +1,71 @@
+"""One browser and two servers for all tests of the page.
+
+The servers are processes of their own. Playwright's synchronous interface runs its own loop in this thread and
+calls the tests from inside it, so what the tests compute counts as that loop's work: they are marked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from ..support.browser import Visitor, launch
+from ..support.server import served
+
+KEY = "a key for tests"
+CALM = {"AIMASS_MAX_LOAD": "1", "AIMASS_MAX_LOOP_LAG": "10"}  # a busy test machine is no reason to refuse
+
+Visit = Callable[..., Visitor]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow_loop(60_000, reason="the loop is playwright's, and tests run inside it"))
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    opened = launch(playwright, tmp_path_factory.mktemp("clips"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[str]:
+    """URL of an ordinary server."""
+    with served(env=CALM) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="package")
+def guarded() -> Iterator[str]:
+    """URL of a server that is open to the world, wants a key, and has room for one session."""
+    with served("--host", "0.0.0.0", "--api-key", KEY, "--max-sessions", "1", env=CALM) as (url, _):
+        yield url.replace("0.0.0.0", "127.0.0.1")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens pages; afterwards none of them may have complained in its console, unless it was told to."""
+    visitors: list[Visitor] = []
+
+    def come(**options: Any) -> Visitor:
+        visitors.append(Visitor(browser, **options))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.close()
+    assert not [complaint for visitor in visitors for complaint in visitor.complaints]

@@ -1,0 +1,95 @@
+"""The first seconds: a clip of ours through a pipeline, before any permission."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from ..support.browser import Visitor
+from .conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def _frames(visitor: Visitor, video: str) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
+    """Two pictures of a video that are a third of a second apart, as small grey values."""
+    first = visitor.look(video)
+    visitor.page.wait_for_timeout(330)
+    second = visitor.look(video)
+    return tuple(picture[::4, ::4].mean(axis=2) for picture in (first, second))
+
+
+def test_processed_clip_plays_within_five_seconds(visit: Visit, server: str) -> None:
+    visitor = visit()
+    begun = time.monotonic()
+    page = visitor.open(server)
+    assert time.monotonic() - begun < 5
+    visitor.until("document.querySelector('video.processed').videoWidth === 848")
+    raw, _ = _frames(visitor, "raw")
+    processed, later = _frames(visitor, "processed")
+    assert np.abs(processed - later).mean() > 0.5, "the picture stands still"
+    assert np.abs(raw - processed).mean() > 8, "the picture came back as it went"
+    assert page.evaluate("navigator.permissions.query({name: 'camera'}).then(({state}) => state)") == "prompt"
+
+
+def test_slider_moves_by_keys_and_by_pointer(visit: Visit, server: str) -> None:
+    page = visit().open(server)
+    split = page.get_by_role("slider", name="Line between before and after")
+    split.focus()
+    before = float(split.input_value())
+    page.keyboard.press("ArrowRight")
+    assert float(split.input_value()) > before
+    box = page.locator("#monitor").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5, steps=3)
+    page.mouse.up()
+    assert float(split.input_value()) == pytest.approx(25, abs=1)
+
+
+def test_numbers_and_graph_come_alive(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(server)
+    visitor.until("/^[\\d.]+ ms$/.test(document.querySelector('[data-tile=server]').textContent)")
+    visitor.until("/^848×480/.test(document.querySelector('[data-tile=picture]').textContent)")
+    visitor.until("[...document.querySelectorAll('.hops th')].some((cell) => cell.textContent === 'cartoon')")
+    assert "ms" in page.locator(".stage[data-stage=cartoon] .time").inner_text()
+    assert "session.created" in page.locator("#log").inner_text()
+
+
+def test_phone_has_no_sideways_scroll(visit: Visit, server: str) -> None:
+    visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visitor.open(f"{server}/#pipeline=[{{%22stage%22:%22text%22}},{{%22stage%22:%22crop%22}}]")
+    page.wait_for_selector(".stage[data-stage=crop]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for view in ("side", "result", "slider"):
+        page.locator(f"#views [data-view={view}]").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#add-button").click()
+    page.get_by_role("button", name="Blur").click()
+    page.wait_for_selector(".stage[data-stage=blur]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_receive_only_page(visit: Visit, server: str) -> None:
+    """A page that sends nothing, in a browser that was never given a camera, still connects and hears events."""
+    visitor = visit()
+    page = visitor.page
+    page.goto(server)
+    answer = page.evaluate("""async () => {
+      const [{ Connection }, { Signalling }] = await Promise.all(
+        [import("/web/js/connection.js"), import("/web/js/signalling.js")]);
+      const connection = new Connection(new Signalling(location.origin), () => ({ pipeline: [], sync: "lowest" }));
+      const stats = new Promise((resolve) => connection.on("event", (event) =>
+        event.type === "session.stats" && resolve(event.seq)));
+      connection.open();
+      const seq = await stats;
+      const { state } = connection.status;
+      connection.close();
+      return [state, seq];
+    }""")
+    assert answer[0] == "live"
+    assert answer[1] >= 2

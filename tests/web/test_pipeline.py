@@ -1,0 +1,183 @@
+"""The pipeline on the page: links, live changes, order, errors at their fields, the same as code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from ..support.browser import Visitor
+from .conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def link(server: str, pipeline: list[dict[str, Any]], sync: str = "lowest") -> str:
+    return f"{server}/#pipeline={quote(json.dumps(pipeline))}&sync={sync}"
+
+
+def session(visitor: Visitor) -> str:
+    """The id of the session that the page's own code names."""
+    return str(visitor.until("/sessions\\/(s_[\\w-]+)/.exec(document.querySelector('#code code').textContent)?.[1]"))
+
+
+def running(server: str, visitor: Visitor) -> list[dict[str, Any]]:
+    """What the server runs for this page, without ids."""
+    stages = httpx.get(f"{server}/v1/sessions/{session(visitor)}").json()["pipeline"]
+    return [{key: value for key, value in stage.items() if key != "id"} for stage in stages]
+
+
+def runs(server: str, visitor: Visitor, expected: list[dict[str, Any]]) -> None:
+    """Waits until the server runs just this."""
+    for _ in range(100):
+        if running(server, visitor) == expected:
+            return
+        visitor.page.wait_for_timeout(40)
+    assert running(server, visitor) == expected
+
+
+def names(page: Page) -> list[str]:
+    return [str(card.get_attribute("data-stage")) for card in page.locator(".stage").all()]
+
+
+def test_link_reopens_the_pipeline(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "blur", "sigma": 3.5}, {"stage": "gray"}], "lips"))
+    runs(server, visitor, [{"stage": "blur", "sigma": 3.5}, {"stage": "gray"}])
+    assert page.locator("#sync [data-sync=lips]").get_attribute("aria-checked") == "true"
+    page.locator(".stage[data-stage=blur] .exact").fill("6")
+    runs(server, visitor, [{"stage": "blur", "sigma": 6}, {"stage": "gray"}])
+    again = visit()
+    again.open(page.url)
+    runs(server, again, [{"stage": "blur", "sigma": 6}, {"stage": "gray"}])
+    info = httpx.get(f"{server}/v1/sessions/{session(again)}").json()
+    assert info["sync"] == "lips"
+
+
+def test_changes_are_live_and_need_no_new_connection(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "gray"}]))
+    assert _colour(visitor) < 3
+    page.locator("#add-button").click()
+    page.keyboard.type("cartoon")
+    page.keyboard.press("Enter")
+    page.locator(".stage[data-stage=gray] .remove").click()
+    runs(server, visitor, [{"stage": "cartoon"}])
+    visitor.until("document.querySelector('.stage[data-stage=cartoon] .time').textContent")
+    assert _colour(visitor) > 10
+    slider = page.locator(".stage[data-stage=cartoon] [data-param=shades] input[type=range]")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    runs(server, visitor, [{"stage": "cartoon", "shades": 13}])
+    page.locator(".stage[data-stage=cartoon] [data-param=shades] .reset").click()
+    runs(server, visitor, [{"stage": "cartoon", "shades": 8}])
+    assert "shades" not in page.url
+    assert visitor.peers() == 1
+
+
+def _colour(visitor: Visitor) -> float:
+    """How far apart red and blue are, on average."""
+    picture = visitor.look("processed").astype(int)
+    return float(np.abs(picture[:, :, 0] - picture[:, :, 2]).mean())
+
+
+def test_reordering_by_buttons_keys_and_dragging(visit: Visit, server: str) -> None:
+    visitor = visit(reduced_motion="reduce")
+    page = visitor.open(link(server, [{"stage": "gray"}, {"stage": "mirror"}, {"stage": "level"}]))
+    page.get_by_role("button", name="Move Mirror up").click()
+    assert names(page) == ["mirror", "gray", "level"]
+    page.get_by_role("button", name="Move Mirror: drag").press("ArrowDown")
+    assert names(page) == ["gray", "mirror", "level"]
+    grip = page.get_by_role("button", name="Move Level: drag")
+    box, goal = grip.bounding_box(), page.locator(".stage[data-stage=gray]").bounding_box()
+    assert box is not None
+    assert goal is not None
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 10, goal["y"], steps=12)
+    page.mouse.up()
+    assert names(page) == ["level", "gray", "mirror"]
+    runs(server, visitor, [{"stage": "level"}, {"stage": "gray"}, {"stage": "mirror"}])
+    assert page.evaluate("document.activeElement.className") == "grip"
+    assert visitor.peers() == 1
+
+
+def test_refused_change_is_shown_at_its_field(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "gray"}, {"stage": "blur", "sigma": 2}]))
+    field = page.locator(".stage[data-stage=blur] [data-param=sigma]")
+    field.locator(".exact").fill("999")
+    field.locator(".field-error").wait_for()
+    assert "200" in field.locator(".field-error").inner_text()
+    assert running(server, visitor)[1]["sigma"] == 2
+    field.locator(".exact").fill("4")
+    field.locator(".field-error").wait_for(state="hidden")
+    runs(server, visitor, [{"stage": "gray"}, {"stage": "blur", "sigma": 4}])
+    page.locator("#add-button").click()
+    page.locator("#catalogue [data-stage=text]").click()
+    words = page.locator(".stage[data-stage=text] [data-param=text]")
+    words.locator("input").fill("{nonsense}")
+    words.locator(".field-error").wait_for()
+    assert "nonsense" in words.locator(".field-error").inner_text()
+
+
+def test_wrong_link_names_the_field_and_can_be_mended(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "blur", "sigma": -1}, {"stage": "no-such-stage"}]), picture=False)
+    error = page.locator(".stage[data-stage=no-such-stage] .stage-error")
+    error.wait_for()
+    page.locator(".stage[data-stage=no-such-stage] .remove").click()
+    page.locator(".stage[data-stage=blur] .field-error").wait_for()
+    page.locator(".stage[data-stage=blur] .exact").fill("5")
+    page.wait_for_selector(".monitor.has-picture")
+    runs(server, visitor, [{"stage": "blur", "sigma": 5}])
+    assert page.locator("#notice").is_hidden()
+    assert all("422" in complaint for complaint in visitor.complaints)  # Chromium logs each refused request
+    visitor.complaints.clear()
+
+
+def test_change_from_elsewhere_shows_on_the_page(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "gray"}]))
+    change = {"pipeline": [{"stage": "gray"}, {"stage": "edges", "threshold": 250}], "sync": "lips"}
+    httpx.patch(f"{server}/v1/sessions/{session(visitor)}", json=change).raise_for_status()
+    page.wait_for_selector(".stage[data-stage=edges]")
+    assert page.locator(".stage[data-stage=edges] .exact").input_value() == "250"
+    visitor.until("document.querySelector('#sync [data-sync=lips]').getAttribute('aria-checked') === 'true'")
+    assert "edges" in page.url
+
+
+def test_code_does_what_the_controls_do(visit: Visit, server: str) -> None:
+    visitor = visit()
+    words = {"stage": "text", "text": "it's {time}"}
+    page = visitor.open(link(server, [words | {"size": 6.5}]))
+    card = page.locator(".stage[data-stage=text]")
+    card.get_by_role("button", name="Text as code").click()
+    session(visitor)
+    for size, (language, run) in enumerate((("curl", _shell), ("python", _python), ("javascript", None)), start=7):
+        card.locator(f"[data-language={language}]").click()
+        code, count = re.subn(r'"size": [\d.]+', f'"size": {size}', card.locator("code").inner_text())
+        assert count == 1
+        if run is None:
+            page.evaluate(f"async () => {{ {code} }}")
+        else:
+            run(code)
+        runs(server, visitor, [words | {"size": size}])
+
+
+def _shell(code: str) -> None:
+    done = subprocess.run(["bash", "-c", code.replace("curl ", "curl --fail --silent ", 1)], capture_output=True, timeout=20)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def _python(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
