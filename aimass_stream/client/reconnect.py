@@ -8,9 +8,9 @@ STEPS = (0.0, 0.1, 0.25, 0.5, 1.0)  # s before each try; the last one repeats
 
 
 def delays(limit: float) -> Iterator[float]:
-    """Seconds to wait before each try, `limit` in all."""
+    """Seconds to wait before each try: at least one, `limit` or a little more in all."""
     waited, step = 0.0, 0
-    while waited <= limit:
+    while not step or waited < limit:
         delay = STEPS[min(step, len(STEPS) - 1)]
         yield delay
         waited += delay

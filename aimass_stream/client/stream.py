@@ -212,6 +212,7 @@ class StreamSession(MediaSession):
     # what goes out ---------------------------------------------------------------------------------
 
     async def send(self, frame: AudioFrame | VideoFrame | TextFrame) -> None:
+        self._check_open()
         if isinstance(frame, TextFrame):
             await self.control(wire.Text(text=frame.text, track=frame.track, pts=frame.seconds,
                                          final=frame.final).json_object())
@@ -226,10 +227,13 @@ class StreamSession(MediaSession):
         for media in messages:
             await self.send_media(media)
 
-    async def send_media(self, media: wire.Media) -> None:
-        """Send something that is encoded already. Dropped and counted while the connection is cut."""
+    def _check_open(self) -> None:
         if self.closed:
             raise self.error or InvalidInput("the session is closed")
+
+    async def send_media(self, media: wire.Media) -> None:
+        """Send something that is encoded already. Dropped and counted while the connection is cut."""
+        self._check_open()
         try:
             if self._websocket is None:
                 self.dropped += 1
