@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from aimass_stream.codecs.opus import OpusEncoder
 from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, Samples
-from aimass_stream.transports.webrtc.sound import Sound, SoundReceiver
+from aimass_stream.transports.webrtc.audio_jitter import AudioJitterBuffer, Chunk
+from aimass_stream.transports.webrtc.sound import SoundDecoder
 
 from .wire_loss import Wire
 
@@ -45,12 +47,13 @@ def packets(seconds: float, fec: bool = True) -> tuple[bytes, ...]:
 @dataclass
 class Heard:
     at: float  # s, when it was decoded
-    sound: Sound
+    chunk: Chunk
+    samples: Samples
 
     @property
     def number(self) -> float:
         """Which packet of the sender this is, counted from 0."""
-        return (self.sound.rtp_timestamp - AudioLink.timestamp & 0xFFFFFFFF) / FRAME
+        return (self.chunk.rtp_timestamp - AudioLink.timestamp & 0xFFFFFFFF) / FRAME
 
     @property
     def delay(self) -> float:
@@ -61,7 +64,8 @@ class Heard:
 @dataclass
 class AudioLink:
     wire: Wire[tuple[int, int, bytes]]
-    receiver: SoundReceiver = field(default_factory=SoundReceiver)
+    buffer: AudioJitterBuffer = field(default_factory=AudioJitterBuffer)
+    decoder: SoundDecoder = field(default_factory=SoundDecoder)
     heard: list[Heard] = field(default_factory=list)
     timestamp = (1 << 32) - 48_000
     sequence = 65_500
@@ -69,31 +73,35 @@ class AudioLink:
     def run(self, data: tuple[bytes, ...]) -> None:
         """Plays the packets through, and waits until nothing is on its way."""
         now, due, sent = START, START, 0
-        receiver = self.receiver
-        while sent < len(data) or self.wire.next_arrival < math.inf or receiver.buffer.depth:
-            now = min(due if sent < len(data) else math.inf, self.wire.next_arrival, max(receiver.wakeup, now))
+        buffer = self.buffer
+        while sent < len(data) or self.wire.next_arrival < math.inf or buffer.depth:
+            now = min(due if sent < len(data) else math.inf, self.wire.next_arrival, max(buffer.wakeup, now))
             if sent < len(data) and now >= due:
                 number = (self.sequence + sent) & 0xFFFF, (self.timestamp + sent * FRAME) & 0xFFFFFFFF
                 self.wire.send((*number, data[sent]), now)
                 sent += 1
                 due = START + sent * INTERVAL
             for arrival, packet in self.wire.take(now):
-                self.heard += [Heard(arrival, sound) for sound in receiver.add(*packet, arrival)]
-            if receiver.wakeup <= now:
-                self.heard += [Heard(now, sound) for sound in receiver.poll(now)]
+                self._hear(buffer.add(*packet, arrival), arrival)
+            if buffer.wakeup <= now:
+                self._hear(buffer.poll(now), now)
+
+    def _hear(self, chunks: list[Chunk], now: float) -> None:
+        self.heard += [Heard(now, chunk, self.decoder.decode(chunk)) for chunk in chunks]
 
     def delays(self, after: float = 0.0) -> list[float]:
         """s from sending to decoding of what was received, in rising order; `after` s from the start on."""
         return sorted(heard.delay for heard in self.heard
-                      if heard.sound.method == "decode" and heard.at >= START + after)
+                      if heard.chunk.method == "decode" and heard.at >= START + after)
 
     def share(self, method: str) -> float:
         """Of all samples."""
-        return sum(len(heard.sound.samples) for heard in self.heard if heard.sound.method == method) / sum(
-            len(heard.sound.samples) for heard in self.heard)
+        return self.decoder.made_up[method] / self.decoder.samples
 
     def check_continuous(self) -> None:
         """pts without a hole or an overlap, and as many samples as they say."""
-        for before, after in zip(self.heard, self.heard[1:], strict=False):
-            assert after.sound.pts == before.sound.pts + len(before.sound.samples) + after.sound.gap
+        for heard in self.heard:
+            assert len(heard.samples) == heard.chunk.samples
+        for before, after in itertools.pairwise(self.heard):
+            assert after.chunk.pts == before.chunk.pts + before.chunk.samples + after.chunk.gap
             assert after.at >= before.at
