@@ -66,6 +66,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_websocket_route("/v1/stream", websocket.stream)
+    app.openapi()  # made once, now: it takes longer than the event loop may be held
     return app
 
 
