@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.transports import BaseTransport
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -22,8 +22,8 @@ class Protocol(WebSocketsSansIOProtocol):
         self.close_timeout = CLOSE_TIMEOUT
 
     def connection_made(self, transport: BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        super().connection_made(_Cutting(transport, self.loop))  # type: ignore[arg-type]
+        # cast twice: uvloop's transport is no asyncio.Transport, and ours only behaves like one
+        super().connection_made(cast(BaseTransport, _Cutting(cast(asyncio.Transport, transport), self.loop)))
 
 
 class _Cutting:
