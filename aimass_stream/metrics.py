@@ -38,13 +38,15 @@ class Meter:
     def __init__(self) -> None:
         self.hops: dict[str, dict[str, deque[float]]] = {}  # track -> hop -> seconds
         self.drops: dict[str, int] = {}  # "track/reason" -> count
+        self._known: dict[tuple[str, str], tuple[Histogram, deque[float]]] = {}  # labels are slow to look up
 
     def hop(self, track: str, kind: str, hop: str, seconds: float) -> None:
-        HOP.labels(hop, kind).observe(seconds)
-        hops = self.hops.setdefault(track, {})
-        if hop not in hops:
-            hops[hop] = deque(maxlen=self.WINDOW)
-        hops[hop].append(seconds)
+        known = self._known.get((track, hop))
+        if known is None:
+            window = self.hops.setdefault(track, {}).setdefault(hop, deque(maxlen=self.WINDOW))
+            known = self._known[track, hop] = HOP.labels(hop, kind), window
+        known[0].observe(seconds)
+        known[1].append(seconds)
 
     def drop(self, track: str, kind: str, reason: str, count: int = 1) -> None:
         DROPS.labels(reason, kind).inc(count)
@@ -58,6 +60,7 @@ class Meter:
     def forget(self, track: str, hop: str) -> None:
         """A hop that is gone (a removed stage) no longer shows."""
         self.hops.get(track, {}).pop(hop, None)
+        self._known.pop((track, hop), None)
 
 
 def _summary(values: deque[float]) -> HopStats:

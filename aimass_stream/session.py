@@ -8,7 +8,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias
 
 from . import events
@@ -22,6 +21,7 @@ from .ports import Caller, Sink, Source
 from .spec import PipelineSpec, StageSpec
 from .stages import Registry
 from .timebase import Timebase
+from .workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Session:
         self.meter = Meter()
         self.sync: Sync = sync
         self.state: State = "waiting"
-        self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix=self.id[:8])
+        self.executor = Workers(THREADS, self.id[:8])
         self._resume_seconds = resume_seconds
         self._on_closed = on_closed
         self._tasks: set[asyncio.Task[None]] = set()

@@ -35,6 +35,7 @@ class AudioEncoding:
         self._session = session
         self._settings = settings
         self._clock = clock
+        self._encode_times = metrics.ENCODE.labels(codec)
         self._loop = asyncio.get_running_loop()
         self._encoder: AudioEncoder | None = None
         self._viewers: dict[Outbound, float] = {}  # -> share of packets lost
@@ -89,7 +90,7 @@ class AudioEncoding:
         loss = round(100 * max(self._viewers.values()))
         self._busy = True
         try:
-            self._session.executor.submit(self._work, frame, loss, now())
+            self._session.executor.post(self._work, frame, loss, now())
         except RuntimeError:  # the session is closing
             self._busy = False
 
@@ -131,7 +132,7 @@ class AudioEncoding:
         self._advance()
         if not packets:
             return
-        metrics.ENCODE.labels(self.codec).observe(encoded - since)
+        self._encode_times.observe(encoded - since)
         captured = self._clock.at(frame)
         begin = round(frame.pts * frame.time_base / AUDIO_TIME_BASE)
         for packet in packets:

@@ -7,7 +7,6 @@ from .outbound import Report
 CALM = 0.02  # share of packets lost up to which the rate grows
 LOSSY = 0.10  # and from which it falls; between the two it stays
 GROWTH = 1.08  # a report, about one second
-NEWS = 0.25  # a change by more than this is worth an event
 
 
 class Rate:

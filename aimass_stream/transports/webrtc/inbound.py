@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiortc import rtp as rtcp
-from aiortc.rate import RemoteBitrateEstimator
 
 from ... import metrics
 from . import rtp
+from .estimate import Estimator
 from .formats import Format, Formats
 
 MAX_NACK = 128  # sequence numbers in one request
@@ -91,7 +91,7 @@ class Inbound:
         self.on_sender_report: Callable[[int, int], Any] = _ignore  # NTP time, RTP timestamp
         self.on_restart: Callable[[], Any] = _ignore  # another SSRC goes on: sequence and timestamps start anew
         self.on_goodbye: Callable[[], Any] = _ignore
-        self.max_bitrate = 0  # bit/s that we ask for at most; 0: don't ask
+        self.estimator: Estimator | None = None  # for pictures: says what we ask for
         self.estimate: int | None = None  # bit/s, as last sent
         self.octets = 0
         self.unknown = 0  # packets of a payload type that was not negotiated, or broken
@@ -101,7 +101,6 @@ class Inbound:
         self.rtcp_ssrc = 0  # ours, in what we send about it
         self._send: Callable[[bytes], bool] | None = None
         self._counters: dict[int, Counter] = {}
-        self._estimator = RemoteBitrateEstimator() if kind == "video" else None
         self._picture_octets = 0
 
     def open(self, formats: Formats, send: Callable[[bytes], bool]) -> None:
@@ -138,7 +137,7 @@ class Inbound:
                 self.on_restart()
             self.ssrc = ssrc
         marker = second > 127
-        if self._estimator is not None:
+        if self.estimator is not None:
             self._picture_octets += size
             if marker and not repaired:
                 self._estimate(packet, ssrc, now)
@@ -171,20 +170,17 @@ class Inbound:
             self._send(bytes(rtcp.RtcpPsfbPacket(fmt=rtcp.RTCP_PSFB_PLI, ssrc=self.rtcp_ssrc, media_ssrc=self.ssrc)))
 
     def _estimate(self, packet: bytes, ssrc: int, now: float) -> None:
-        """Feed the bandwidth estimator once a picture: its packets leave the sender together anyway."""
+        """A picture is whole, or at least its end is here."""
         size, self._picture_octets = self._picture_octets, 0
         formats, send = self.formats, self._send
-        if formats is None or send is None or not formats.send_time_id or not self.max_bitrate:
+        if formats is None or send is None or not formats.send_time_id or self.estimator is None:
             return
         sent = rtp.extension(packet, formats.send_time_id)
-        if sent is None or len(sent) != 3 or self._estimator is None:
-            return
-        answer = self._estimator.add(arrival_time_ms=int(now * 1000), abs_send_time=int.from_bytes(sent, "big"),
-                                     payload_size=size, ssrc=0)
+        answer = self.estimator.add(sent, now, size) if sent is not None and len(sent) == 3 else None
         if answer is not None:
-            self.estimate = min(answer[0], self.max_bitrate)
+            self.estimate = answer
             send(bytes(rtcp.RtcpPsfbPacket(fmt=rtcp.RTCP_PSFB_APP, ssrc=self.rtcp_ssrc, media_ssrc=0,
-                                           fci=rtcp.pack_remb_fci(self.estimate, [ssrc]))))
+                                           fci=rtcp.pack_remb_fci(answer, [ssrc]))))
 
     def sender_report(self, packet: Any, now: float) -> None:
         """`packet` is an RTCP SR of one of our SSRCs; `now` is monotonic."""

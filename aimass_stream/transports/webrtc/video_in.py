@@ -15,6 +15,7 @@ from ...events import MediaRefused
 from ...frames import VIDEO_TIME_BASE, Frame, Picture, VideoFrame, now
 from ...session import Session
 from ...settings import Settings
+from .estimate import Estimator
 from .formats import Format
 from .inbound import Inbound
 from .jitter import EncodedFrame, VideoJitterBuffer
@@ -31,6 +32,11 @@ REFUSED = {
     "fps": "there are more pictures a second than allowed",
     "size_changes": "the size of the picture changes too often",
 }
+
+NEVER = float("inf")
+EARLY = 0.0005  # s that a timer may fire before its time: loops count in milliseconds
+
+JITTER_DEPTH = metrics.JITTER_DEPTH.labels("video")
 
 Push = Callable[[Frame], None]
 
@@ -51,7 +57,7 @@ class VideoIn:
         self._buffer: VideoJitterBuffer | None = None
         self._decoder: VideoDecoder | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = float("inf")
+        self._timer_due = NEVER
         self._pending: deque[EncodedFrame] = deque(maxlen=PENDING)
         self._busy = False
         self._closed = False
@@ -60,7 +66,7 @@ class VideoIn:
         self._size = (0, 0)
         self._size_allowance, self._size_at = SIZES_AT_ONCE, now()
         self.decoded = 0
-        inbound.max_bitrate = settings.max_bitrate
+        inbound.estimator = Estimator(settings.start_bitrate, settings.min_bitrate, settings.max_bitrate)
         inbound.deliver = self._packet
         inbound.on_restart = self._restart
         inbound.on_sender_report = self._timeline.report
@@ -75,12 +81,12 @@ class VideoIn:
         frames = buffer.add(sequence, timestamp, marker, payload, arrived)
         if frames:
             self._release(frames)
-        if buffer.wakeup < self._timer_due:
-            self._arm(buffer.wakeup)
+        self._arm(buffer.wakeup)
 
     def _open(self, form: Format) -> VideoJitterBuffer:
         """The first packet, or the sender went over to another codec."""
         self._format = form
+        self._decode_times = metrics.DECODE.labels(form.name)
         self._timeline.restart()
         self._pending.clear()
         self._decoder = None
@@ -95,28 +101,29 @@ class VideoIn:
             self._buffer.reset()
 
     def _arm(self, due: float) -> None:
+        if due == self._timer_due:
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_later(max(0.0, due - now()), self._wake)
+        self._timer = self._loop.call_later(max(0.0, due - now()), self._wake) if due < NEVER else None
 
     def _wake(self) -> None:
         self._timer = None
-        self._timer_due = float("inf")
+        self._timer_due = NEVER
         buffer = self._buffer
         if buffer is None or self._closed:
             return
-        moment = now()
-        if buffer.wakeup <= moment + 0.0005:
-            actions = buffer.poll(moment + 0.0005)
+        moment = now() + EARLY
+        if buffer.wakeup <= moment:
+            actions = buffer.poll(moment)
             if actions.frames:
                 self._release(actions.frames)
             if actions.nacks:
                 self.inbound.nack(actions.nacks)
             if actions.pli:
                 self.inbound.pli()
-        if buffer.wakeup < self._timer_due:
-            self._arm(buffer.wakeup)
+        self._arm(buffer.wakeup)
 
     # pictures --------------------------------------------------------------------------------------
 
@@ -124,7 +131,7 @@ class VideoIn:
         moment, meter = now(), self._session.meter
         for frame in frames:
             meter.hop(self.track, "video", "jitter", moment - frame.arrived)
-            metrics.JITTER_DEPTH.labels("video").observe(moment - frame.first_arrived)
+            JITTER_DEPTH.observe(moment - frame.first_arrived)
             if len(self._pending) == PENDING:
                 meter.drop(self.track, "video", "decoder_busy", PENDING)
                 self._pending.clear()
@@ -138,14 +145,13 @@ class VideoIn:
         buffer = self._buffer
         if buffer is not None:
             buffer.request_keyframe(now())
-            if buffer.wakeup < self._timer_due:
-                self._arm(buffer.wakeup)
+            self._arm(buffer.wakeup)
 
     def _decode(self, frame: EncodedFrame) -> None:
         assert self._format is not None
         self._busy = True
         try:
-            self._session.executor.submit(self._work, frame, self._format, now())
+            self._session.executor.post(self._work, frame, self._format, now())
         except RuntimeError:  # the session is closing
             self._busy = False
 
@@ -184,7 +190,7 @@ class VideoIn:
             else:
                 self._refuse(reason)
             return
-        metrics.DECODE.labels(form.name).observe(decoded - since)
+        self._decode_times.observe(decoded - since)
         meter.hop(self.track, "video", "decode", decoded - since)
         self.decoded += 1
         for picture in pictures:

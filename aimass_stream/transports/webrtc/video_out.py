@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 KEYFRAME_EVERY = 0.3  # s between key frames on request, however many viewers ask
 STILL = 0.2  # s without a picture after which the last one is sent again to a viewer who waits for a key frame
+BITRATE_NEWS = 0.25  # a change by more than this share is told
+BITS_PER_PIXEL = 0.12  # of a picture at 30 a second; more is hard to see and costs the encoder time
 
 Changed = Callable[[int, str], None]  # bit/s, why
 
@@ -49,6 +51,7 @@ class VideoEncoding:
         self._settings = settings
         self._clock = clock
         self._changed = changed
+        self._encode_times = metrics.ENCODE.labels(codec)
         self._loop = asyncio.get_running_loop()
         self._encoder: VideoEncoder | None = None
         self._picture = secrets.randbits(15)
@@ -62,6 +65,8 @@ class VideoEncoding:
         self._still: asyncio.TimerHandle | None = None
         self._pts = -1  # of the last picture sent
         self._told = 0
+        self._size = (0, 0)
+        self._enough = settings.max_bitrate  # bit/s that pictures of this size can use
         self.bitrate = settings.start_bitrate
 
     # viewers ---------------------------------------------------------------------------------------
@@ -112,10 +117,10 @@ class VideoEncoding:
         if not self._viewers:
             return
         slowest = min((viewer.rate for viewer in self._viewers.values()), key=lambda rate: rate.target)
-        self.bitrate = slowest.target
+        self.bitrate = min(slowest.target, self._enough)
         if not self._told:
             self._told = self.bitrate
-        elif abs(self.bitrate - self._told) > 0.25 * self._told:
+        elif abs(self.bitrate - self._told) > BITRATE_NEWS * self._told:
             self._told = self.bitrate
             self._changed(self.bitrate, slowest.reason)
 
@@ -134,13 +139,17 @@ class VideoEncoding:
 
     def _start(self, frame: VideoFrame) -> None:
         moment = now()
+        if (frame.width, frame.height) != self._size:
+            self._size = (frame.width, frame.height)
+            self._enough = max(self._settings.min_bitrate, round(BITS_PER_PIXEL * 30 * frame.width * frame.height))
+            self._adapt()
         keyframe = self._keyframe_wanted and moment - self._keyframe_at >= KEYFRAME_EVERY
         if keyframe:
             self._keyframe_wanted = False
             self._keyframe_at = moment
         self._busy = True
         try:
-            self._session.executor.submit(self._work, frame, keyframe, self.bitrate, moment)
+            self._session.executor.post(self._work, frame, keyframe, self.bitrate, moment)
         except RuntimeError:  # the session is closing
             self._busy = False
 
@@ -176,7 +185,7 @@ class VideoEncoding:
         if not payloads:
             meter.drop(self.track, "video", "not_encoded")
             return
-        metrics.ENCODE.labels(self.codec).observe(encoded - since)
+        self._encode_times.observe(encoded - since)
         meter.hop(self.track, "video", "encode", encoded - since)
         self._send(frame, payloads, keyframe)
         moment = now()
