@@ -31,6 +31,8 @@ def draw(results: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
     for name, caption, plot in plots:
         figure = pyplot.figure(figsize=(8, 3.6))
         if plot(figure, results):
+            for axes in figure.axes[:1]:
+                axes.legend(fontsize=7)
             figure.tight_layout()
             figure.savefig(folder / name, metadata={"Date": None})
             drawn.append((name, caption))
@@ -55,7 +57,6 @@ def _echo(figure: Any, results: dict[str, Any]) -> bool:
         shares = [(place + 1) / len(delays) * 100 for place in range(len(delays))]
         axes.step(delays, shares, label=title, color=COLOURS[subject], where="post")
     axes.set(xlabel="ms from sender to decoded picture", ylabel="% of pictures", xlim=(0, None), ylim=(0, 100))
-    axes.legend()
     return bool(each)
 
 
@@ -66,7 +67,6 @@ def _handler(figure: Any, results: dict[str, Any]) -> bool:
         axes.plot([t for t, _ in result["series"]], [ms for _, ms in result["series"]], ".-", ms=3, lw=1, label=title,
                   color=COLOURS[subject])
     axes.set(xlabel="s", ylabel="ms", yscale="log")
-    axes.legend()
     return bool(each)
 
 
@@ -86,8 +86,6 @@ def _loss(figure: Any, results: dict[str, Any]) -> bool:
                      label=results["titles"][subject])
         axes.set(title=title, ylabel="%", xlabel="loss each way")
         axes.set_xticks(range(len(labels)), labels)
-        if place == 0:
-            axes.legend(fontsize=7)
     return True
 
 
@@ -101,8 +99,6 @@ def _jitter(figure: Any, results: dict[str, Any]) -> bool:
         for _, _, result in each[:1]:
             axes.axvspan(0, result["seconds"], alpha=0.08, color="black", lw=0)
         axes.set(title=title, xlabel="s", ylabel="ms", ylim=(0, None))
-        if place == 0:
-            axes.legend(fontsize=7)
     return bool(each)
 
 
@@ -115,5 +111,4 @@ def _ramp(figure: Any, results: dict[str, Any]) -> bool:
                   label=title, color=COLOURS[subject])
     axes.axhline(150, color="black", lw=0.8, ls="--")
     axes.set(xlabel="sessions", ylabel="worst p95, ms", yscale="log")
-    axes.legend()
     return bool(each)

@@ -71,12 +71,22 @@ class Client(Child):
         return float(answer["cpu"]), float(answer["at"])
 
     @contextlib.contextmanager
-    def session(self, server: Server, *, handler_ms: float = 0, url: str | None = None,
+    def session(self, server: Server, *, handler_ms: float = 0, url: str | None = None, patience: int = 3,
                 **order: Any) -> Iterator[Session]:
+        """A server that answers 429 is asked again `patience` times: it may still be busy with what was before."""
         self._opened += 1
         session = Session(self, f"s{self._opened}", server)
         try:
-            session.open(url or server.url, server.subject.body(handler_ms), order)
+            while True:
+                try:
+                    session.open(url or server.url, server.subject.body(handler_ms), order)
+                    break
+                except ConnectionError as error:
+                    if not patience or "429" not in str(error):
+                        raise
+                patience -= 1
+                session.close()
+                time.sleep(3)
             yield session
         finally:
             session.close()

@@ -12,18 +12,21 @@ from typing import Any
 
 import psutil
 
+from aimass_stream import __version__
+
 from .servers import HERE
 
 TOLD = ("aiortc", "av", "aioice", "fastrtc", "pipecat-ai", "streamlit-webrtc", "streamlit", "numpy", "uvloop")
+OURS_TOLD = ("aiortc", "av", "uvloop")
 
 
 def describe(peers: list[str]) -> dict[str, Any]:
     return {
         "cpu": _cpu(), "cores": psutil.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}, {_distribution()}", "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release().split("-")[0]}, {_distribution()}", "python": platform.python_version(),
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain") else ""),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "ours": {name: importlib.metadata.version(name) for name in ("aimass-stream", "aiortc", "av", "uvloop")},
+        "ours": {"aimass-stream": __version__, **{name: importlib.metadata.version(name) for name in OURS_TOLD}},
         "peers": {peer: _locked(peer) for peer in peers if peer != "ours"},
     }
 

@@ -25,46 +25,57 @@ LEFT_AFTER = 3.0  # s after an impairment ends at which its remains are measured
 class Lengths:
     """Seconds of each measurement."""
 
-    settle: float = 2.0
-    echo: float = 10.0
-    handler: float = 5.0
+    settle: float = 1.5
+    echo: float = 4.0
+    echoes: int = 3  # sessions: in some servers the delay depends on how a session happened to start
+    handler: float = 4.0
     slow: float = 12.0
-    neighbour: float = 5.0
+    alone: float = 3.0
+    neighbour: float = 4.0
     base: float = 1.5
     impaired: float = 7.0
-    after: float = 4.5
+    after: float = 4.2
     first: int = 5  # times
     ramp_steps: int = 12
     ramp: float = 2.5
 
 
-QUICK = Lengths(settle=1.5, echo=4, handler=2.5, slow=7, neighbour=3, base=1.5, impaired=4, after=4.5, first=2,
-                ramp_steps=4, ramp=2)
+QUICK = Lengths(settle=1, echo=3, echoes=1, slow=6, base=1, impaired=4, after=4, first=1)
 
 
 def echo(server: Server, lengths: Lengths, width: int, height: int, audio: bool = True) -> Result:
-    """Delay, processor and memory of one session."""
+    """Delay, processor and memory of one session, of several one after the other."""
     idle = server.usage()
-    with Client() as client, client.session(server, width=width, height=height, audio=audio) as session:
-        session.wait_first()
-        time.sleep(lengths.settle)
-        before, busy = server.usage(), client.load()
-        time.sleep(lengths.echo)
-        after, still = server.usage(), client.load()
-        time.sleep(0.5)  # what was sent at the end has to come back
-        report = session.report(before.at, after.at, audio)
-    times, delays = new_pictures(report["video"])
-    seconds = after.at - before.at
+    times: list[Any] = []
+    pictures, sounds, medians, used, missed = [], [], [], [], [0, 0]
+    with Client() as client:
+        for _ in range(lengths.echoes):
+            with client.session(server, width=width, height=height, audio=audio) as session:
+                session.wait_first()
+                time.sleep(lengths.settle)
+                before = server.usage()
+                time.sleep(lengths.echo)
+                after = server.usage()
+                time.sleep(0.4)  # what was sent at the end has to come back
+                report = session.report(before.at, after.at, audio)
+            shown, delays = new_pictures(report["video"])
+            times.append(shown - before.at + len(times) * lengths.echo)
+            pictures.append(delays)
+            medians.append(median_ms(delays))
+            used.append((after.cpu - before.cpu) / (after.at - before.at))
+            if "audio" in report:
+                sounds.append(np.array(report["audio"]["delay"]))
+                missed[0] += report["audio"]["missed"]
+                missed[1] += report["audio"]["sent"] - report["audio"]["excused"]
     result: Result = {
-        "video_ms": percentiles(delays), "pictures_per_s": round(len(times) / seconds, 1),
-        "cpu": round((after.cpu - before.cpu) / seconds, 3), "client_cpu": round((still[0] - busy[0]) / seconds, 3),
-        "memory_mib": _mib(after.pss - idle.pss), "idle_pss_mib": _mib(idle.pss), "rss_mib": _mib(after.rss),
-        "video_series": series(times, delays, before.at),
-    }
-    if "audio" in report:
-        sound = report["audio"]
-        result["audio_ms"] = percentiles(np.array(sound["delay"]))
-        result["audio_missed"] = _share(sound["missed"], sound["sent"] - sound["excused"])
+        "video_ms": percentiles(np.concatenate(pictures)), "video_p50s_ms": medians,
+        "pictures_per_s": round(sum(map(len, pictures)) / lengths.echo / lengths.echoes, 1),
+        "cpu": round(float(np.mean(used)), 3), "memory_mib": _mib(after.pss - idle.pss),
+        "idle_pss_mib": _mib(idle.pss), "rss_mib": _mib(after.rss),
+        "video_series": series(np.concatenate(times), np.concatenate(pictures), 0.0)}
+    if sounds:
+        result["audio_ms"] = percentiles(np.concatenate(sounds))
+        result["audio_missed"] = _share(missed[0], missed[1])
     return result
 
 
@@ -116,7 +127,7 @@ def neighbour(server: Server, lengths: Lengths) -> Result:
         session.wait_first()
         time.sleep(lengths.settle)
         begun = time.monotonic()
-        time.sleep(lengths.neighbour)
+        time.sleep(lengths.alone)
         alone = time.monotonic()
         with Client() as other, other.session(server, handler_ms=200, keep_audio=False) as second:
             second.wait_first()
@@ -147,7 +158,7 @@ def ramp(subject: Subject, lengths: Lengths, start: int) -> Result:
         def more(count: int) -> None:
             while len(sessions) < count:
                 client = clients[len(sessions) % len(clients)]
-                sessions.append(stack.enter_context(client.session(server, keep_audio=False)))
+                sessions.append(stack.enter_context(client.session(server, patience=0, keep_audio=False)))
                 sessions[-1].wait_first()
 
         for step in range(lengths.ramp_steps):

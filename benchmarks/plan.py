@@ -16,6 +16,8 @@ GROUPS = {
     "hd": "the same at 1280x720", "loss": "1, 5, 10 and 30 % random loss",
     "jitter": "100±30 ms each way, and 20 ms round trip with 1 % loss", "ramp": "sessions on one core",
 }
+QUICK_STEPS = {("first", "frame"), ("echo", "480p"), ("handler", "200"), ("loss", "5%"),
+               ("loss", "5% without FEC"), ("jitter", "100±30 ms")}
 LOSSES = (0.01, 0.05, 0.10, 0.30)
 
 
@@ -38,6 +40,10 @@ class Batch:
     height: int = 480
     alone: Callable[[dict[str, Any]], Result] | None = None
 
+    def quick(self) -> Batch:
+        kept = [step for step in self.steps if (step.group, step.label) in QUICK_STEPS]
+        return Batch(self.subject, kept if self.subject is not VIDEO_ONLY else [], self.width, self.height)
+
     def only(self, groups: set[str]) -> Batch:
         kept = [step for step in self.steps if step.group in groups]
         return Batch(self.subject, kept, self.width, self.height, self.alone if "ramp" in groups else None)
@@ -59,22 +65,20 @@ def _of(subject: Subject, lengths: Lengths, quick: bool) -> list[Batch]:
         *(_handler(ms, lengths) for ms in (10, 50, 200)),
     ]
     hd = Step("hd", "720p", lambda server: measure.echo(server, lengths, 1280, 720))
-    bad = [_impaired("loss", f"{loss:.0%}", lengths, loss=loss) for loss in ((0.05,) if quick else LOSSES)]
+    bad = [_impaired("loss", f"{loss:.0%}", lengths, loss=loss) for loss in LOSSES]
     if subject.name == OURS:
         bad.append(_impaired("loss", "5% without FEC", lengths, loss=0.05, fec=False))
-    bad.append(_impaired("jitter", "100±30 ms", lengths, delay=0.1, jitter=0.03))
-    if not quick:
-        bad.append(_impaired("jitter", "20 ms, 1%", lengths, delay=0.01, loss=0.01))
-    made = [Batch(subject, clean)]
+    bad += [_impaired("jitter", "100±30 ms", lengths, delay=0.1, jitter=0.03),
+            _impaired("jitter", "20 ms, 1%", lengths, delay=0.01, loss=0.01)]
+    if subject.fixed_size:
+        made = [Batch(subject, [*clean, *bad]), Batch(subject, [hd], 1280, 720)]
+    else:
+        made = [Batch(subject, [*clean, hd, *bad])]
     if subject.name == "fastrtc":
         step = Step("echo", "480p", lambda server: measure.echo(server, lengths, 640, 480, audio=False))
         made.append(Batch(VIDEO_ONLY, [step]))
-    if subject.fixed_size:
-        made += [Batch(subject, [hd], 1280, 720), Batch(subject, bad)]
-    else:
-        made.append(Batch(subject, [hd, *bad]))
     made.append(Batch(subject, alone=lambda done: measure.ramp(subject, lengths, _start(done))))
-    return made
+    return [batch.quick() for batch in made] if quick else made
 
 
 def _handler(ms: int, lengths: Lengths) -> Step:

@@ -68,6 +68,8 @@ def during(values: Result) -> str:
 Cell = Callable[[Result], str]
 ROWS: list[tuple[str, str, str, Cell]] = [
     ("Echo 640x480@30: video p50 / p95 / p99, ms", "echo", "480p", lambda r: spread(r["video_ms"])),
+    ("— video p50 of each session, ms", "echo", "480p",
+     lambda r: ", ".join(f"{value:.0f}" if value else NONE for value in r["video_p50s_ms"])),
     ("— audio p50 / p95 / p99, ms", "echo", "480p", lambda r: spread(r.get("audio_ms"))),
     ("— processor, core-seconds per second", "echo", "480p", lambda r: f"{r['cpu']:.3f}"),
     ("— memory one session adds (PSS), MiB", "echo", "480p", lambda r: f"{r['memory_mib']:.1f}"),

@@ -47,7 +47,7 @@ def _peer(name: str, title: str, *options: str, folder: str | None = None, fixed
 
 
 def _ours(port: int, width: int, height: int) -> list[str]:
-    return [str(BIN / "aimass"), "serve", "--port", str(port)]
+    return [sys.executable, "-m", "aimass_stream", "serve", "--port", str(port)]
 
 
 def _our_body(ms: float) -> dict[str, Any]:
@@ -69,7 +69,7 @@ VIDEO_ONLY = _peer("fastrtc-video", "FastRTC, pictures only", "--modality", "vid
 def missing(subject: Subject) -> str | None:
     """Why this server can't be started here, or None."""
     program = Path(subject.command(0, 0, 0)[0])
-    return None if program.exists() else f"{program.name} of {subject.name} is not installed"
+    return None if program.exists() else "its environment is not installed"
 
 
 def install(name: str) -> None:
