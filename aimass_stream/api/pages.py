@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
@@ -33,7 +33,8 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
     ".webmanifest": "application/manifest+json",
 }
 COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
-FOLDERS = frozenset({"css", "js", "fonts", "images"})
+FOLDERS = frozenset({"", "css", "js", "fonts", "images"})
+NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 
@@ -55,9 +56,8 @@ def _read(path: Path, modified: int, size: int) -> _File:
 
 def _find(name: str) -> Path:
     """The file of that name under ROOT; raises `NotFound` for anything that is not the page's."""
-    parts = PurePosixPath(name).parts
-    inside = bool(parts) and not any(part.startswith(".") for part in parts)
-    if not inside or (len(parts) > 1 and parts[0] not in FOLDERS) or Path(name).suffix not in TYPES:
+    folder, _, _ = name.rpartition("/")
+    if not NAME.fullmatch(name) or folder not in FOLDERS or Path(name).suffix not in TYPES:
         raise NotFound("there is no such page")
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or not path.is_file():
@@ -93,7 +93,6 @@ def _headers(request: Request) -> dict[str, str]:
         "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=()",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Vary": "Accept-Encoding",
     }
 

@@ -41,7 +41,8 @@ def speak(text: str = SENTENCE) -> Samples:
     rate, said = int.from_bytes(done.stdout[:4], "little"), np.frombuffer(done.stdout[4:], "<i2")
     # a voice ends well below half of espeak's 22 kHz, so straight lines between its samples do
     moments = np.arange(int(len(said) * AUDIO_RATE / rate)) * rate / AUDIO_RATE
-    return np.interp(moments, np.arange(len(said)), said).astype(np.int16)[:, None]
+    samples: Samples = np.interp(moments, np.arange(len(said)), said).astype(np.int16)[:, None]
+    return samples
 
 
 def write_wav(path: Path, samples: Samples) -> None:

@@ -1,23 +1,25 @@
 """One browser and two servers for all tests of the page.
 
-The servers are processes of their own. Playwright's synchronous interface runs its own loop in this thread and
+The servers' loops run in threads of their own. Playwright's synchronous interface runs its loop in this thread and
 calls the tests from inside it, so what the tests compute counts as that loop's work: they are marked for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from ..support.browser import Visitor, launch
-from ..support.server import served
+from ..support.options import settings
+from ..support.server import serve
 
 KEY = "a key for tests"
-CALM = {"AIMASS_MAX_LOAD": "1", "AIMASS_MAX_LOOP_LAG": "10"}  # a busy test machine is no reason to refuse
 
 Visit = Callable[..., Visitor]
 
@@ -42,18 +44,26 @@ def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
     opened.close()
 
 
+@contextmanager
+def serving(**options: Any) -> Iterator[str]:
+    """A real server with these settings; answers its URL."""
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings(**options))) as running):
+        yield running.url
+
+
 @pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """URL of an ordinary server."""
-    with served(env=CALM) as (url, _):
+    with serving() as url:
         yield url
 
 
 @pytest.fixture(scope="package")
 def guarded() -> Iterator[str]:
     """URL of a server that is open to the world, wants a key, and has room for one session."""
-    with served("--host", "0.0.0.0", "--api-key", KEY, "--max-sessions", "1", env=CALM) as (url, _):
-        yield url.replace("0.0.0.0", "127.0.0.1")
+    with serving(host="0.0.0.0", api_key=KEY, max_sessions=1) as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from .conftest import Visit
 pytestmark = pytest.mark.browser
 
 
-def link(server: str, pipeline: list[dict[str, Any]], sync: str = "lowest") -> str:
+def link(server: str, pipeline: Sequence[Mapping[str, Any]], sync: str = "lowest") -> str:
     return f"{server}/#pipeline={quote(json.dumps(pipeline))}&sync={sync}"
 
 
@@ -35,7 +36,7 @@ def running(server: str, visitor: Visitor) -> list[dict[str, Any]]:
     return [{key: value for key, value in stage.items() if key != "id"} for stage in stages]
 
 
-def runs(server: str, visitor: Visitor, expected: list[dict[str, Any]]) -> None:
+def runs(server: str, visitor: Visitor, expected: Sequence[Mapping[str, Any]]) -> None:
     """Waits until the server runs just this."""
     for _ in range(100):
         if running(server, visitor) == expected:
@@ -175,7 +176,8 @@ def test_code_does_what_the_controls_do(visit: Visit, server: str) -> None:
 
 
 def _shell(code: str) -> None:
-    done = subprocess.run(["bash", "-c", code.replace("curl ", "curl --fail --silent ", 1)], capture_output=True, timeout=20)
+    command = code.replace("curl ", "curl --fail --silent ", 1)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=20)
     assert done.returncode == 0, done.stderr.decode()
 
 

@@ -216,7 +216,8 @@ export class App {
       if (CONNECTION_REASONS.includes(this.monitor.telling ?? "")) this.monitor.tell(null);
       return this.#say("live", "Live");
     }
-    if (state !== "reconnecting" && state !== "connecting") this.tiles.clear();
+    this.monitor.compare.lose();
+    if (state === "failed" || state === "closed") this.tiles.clear();
     if (!error) return this.#say(state, { connecting: "Connecting", closed: "Closed" }[String(state)] ?? state);
     this.log.line(`page.${error.reason}`, error.message, state === "failed" ? "bad" : "warn");
     if (error.reason === "media-lost") return this.#say(state, "Connection cut, coming back");

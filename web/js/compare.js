@@ -83,6 +83,12 @@ export class Compare {
     });
   }
 
+  /** Nothing new comes: show what is sent, rather than a picture that stands still. */
+  lose() {
+    this.#seen += 1;
+    this.box.classList.remove("has-picture");
+  }
+
   /** @returns {MediaStream | null} */
   get processed() {
     return /** @type {MediaStream | null} */ (this.#processed.srcObject);

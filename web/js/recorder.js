@@ -49,7 +49,7 @@ export class Recorder {
       await stopped;
     }
     const type = recorder.mimeType.split(";")[0] ?? "video/webm";
-    const blob = sign(new Blob(this.#chunks, { type }), recipe);
+    const blob = await sign(new Blob(this.#chunks, { type }), recipe);
     const stamp = new Date().toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
     return { blob, name: `AI Mass ${stamp}.${type.includes("mp4") ? "mp4" : "webm"}` };
   }

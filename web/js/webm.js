@@ -1,7 +1,6 @@
 /**
- * A recording carries its pipeline: as a Tags element at the end of WebM (Matroska, RFC 9559, section 5.1.8) or
- * as a `uuid` box at the end of MP4 (ISO 14496-12, section 11.1). Both are legal where a recorder that writes on
- * the fly stops, players skip them, and ffmpeg keeps the tag when it copies.
+ * A recording carries its pipeline: as a Tags element of WebM (Matroska, RFC 9559, section 5.1.8) or as a `uuid`
+ * box at the end of MP4 (ISO 14496-12, section 11.1). Players skip them, and ffmpeg shows the tag and keeps it.
  */
 
 const NAME = "AIMASS_PIPELINE";
@@ -12,6 +11,10 @@ const SIMPLE_TAG = 0x67c8;
 const TAG_NAME = 0x45a3;
 const TAG_LANGUAGE = 0x447a;
 const TAG_STRING = 0x4487;
+const SEGMENT = Uint8Array.of(0x18, 0x53, 0x80, 0x67);
+const UNKNOWN = Uint8Array.of(0x01, 255, 255, 255, 255, 255, 255, 255); // the size of what is written on the fly
+const SEEK_HEAD = Uint8Array.of(0x11, 0x4d, 0x9b, 0x74);
+const CLUSTER = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
 const UUID = Uint8Array.from([0xa1, 0x3a, 0x55, 0x57, 0x2e, 0x5b, 0x4d, 0x0e, 0x9b, 0x7c, 0x41, 0x49, 0x4d, 0x41, 0x53, 0x53]);
 const LOOK = 512 * 1024; // bytes at either end that are searched
 
@@ -62,12 +65,28 @@ function box(text) {
 /**
  * @param {Blob} recording
  * @param {Recipe} recipe
- * @returns {Blob}
+ * @returns {Promise<Blob>}
  */
-export function sign(recording, recipe) {
+export async function sign(recording, recipe) {
   const text = JSON.stringify(recipe);
-  const trailer = recording.type.includes("mp4") ? box(text) : tags(text);
-  return new Blob([recording, trailer], { type: recording.type });
+  const { type } = recording;
+  if (type.includes("mp4")) return new Blob([recording, box(text)], { type });
+  const place = await room(recording);
+  return new Blob([recording.slice(0, place), tags(text), recording.slice(place)], { type });
+}
+
+/**
+ * Where the tags go: before the first cluster, where every program looks, if the file holds no sizes or places that
+ * this would make wrong; else at the end. Recorders in browsers write on the fly, so it is mostly the former.
+ * @param {Blob} recording
+ */
+async function room(recording) {
+  const head = new Uint8Array(await recording.slice(0, LOOK).arrayBuffer());
+  const segment = find(head, SEGMENT);
+  const cluster = find(head, CLUSTER, segment + SEGMENT.length);
+  const seek = find(head, SEEK_HEAD, segment + SEGMENT.length);
+  const open = segment >= 0 && UNKNOWN.every((byte, at) => head[segment + SEGMENT.length + at] === byte);
+  return open && cluster > 0 && (seek < 0 || seek > cluster) ? cluster : recording.size;
 }
 
 /**

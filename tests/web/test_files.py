@@ -1,0 +1,79 @@
+"""The page's files: how they are served, and that what is generated is up to date."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aimass_stream.api.pages import ROOT, policy
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def test_page_comes_with_a_strict_policy(server: str) -> None:
+    answer = httpx.get(server)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    rules = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["style-src"] == "'self'"
+    host = server.removeprefix("http://")
+    assert rules["connect-src"] == f"'self' ws://{host} wss://{host}"
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text)  # nothing inline
+    assert not re.search(r"""(src|href)="(https?:)?//""", answer.text)  # nothing from elsewhere
+
+
+def test_policy_takes_no_orders_from_the_host_header() -> None:
+    assert "evil" not in policy("a; script-src evil")
+    assert "ws://[::1]:8000" in policy("[::1]:8000")
+
+
+def test_unchanged_file_costs_no_body(server: str) -> None:
+    first = httpx.get(f"{server}/web/js/app.js", headers={"Accept-Encoding": "gzip"})
+    assert first.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["content-encoding"] == "gzip"
+    assert first.content == (ROOT / "js" / "app.js").read_bytes()
+    etag = first.headers["etag"]
+    again = httpx.get(f"{server}/web/js/app.js", headers={"Accept-Encoding": "gzip", "If-None-Match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    plain = httpx.get(f"{server}/web/js/app.js", headers={"Accept-Encoding": "identity", "If-None-Match": etag})
+    assert (plain.status_code, plain.content) == (200, first.content)  # other bytes have another tag
+    assert httpx.head(f"{server}/").status_code == 200
+
+
+@pytest.mark.parametrize("path", [
+    "/web/package.json", "/web/tsconfig.json", "/web/.npmrc", "/web/types/events.d.ts", "/web/", "/web/js", "/web/js/",
+    "/web/node_modules/typescript/README.md", "/web/js/%2e%2e/package.json", "/web/..%2f..%2fpyproject.toml",
+    "/web/%2fetc%2fpasswd", "/web/js/%00.js", "/web/js/none.js",
+])
+def test_nothing_else_is_served(server: str, path: str) -> None:
+    answer = httpx.get(server + path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_generated_types_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, TOOLS / "make_types.py", "--check"], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_modules_stay_short_and_the_page_light() -> None:
+    modules = list((ROOT / "js").glob("*.js"))
+    assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
+    files = [*modules, *(ROOT / "css").glob("*.css"), ROOT / "index.html"]
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 64 * 1024
+
+
+def test_lock_file_names_no_registry() -> None:
+    lock = ROOT / "package-lock.json"
+    if not lock.is_file():
+        pytest.skip("the page of an installed package has no lock file")
+    assert "://" not in lock.read_text("utf-8")
