@@ -78,7 +78,7 @@ class Picture:
 
     Forms: an `av.VideoFrame`; I420 planes in one array (h*3/2, w) uint8, limited (TV) range BT.601 as
     every WebRTC codec here; BGR (h, w, 3) uint8 as OpenCV wants it. Width and height are even, which 4:2:0
-    needs; `from_bgr` cuts an odd last row or column. Arrays handed out are shared: treat as read-only.
+    needs; `from_bgr` cuts an odd last row or column. Arrays handed out are shared, and so read-only.
     """
 
     __slots__ = ("_av", "_bgr", "_i420", "height", "width")
@@ -102,14 +102,14 @@ class Picture:
     @classmethod
     def from_i420(cls, planes: Pixels) -> Picture:
         picture = cls(planes.shape[1], planes.shape[0] * 2 // 3)
-        picture._i420 = planes
+        picture._i420 = _read_only(planes)
         return picture
 
     @classmethod
     def from_bgr(cls, pixels: Pixels) -> Picture:
         height, width = pixels.shape[0] & ~1, pixels.shape[1] & ~1
         picture = cls(width, height)
-        picture._bgr = np.ascontiguousarray(pixels[:height, :width])
+        picture._bgr = _read_only(np.ascontiguousarray(pixels[:height, :width]))
         return picture
 
     @property
@@ -126,13 +126,14 @@ class Picture:
             else:
                 assert self._bgr is not None
                 self._i420 = np.asarray(cv2.cvtColor(self._bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
+            self._i420 = _read_only(self._i420)
         return self._i420
 
     @property
     def bgr(self) -> Pixels:
         """(h, w, 3) uint8."""
         if self._bgr is None:
-            self._bgr = np.asarray(cv2.cvtColor(self.i420, cv2.COLOR_YUV2BGR_I420), np.uint8)
+            self._bgr = _read_only(np.asarray(cv2.cvtColor(self.i420, cv2.COLOR_YUV2BGR_I420), np.uint8))
         return self._bgr
 
     @property
@@ -141,6 +142,13 @@ class Picture:
         if self._av is None:
             self._av = av.VideoFrame.from_ndarray(self.i420, format="yuv420p")
         return self._av
+
+
+def _read_only(pixels: Pixels) -> Pixels:
+    """A view that can't be written into: a change would show in some forms of the picture and not in others."""
+    view = pixels.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(slots=True, kw_only=True)

@@ -34,8 +34,9 @@ async def test_without_colour() -> None:
 
 
 async def test_lines_are_dark_and_can_be_left_out() -> None:
-    picture = flat(200, 128, 128)
-    planes(picture.i420)[0][:, 100:104] = 60
+    i420 = flat(200, 128, 128).i420.copy()
+    planes(i420)[0][:, 100:104] = 60
+    picture = Picture.from_i420(i420)
     drawn = planes((await once("cartoon", video(picture=picture), lines=20)).picture.i420)[0]
     assert drawn[120, 101] == BLACK
     plain = planes((await once("cartoon", video(picture=picture), lines=0)).picture.i420)[0]
