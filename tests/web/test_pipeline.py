@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +16,11 @@ import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Page
+
+from aimass_stream.api.pages import ROOT
+from aimass_stream.client.files import FileWriter
+from aimass_stream.clips import draw
+from aimass_stream.frames import VIDEO_TIME_BASE, Picture, VideoFrame
 
 from ..support.browser import Visitor
 from .conftest import Visit
@@ -27,7 +34,7 @@ def link(server: str, pipeline: Sequence[Mapping[str, Any]], sync: str = "lowest
 
 def session(visitor: Visitor) -> str:
     """The id of the session that the page's own code names."""
-    return str(visitor.until("/sessions\\/(s_[\\w-]+)/.exec(document.querySelector('#code code').textContent)?.[1]"))
+    return str(visitor.until("/(s_[\\w-]{20,})/.exec(document.querySelector('#code code').textContent)?.[1]"))
 
 
 def running(server: str, visitor: Visitor) -> list[dict[str, Any]]:
@@ -173,6 +180,29 @@ def test_code_does_what_the_controls_do(visit: Visit, server: str) -> None:
         else:
             run(code)
         runs(server, visitor, [words | {"size": size}])
+
+
+def test_code_starts_a_session(visit: Visit, server: str, tmp_path: Path) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(link(server, [{"stage": "mirror"}, {"stage": "gray"}]))
+    page.get_by_role("radio", name="Start one").click()
+    panel = page.locator("#code")
+    panel.locator("[data-language=python]").click()
+    with FileWriter(tmp_path / "in.mp4", expect={"video"}) as clip:
+        for number in range(15):
+            clip.write(VideoFrame(pts=number * 3000, time_base=VIDEO_TIME_BASE, track="video-0",
+                                  picture=Picture.from_bgr(draw(number, 320, 240))))
+    code = panel.locator("code").inner_text()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, text=True, cwd=tmp_path,
+                          env=os.environ | {"PYTHONPATH": str(ROOT.parent)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(240, 320, 3)") >= 10
+    panel.locator("[data-language=javascript]").click()
+    page.evaluate(f"async () => {{ {panel.locator('code').inner_text()} }}")
+    assert visitor.peers() == 2
+    visitor.until("peers[1].connectionState === 'connected'")
+    panel.locator("[data-language=curl]").click()
+    assert f"aimass stream in.mp4 --out out.mp4 --url {server}" in panel.locator("code").inner_text()
 
 
 def _shell(code: str) -> None:

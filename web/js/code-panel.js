@@ -69,7 +69,7 @@ const TOKENS = new RegExp([
   String.raw`(?<comment>(?<=^|\n)\s*(?:#|//)[^\n]*|  # [^\n]*)`,
   String.raw`(?<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|${"`[^`\\n]*`"})`,
   String.raw`(?<number>(?<![\w.-])-?\d+(?:\.\d+)?\b)`,
-  String.raw`(?<word>\b(?:const|await|new|if|throw|for|of|while|import|from|true|false|null|True|False|None|curl|aimass)\b)`,
+  String.raw`(?<word>\b(?:const|await|new|if|throw|for|of|while|import|from|async|with|as|def|true|false|null|True|False|None|curl|aimass)\b)`,
 ].join("|"), "g");
 
 /** @param {string} text @returns {Array<Node | string>} */

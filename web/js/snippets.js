@@ -27,7 +27,7 @@ export function changeSnippet(language, place, change) {
   const url = `${place.origin}/v1/sessions/${place.session ?? "SESSION_ID"}`;
   switch (language) {
     case "curl": return curl(url, change, place.secured);
-    case "python": return python(url, change, place.secured);
+    case "python": return python(place, change);
     default: return javascript(url, change, place.secured);
   }
 }
@@ -41,18 +41,27 @@ function curl(url, body, secured) {
   return lines.join(" \\\n");
 }
 
-/** @param {string} url @param {unknown} body @param {boolean} secured */
-function python(url, body, secured) {
+/** @param {Place} place */
+function client({ origin, secured }) {
+  return `Client("${origin}"${secured ? `, api_key=os.environ["${KEY}"]` : ""}) as client`;
+}
+
+/** @param {Place} place @param {Change} change */
+function python(place, change) {
+  const values = "stage" in change
+    ? [`stage=(${change.stage.index}, ${pythonValue(change.stage.params, "        ")})`]
+    : Object.entries(change).map(([name, value]) => `${name}=${pythonValue(value, "        ")}`);
   return [
-    ...(secured ? ["import os", ""] : []),
-    "import httpx",
+    "import asyncio",
+    ...(place.secured ? ["import os"] : []),
     "",
-    "response = httpx.patch(",
-    `    "${url}",`,
-    ...(secured ? [`    headers={"Authorization": f"Bearer {os.environ['${KEY}']}"},`] : []),
-    `    json=${pythonValue(body, "    ")},`,
-    ")",
-    "response.raise_for_status()",
+    "from aimass_stream.client import Client",
+    "",
+    "async def main():",
+    `    async with ${client(place)}:`,
+    `        await client.update("${place.session ?? "SESSION_ID"}", ${values.join(", ")})`,
+    "",
+    "asyncio.run(main())",
   ].join("\n");
 }
 
@@ -96,21 +105,37 @@ function shellStart({ origin, secured }, pipeline) {
     `  -H 'Content-Type: application/sdp'${auth} --data-binary @offer.sdp`,
     "",
     "# or a file, through the server and back, in real time",
-    `aimass stream in.mp4 --server ${origin} --out out.mp4 \\`,
+    `aimass stream in.mp4 --out out.mp4 --url ${origin} \\`,
     `  --pipeline '${JSON.stringify(pipeline).replaceAll("'", `'\\''`)}'`,
   ].join("\n");
 }
 
 /** @param {Place} place @param {Pipeline} pipeline */
-function pythonStart({ origin, secured }, pipeline) {
+function pythonStart(place, pipeline) {
   return [
-    "import subprocess, json" + (secured ? "  # the key is read from the environment" : ""),
+    "import asyncio",
+    ...(place.secured ? ["import os"] : []),
+    "",
+    "from aimass_stream.client import Client",
+    "from aimass_stream.client.files import FileReader",
     "",
     `pipeline = ${pythonValue(pipeline, "")}`,
-    "subprocess.run([",
-    `    "aimass", "stream", "in.mp4", "--server", "${origin}",`,
-    `    "--pipeline", json.dumps(pipeline), "--out", "out.mp4",`,
-    "], check=True)",
+    "",
+    "async def play(session):",
+    `    for frame in FileReader("in.mp4").pictures():`,
+    "        await session.send(frame)",
+    "        await asyncio.sleep(1 / 30)",
+    "    await session.close()",
+    "",
+    "async def main():",
+    `    async with ${client(place)}:`,
+    `        async with client.stream(pipeline=pipeline, video="vp8") as session:`,
+    "            playing = asyncio.create_task(play(session))",
+    "            async for frame in session.frames():",
+    "                print(frame.pts, frame.bgr.shape)",
+    "            await playing",
+    "",
+    "asyncio.run(main())",
   ].join("\n");
 }
 
@@ -173,7 +198,7 @@ function write(value, indent, style) {
   /** @param {string} at */
   const parts = (at) => (list ? value.map((item) => write(item, at, style))
     : Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${write(item, at, style)}`));
-  const line = open + (list ? "" : "") + parts(indent).join(", ") + close;
+  const line = open + parts(indent).join(", ") + close;
   if (line.length <= 72 && !line.includes("\n")) return line;
   return `${open}\n${parts(inner).map((part) => inner + part).join(",\n")}\n${indent}${close}`;
 }
