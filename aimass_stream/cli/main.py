@@ -13,6 +13,10 @@ from .. import __version__
 COMMANDS = {  # name -> "module:function"
     "serve": "serve:serve",
     "dev": "dev:dev",
+    "stream": "stream:stream",
+    "sessions": "sessions:sessions",
+    "load": "load:load",
+    "doctor": "doctor:doctor",
     "settings": "settings:settings",
 }
 

@@ -75,11 +75,13 @@ class AudioSender:
             self._waiting -= frame.duration
             begun = now()
             pieces = await self._encode(frame)
-            metrics.ENCODE.labels(self._form.codec).observe(now() - begun)
-            outlet.meter.hop(self._track, "audio", "encode", now() - begun)
+            encoded = now()
+            metrics.ENCODE.labels(self._form.codec).observe(encoded - begun)
+            outlet.meter.hop(self._track, "audio", "encode", encoded - begun)
             for pts, payload in pieces:
                 gap, self._gap = self._gap or frame.gap > 0, False
                 await outlet.send(wire.Media(self._form.number, self._number, pts, payload, gap=gap))
+            outlet.meter.hop(self._track, "audio", "send", now() - encoded)
             outlet.meter.hop(self._track, "audio", "total", now() - frame.arrived)
             self._tally.settle()
 
@@ -94,13 +96,13 @@ class AudioSender:
 
 
 class VideoSender:
-    """Keeps the newest picture only. Bitrate follows the client."""
+    """Keeps the newest two pictures: one would be lost to every hiccup of the encoder. Bitrate follows the client."""
 
     def __init__(self, outlet: Outlet, number: int, track: str, form: wire.VideoFormat, encoder: VideoEncoder,
                  rate: Rate) -> None:
         self._outlet, self._number, self._track, self._form = outlet, number, track, form
         self._encoder, self._rate = encoder, rate
-        self._queue: BoundedQueue[VideoFrame] = BoundedQueue(1, "keep_newest", on_drop=self._overtaken)
+        self._queue: BoundedQueue[VideoFrame] = BoundedQueue(2, "keep_newest", on_drop=self._overtaken)
         self._keyframe = True
         self._sending = False
         self._last = now()  # s, when a picture was last sent
@@ -135,8 +137,9 @@ class VideoSender:
             self._encoder.bitrate = self._rate.bitrate
             begun = now()
             encoded = await loop.run_in_executor(outlet.executor, self._encoder.encode, self._timed(frame), keyframe)
-            metrics.ENCODE.labels(self._form.codec).observe(now() - begun)
-            outlet.meter.hop(self._track, "video", "encode", now() - begun)
+            done = now()
+            metrics.ENCODE.labels(self._form.codec).observe(done - begun)
+            outlet.meter.hop(self._track, "video", "encode", done - begun)
             if encoded is None:
                 self._keyframe = keyframe
                 continue
@@ -146,6 +149,7 @@ class VideoSender:
                                          keyframe=encoded.keyframe, rotation=frame.rotation))
             self._sending = False
             self._last = now()
+            outlet.meter.hop(self._track, "video", "send", self._last - done)
             outlet.meter.hop(self._track, "video", "total", self._last - frame.arrived)
             self._tally.settle()
 

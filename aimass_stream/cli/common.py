@@ -1,0 +1,73 @@
+"""What every command that talks to a server shares."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from ..client import Client
+
+URL = "http://127.0.0.1:8000"
+
+Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="AIMASS_URL", help="The server.")]
+Key: TypeAlias = Annotated[str | None, typer.Option("--api-key", envvar="AIMASS_API_KEY", help="Its API key.")]
+NoVerify: TypeAlias = Annotated[bool, typer.Option("--no-verify", help="Accept any TLS certificate.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Transport: TypeAlias = Annotated[str, typer.Option(help="ws or webrtc.", autocompletion=lambda: ["ws", "webrtc"])]
+Pipeline: TypeAlias = Annotated[str, typer.Option(
+    "--pipeline", "-p", help="""JSON such as '[{"stage": "mirror"}]', or @FILE with it.""")]
+
+
+def pipeline_of(text: str) -> list[dict[str, Any]]:
+    """The pipeline of a command line, checked for shape; its parameters are the server's to check."""
+    from ..errors import InvalidPipeline
+    from ..spec import PipelineSpec
+
+    if text.startswith("@"):
+        path = Path(text[1:])
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--pipeline") from None
+    try:
+        return PipelineSpec.parse(text).json()
+    except InvalidPipeline as error:
+        raise typer.BadParameter(f"{error.field}: {error.detail}", param_hint="--pipeline") from None
+
+
+def transport_of(text: str) -> str:
+    if text not in ("ws", "webrtc"):
+        raise typer.BadParameter("it is ws or webrtc", param_hint="--transport")
+    return text
+
+
+def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[int]]) -> None:
+    """Do the work with a client; ends the process with its answer, or with a sentence when the server refuses."""
+    from ..client import Client
+    from ..errors import AimassError
+
+    async def main() -> int:
+        async with Client(url, api_key, verify=not no_verify) as client:
+            return await work(client)
+
+    try:
+        code = asyncio.run(main())
+    except AimassError as error:
+        where = f" ({error.field})" if error.field else ""
+        typer.secho(f"{error.detail}{where}", fg="red", err=True)
+        if error.status == 401:
+            typer.secho("Give the key with --api-key or AIMASS_API_KEY.", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

@@ -1,0 +1,159 @@
+"""A file played in real time into a session, and everything that comes back measured and written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from ..client import MediaSession
+from ..client.files import FileReader, FileWriter
+from ..errors import AimassError
+from ..frames import AudioFrame, VideoFrame, now
+from ..queues import BoundedQueue
+from .latency import Latency
+
+AHEAD = 12  # frames that are read ahead of their time
+UNWRITTEN = 128  # frames that wait for the file
+QUIET = 1.0  # s without a frame after which nothing more is expected
+LONGEST_TAIL = 6.0  # s at most to wait for what is still on its way
+
+TOLD = {"error", "stage.failed", "stage.bypassed", "media.dropped", "media.refused", "session.closing"}
+
+
+class Relay:
+    def __init__(self, session: MediaSession, reader: FileReader, writer: FileWriter) -> None:
+        self.session, self.reader, self.writer = session, reader, writer
+        self.position = 0.0  # s of the file that were sent
+        self.tracks: dict[str, Latency] = {kind: Latency() for kind in ("audio", "video") if getattr(reader, kind)}
+        self.drops: dict[str, int] = {}
+        self._recent: deque[float] = deque(maxlen=60)
+        self._news: deque[str] = deque(maxlen=20)
+        self._stopped = asyncio.Event()
+        self._last_frame = now()
+        self._unwritten: BoundedQueue[AudioFrame | VideoFrame] = BoundedQueue(UNWRITTEN, "block")
+
+    def stop(self) -> None:
+        """Send no more; what is on its way is still written."""
+        self._stopped.set()
+
+    async def open(self) -> None:
+        await self.session.open()
+
+    async def run(self) -> None:
+        """Until the file is through, `stop` was called or the session ended."""
+        listening = [asyncio.create_task(self._receive()), asyncio.create_task(self._write()),
+                     asyncio.create_task(self._listen())]
+        try:
+            begun = now()
+            plays = [asyncio.create_task(self._play(kind, begun)) for kind in self.tracks]
+            playing = asyncio.create_task(_all(plays))
+            ended = asyncio.create_task(_either(self._stopped, listening[0]))
+            await asyncio.wait([playing, ended], return_when=asyncio.FIRST_COMPLETED)
+            for task in (playing, ended, *plays):
+                task.cancel()
+            await asyncio.wait([playing, ended, *plays])
+            await self._tail(listening[0])
+        finally:
+            await self.session.close()
+            await asyncio.wait(listening)
+        for task in listening:
+            task.result()
+        if self.session.error is not None:
+            raise self.session.error
+
+    async def _play(self, kind: str, begun: float) -> None:
+        frames = self.reader.pictures() if kind == "video" else self.reader.sound()
+        queue: BoundedQueue[AudioFrame | VideoFrame] = BoundedQueue(AHEAD, "block")
+        reading = asyncio.create_task(_read(frames, queue))
+        try:
+            while True:
+                try:
+                    frame, _ = await queue.get()
+                except EOFError:
+                    break
+                await asyncio.sleep(max(0.0, begun + frame.seconds - now()))
+                # when it should have left is when it left: sending late is part of the delay
+                self.tracks[kind].left(_end(frame), max(begun + frame.seconds, now() - 0.005))
+                try:
+                    await self.session.send(frame)
+                except AimassError:
+                    return  # the session is over; `run` says why
+                self.position = max(self.position, frame.seconds)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    async def _receive(self) -> None:
+        try:
+            async for frame in self.session.frames():
+                if isinstance(frame, AudioFrame | VideoFrame):
+                    self._last_frame = now()
+                    track = self.tracks.get(frame.kind)
+                    took = None if track is None else track.back(_end(frame), frame.arrived)
+                    if took is not None and frame.kind == "video":
+                        self._recent.append(took)
+                    await self._unwritten.put(frame)
+        finally:
+            self._unwritten.close()
+
+    async def _write(self) -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                frame, _ = await self._unwritten.get()
+                await asyncio.to_thread(self.writer.write, frame)
+
+    async def _listen(self) -> None:
+        async for event in self.session.events():
+            if event.type == "session.stats":
+                self.drops = event.data["drops"]
+            elif event.type in TOLD:
+                detail = ", ".join(f"{key} {value}" for key, value in event.data.items() if value is not None)
+                self._news.append(f"{event.type}: {detail}")
+
+    async def _tail(self, receiving: asyncio.Task[None]) -> None:
+        """Wait for what is still on its way: a pipeline may hold frames back."""
+        self._last_frame = now()
+        deadline = self._last_frame + LONGEST_TAIL
+        while not receiving.done() and (rest := min(self._last_frame + QUIET, deadline) - now()) > 0:
+            await asyncio.wait([receiving], timeout=rest)
+
+    def note(self) -> str:
+        """How late pictures come back now."""
+        recent = sorted(self._recent)
+        return f"{recent[len(recent) // 2] * 1000:.0f} ms" if recent else ""
+
+    def news(self) -> list[str]:
+        """What the server said since last asked."""
+        lines = list(self._news)
+        self._news.clear()
+        return lines
+
+    def summary(self) -> dict[str, Any]:
+        return {"tracks": {f"{kind}-0": track.summary() for kind, track in self.tracks.items()}, "drops": self.drops,
+                "resumed": self.session.resumed, "seconds": round(self.position, 3), "written": self.writer.written}
+
+
+async def _all(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
+
+
+async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _end(frame: AudioFrame | VideoFrame) -> float:
+    return frame.seconds + (frame.duration if isinstance(frame, AudioFrame) else 0.0)
+
+
+async def _read(frames: Iterator[AudioFrame | VideoFrame], queue: BoundedQueue[AudioFrame | VideoFrame]) -> None:
+    """Decode in a thread, a few frames ahead."""
+    try:
+        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+            await queue.put(frame)
+    finally:
+        queue.close()

@@ -1,0 +1,105 @@
+"""`aimass stream`: a file through a running server in real time, and what comes back into another file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, print_json, run, transport_of
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from .relay import Relay
+
+
+def stream(
+    source: Annotated[Path, typer.Argument(metavar="IN", exists=True, dir_okay=False, help="Any video or sound file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write: .mp4, .mkv, .webm, .mov, .ogg or .wav.")],
+    pipeline: Pipeline = "[]",
+    transport: Transport = "ws",
+    sync: Annotated[str, typer.Option(help="lowest or lips.")] = "lowest",
+    video: Annotated[str, typer.Option(help="Video codec on a websocket: vp8, h264 or jpeg.")] = "vp8",
+    audio: Annotated[str, typer.Option(help="Audio codec on a websocket: opus or pcm_s16le.")] = "opus",
+    url: Url = URL,
+    api_key: Key = None,
+    no_verify: NoVerify = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a file through a running server in real time and write what comes back. Ctrl-C keeps what was written."""
+    stages, over = pipeline_of(pipeline), transport_of(transport)
+
+    async def work(client: Client) -> int:
+        from ..client.files import FileReader, FileWriter
+        from .relay import Relay
+
+        config = await client.config()
+        reader = await asyncio.to_thread(FileReader, source, max_width=config["max_width"],
+                                         max_height=config["max_height"])
+        options: dict[str, Any] = {"pipeline": stages, "sync": sync}
+        if over == "ws":
+            session = client.stream(audio=audio if reader.audio else None, video=video if reader.video else None,
+                                    **options)
+        else:
+            session = client.rtc(audio=reader.audio, video=reader.video, **options)  # type: ignore[assignment]
+        kinds = {kind for kind in ("audio", "video") if getattr(reader, kind)}
+        writer = await asyncio.to_thread(FileWriter, out, expect=kinds)
+        relay = Relay(session, reader, writer)
+        try:
+            await relay.open()
+            await _watched(relay, quiet=as_json)
+        finally:
+            await asyncio.to_thread(writer.close)
+        return _report(relay, out, as_json)
+
+    run(url, api_key, no_verify, work)
+
+
+async def _watched(relay: Relay, quiet: bool) -> None:
+    """Run it under a progress bar; the first Ctrl-C stops it in good order."""
+    import signal
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+               TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, relay.stop)
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        task = progress.add_task(relay.reader.path.rpartition("/")[2][:30], total=relay.reader.duration, note="")
+        running = asyncio.create_task(relay.run())
+        while not running.done():
+            await asyncio.wait([running], timeout=0.2)
+            progress.update(task, completed=relay.position, note=relay.note())
+            for line in relay.news():
+                progress.console.print(line)
+        await running
+
+
+def _report(relay: Relay, out: Path, as_json: bool) -> int:
+    """Print what happened; the exit code: 0 if anything came back."""
+    summary = relay.summary() | {"out": str(out)}
+    wrote = any(track["came_back"] for track in summary["tracks"].values())
+    if as_json:
+        print_json(summary)
+    else:
+        _print(summary)
+    return 0 if wrote else 1
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Track", "sent", "came back", "p50 ms", "p95 ms", "p99 ms", box=None, pad_edge=False)
+    for name, track in summary["tracks"].items():
+        table.add_row(name, str(track["sent"]), str(track["came_back"]),
+                      *("-" if track[mark] is None else str(track[mark]) for mark in ("p50_ms", "p95_ms", "p99_ms")))
+    console = Console()
+    console.print(table)
+    drops = ", ".join(f"{key}: {count}" for key, count in summary["drops"].items())
+    console.print(f"Dropped: {drops or 'nothing'}" + (f"; cut and resumed {summary['resumed']} times"
+                                                      if summary["resumed"] else ""))
+    console.print(f"Wrote {summary['out']} ({summary['seconds']:.1f} s)")
