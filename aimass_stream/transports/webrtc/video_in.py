@@ -196,7 +196,7 @@ class VideoIn:
         for picture in pictures:
             if self._size_follows(picture):
                 self._push(VideoFrame(pts=frame.timestamp, time_base=VIDEO_TIME_BASE, track=self.track,
-                                      arrived=frame.arrived, captured=self._timeline.captured(frame.timestamp),
+                                      arrived=frame.arrived, captured=self._timeline.captured(frame.rtp_timestamp),
                                       picture=picture))
 
     def _size_follows(self, picture: Picture) -> bool:
