@@ -33,7 +33,9 @@ ROUTERS = (sessions.router, webrtc.router, whip.router, whep.router, catalogue.r
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
     """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
     check(settings)
-    engine = Engine(installed())
+    models = installed()
+    models.add(*settings.model_dirs)
+    engine = Engine(models)
     registry = registry or Registry()
     registry.load()  # before the loop runs: an import may take long
     node = Node(settings, registry, engine)

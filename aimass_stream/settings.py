@@ -53,10 +53,14 @@ class Settings(BaseSettings):
     max_viewers: int = Field(64, ge=0, description="WHEP viewers at once, of all sessions")
     max_sdp_bytes: int = Field(64 * 1024, ge=1024)
 
+    # models
+    model_dirs: Annotated[list[Path], NoDecode] = Field(
+        default=[], description="further folders of models, looked at before the built-in ones, comma-separated")
+
     # websocket
     max_message: int = Field(1024 * 1024, ge=1024, description="bytes of one websocket message")
 
-    @field_validator("origins", "stun", "turn", "video_codecs", mode="before")
+    @field_validator("origins", "stun", "turn", "video_codecs", "model_dirs", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -212,7 +212,7 @@ class Engine:
 
     def _serve(self) -> None:
         self._work.set()
-        if self._server is None:
+        if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._run(), name=f"inference on {self.device.name}")
 
     async def _run(self) -> None:

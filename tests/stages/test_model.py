@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import onnx
 import onnxruntime  # noqa: F401  its import takes a while: not inside a test
@@ -19,10 +20,13 @@ from pydantic import ValidationError
 from aimass_stream.errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound
 from aimass_stream.frames import Picture, VideoFrame
 from aimass_stream.inference import Batch, Engine, FolderStore, installed
+from aimass_stream.settings import Settings
 from aimass_stream.spec import PipelineSpec
 from aimass_stream.stage import Stage
 from tests.support.context import REGISTRY, Context, video
 from tests.support.models import Doubler
+from tests.support.options import settings
+from tests.support.server import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -254,3 +258,14 @@ def test_the_list_of_stages_offers_the_models() -> None:
     described = next(stage for stage in REGISTRY.describe() if stage["name"] == "model")
     assert described["accepts"] == ["video"]
     assert NAME in described["params"]["properties"]["name"]["enum"]
+
+
+async def test_a_folder_of_models_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed(), "folders", installed().folders)
+    negative(tmp_path, "negative", ["n", 3, "height", "width"])
+    chosen = Settings.model_validate(settings().model_dump() | {"model_dirs": str(tmp_path)})
+    async with serve(chosen) as server, httpx.AsyncClient(base_url=server.url) as client:
+        stages = (await client.get("/v1/stages")).json()["stages"]
+        offered = next(stage for stage in stages if stage["name"] == "model")["params"]["properties"]["name"]["enum"]
+        assert offered == [NAME, "negative"]
+        assert server.node.engine.store.get("negative").folder.parent == tmp_path
