@@ -217,6 +217,7 @@ export class App {
       return this.#say("live", "Live");
     }
     this.monitor.compare.lose();
+    void this.monitor.finishRecording(); // its tracks are gone
     if (state === "failed" || state === "closed") this.tiles.clear();
     if (!error) return this.#say(state, { connecting: "Connecting", closed: "Closed" }[String(state)] ?? state);
     this.log.line(`page.${error.reason}`, error.message, state === "failed" ? "bad" : "warn");

@@ -34,6 +34,9 @@ export class StagePicker {
     this.#search.value = "";
     this.#draw();
     this.#dialog.showModal();
+    // on a phone the keyboard would cover what there is to choose from
+    const first = matchMedia("(pointer: coarse)").matches ? byId("add-title", HTMLElement) : this.#search;
+    first.focus();
   }
 
   #draw() {

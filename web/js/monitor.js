@@ -44,6 +44,10 @@ export class Monitor extends Emitter {
     this.recipe = recipe;
     this.compare = new Compare(this.#box, () => this.emit("picture", null));
     radios("sources", "source", (kind) => void this.choose(/** @type {SourceKind} */ (kind)));
+    const screen = document.querySelector("[data-source=screen]");
+    const able = navigator.mediaDevices && "getDisplayMedia" in navigator.mediaDevices;
+    // phones can't share a screen; where only https is missing, choosing it says so
+    if (screen instanceof HTMLElement && isSecureContext && !able) screen.hidden = true;
     radios("views", "view", (view) => (this.compare.view = /** @type {any} */ (view)));
     for (const select of [this.#camera, this.#microphone, this.#size]) {
       select.addEventListener("change", () => void this.choose("camera"));
@@ -228,7 +232,7 @@ function options(select, devices, used, none) {
  */
 export function radios(id, name, choose) {
   const group = byId(id, HTMLElement);
-  const buttons = [...group.querySelectorAll("button")];
+  const buttons = [...group.querySelectorAll("button")].filter((button) => !button.hidden);
   for (const button of buttons) {
     button.addEventListener("click", () => {
       mark(id, name, button.dataset[name] ?? "");

@@ -222,7 +222,8 @@ export class PipelineEditor {
     const card = text === null || key === null ? undefined : this.#cards.get(key);
     if (!card || text === null) return false;
     if (key !== null) this.#fold(key, false);
-    if (name === null || !card.form.fail(name, text)) this.#tell(card, text);
+    const plain = text.replace(new RegExp(`^${card.entry.name}[.:] ?${name}: `, "i"), ""); // it stands at that field
+    if (name === null || !card.form.fail(name, plain)) this.#tell(card, text);
     return true;
   }
 
