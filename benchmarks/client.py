@@ -37,6 +37,7 @@ from . import media, sound
 from .receive import Assembler, Feed, NoNack
 
 now = time.monotonic
+FAR = 8.0  # s; sound that is older than that when it comes back isn't recognised
 
 
 @dataclass
@@ -219,16 +220,18 @@ class Session:
             "video": {"at": _rounded(times[inside]), "delay": _rounded(delays[inside]),
                       "number": numbers[inside].tolist()},
         }
-        if audio and self.heard and self.order.keep_audio:
+        if audio and self.order.keep_audio and any(one[1] >= since - FAR for one in self.heard):
             result["audio"] = self._sound_report(since, until)
         return result
 
     def _sound_report(self, since: float, until: float) -> dict[str, Any]:
-        packets, arrived = _in_order(self.heard)
-        sent = np.array([when for _, when in self.sound.sent])
+        first = max(0, sum(when < since - FAR for _, when in self.sound.sent))
+        said = self.sound.sent[first:]
+        packets, arrived = _in_order([one for one in self.heard if one[1] >= since - FAR])
+        sent = np.array([when for _, when in said])
         clip = media.audio(self.order.fec)
-        reference = media.decode_audio([clip[index % len(clip)] for index in range(len(sent))])
-        found = sound.listen(reference, sent, media.decode_audio(packets), arrived, look_back=8.0)
+        reference = media.decode_audio([clip[index % len(clip)] for index, _ in said])
+        found = sound.listen(reference, sent, media.decode_audio(packets), arrived, look_back=FAR)
         inside = (found.arrived >= since) & (found.arrived < until)
         asked = (found.sent >= since) & (found.sent < until)
         here = inside & found.right

@@ -72,14 +72,14 @@ class Client(Child):
 
     @contextlib.contextmanager
     def session(self, server: Server, *, handler_ms: float = 0, url: str | None = None, patience: int = 3,
-                **order: Any) -> Iterator[Session]:
+                body: dict[str, Any] | None = None, **order: Any) -> Iterator[Session]:
         """A server that answers 429 is asked again `patience` times: it may still be busy with what was before."""
         self._opened += 1
         session = Session(self, f"s{self._opened}", server)
         try:
             while True:
                 try:
-                    session.open(url or server.url, server.subject.body(handler_ms), order)
+                    session.open(url or server.url, body or server.subject.body(handler_ms), order)
                     break
                 except ConnectionError as error:
                     if not patience or "429" not in str(error):
@@ -98,6 +98,7 @@ class Session:
         self.name = name
         self.server = server
         self.session_id: str | None = None
+        self.says_goodbye = True  # ends the session at the server, and not only the connection
 
     def open(self, url: str, body: dict[str, Any], order: dict[str, Any]) -> None:
         answer = self.client.ask(do="open", id=self.name, url=url, body=body, **order)
@@ -118,7 +119,7 @@ class Session:
         raise TimeoutError(f"no picture came back within {seconds:g} s")
 
     def close(self) -> None:
-        if self.session_id is not None and self.server.subject.name == OURS:
+        if self.says_goodbye and self.session_id is not None and self.server.subject.name == OURS:
             with contextlib.suppress(OSError):  # it may be over already
                 self.server.delete(f"/v1/sessions/{self.session_id}")
         with contextlib.suppress(ConnectionError, TimeoutError, OSError):

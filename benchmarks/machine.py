@@ -23,7 +23,8 @@ OURS_TOLD = ("aiortc", "av", "uvloop")
 def describe(peers: list[str]) -> dict[str, Any]:
     return {
         "cpu": _cpu(), "cores": psutil.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release().split("-")[0]}, {_distribution()}", "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}, {_distribution()}",
+        "python": platform.python_version(),
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain") else ""),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "ours": {"aimass-stream": __version__, **{name: importlib.metadata.version(name) for name in OURS_TOLD}},
