@@ -30,6 +30,7 @@ State: TypeAlias = Literal["waiting", "live", "closed"]
 
 EVENT_LOG = 4096  # events kept for a peer that comes back; per-frame results and statistics are most of them
 THREADS = 4  # a session's own: decode and encode of picture and sound, and its stages' native work
+FIRST_PEER = 10.0  # s that a new session waits for its peer at least
 STATS_EVERY = 1.0  # s
 
 
@@ -94,7 +95,7 @@ class Session:
         await ready.wait()
         self.event(events.SessionCreated(session_id=self.id, resume_token=self.resume_token,
                                          pipeline=self.spec.json(), sync=self.sync))
-        self._wait_for_peer()
+        self._wait_for_peer(max(self._resume_seconds, FIRST_PEER))
 
     async def _run(self, ready: asyncio.Event) -> None:
         try:
@@ -187,7 +188,7 @@ class Session:
             if peer is not None:
                 self.remove_sink(peer)
                 await peer.close("the peer is gone")
-            self._wait_for_peer()
+            self._wait_for_peer(self._resume_seconds)
 
     async def _end_source(self) -> None:
         task, self._source_task, self._source = self._source_task, None, None
@@ -195,9 +196,9 @@ class Session:
             task.cancel()
             await asyncio.wait([task])
 
-    def _wait_for_peer(self) -> None:
+    def _wait_for_peer(self, seconds: float) -> None:
         self.state = "waiting"
-        self._waiting = asyncio.get_running_loop().call_later(self._resume_seconds, self._give_up)
+        self._waiting = asyncio.get_running_loop().call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
         self._reason = "the peer did not come back"

@@ -461,3 +461,36 @@ def _formats(parameters: Any) -> formats.Formats:
         encoding.rtx.ssrc if encoding and encoding.rtx else None,
         numbers.get(formats.MID, 0), numbers.get(formats.SEND_TIME, 0))
 
+
+
+# what this file relies on: (owner, names). Instances are looked at where the names are made in __init__.
+_CLASSES: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (RTCPeerConnection, (
+        "_RTCPeerConnection__createDtlsTransport", "_RTCPeerConnection__createTransceiver",
+        "_RTCPeerConnection__connect", "_RTCPeerConnection__updateIceGatheringState",
+        "_RTCPeerConnection__updateIceConnectionState", "_RTCPeerConnection__updateConnectionState")),
+    (RTCCertificate, ("_create_ssl_context",)),
+    (RTCDtlsTransport, ("start", "_recv_next", "_send_data", "_setup_srtp")),
+    (aioice.StunProtocol, ("datagram_received", "request")),
+    (aioice.Connection, ("check_incoming", "check_complete", "get_component_candidates", "data_received",
+                         "add_remote_candidate", "close")),
+    (aioice, ("server_reflexive_candidate", "relayed_candidate", "CandidatePair")),
+    (pylibsrtp.Session, ("protect", "protect_rtcp", "unprotect", "unprotect_rtcp")),
+)
+_CONNECTION = ("_RTCPeerConnection__certificates", "_RTCPeerConnection__configuration",
+               "_RTCPeerConnection__iceTransports", "_RTCPeerConnection__dtlsTransports",
+               "_RTCPeerConnection__transceivers", "_RTCPeerConnection__stream_id")
+_ICE = ("_nominated", "_protocols", "_queue", "_check_list", "stun_server", "turn_server", "turn_username",
+        "turn_password", "turn_ssl", "turn_transport", "local_username", "local_password")
+_DTLS = ("_rx_srtp", "_tx_srtp", "_state", "_transport", "_rtp_router")
+_TRANSCEIVER = ("_codecs", "_headerExtensions", "_offerDirection", "_bundled", "direction", "receiver", "sender")
+
+
+def moved(connection: PeerConnection) -> list[str]:
+    """The names above that the installed aiortc, aioice and pylibsrtp no longer have, given one fresh connection."""
+    transceiver = connection._RTCPeerConnection__createTransceiver("sendrecv", "audio")
+    owners = [*_CLASSES, (connection, _CONNECTION), (connection.dtls, _DTLS), (transceiver, _TRANSCEIVER)]
+    if connection.dtls is not None:
+        owners.append((connection.dtls.ice, _ICE))
+    return [f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
+            for owner, names in owners for name in names if not hasattr(owner, name)]

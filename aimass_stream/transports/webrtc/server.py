@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from aiortc import RTCConfiguration, RTCIceServer
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
+from ...errors import Conflict
 from ...session import Session
 from ...settings import Settings
 from .output import Outputs
@@ -93,6 +94,8 @@ class WebRtc:
         peer, answer = await self._answer(session, offer, viewer=False)
         self.peers[session.id] = peer
         await session.attach(peer, peer, last_seq=last_seq)
+        if session.state == "closed":
+            raise Conflict("the session ended meanwhile", field="session_id")
         return peer, answer
 
     async def watch(self, session: Session, offer: Offer, name: str) -> tuple[Peer, str]:
