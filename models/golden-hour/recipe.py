@@ -254,8 +254,8 @@ def quality(weights: Weights, count: int = 64, seed: int = 99) -> tuple[float, f
     return tuple(float(-10 * np.log10(np.mean((made - wanted) ** 2))) for made in (output, images))  # type: ignore[return-value]
 
 
-def write(folder: Path, weights: Weights, seconds: float) -> None:
-    """``model.onnx``, and its size, hash and measurements in ``model.toml``."""
+def write(folder: Path, weights: Weights, seconds: float) -> tuple[float, float]:
+    """``model.onnx``, and its size, hash and measurements in ``model.toml``; answers its `quality`."""
     content = export(weights).SerializeToString()
     (folder / "model.onnx").write_bytes(content)
     made, untouched = quality(weights)
@@ -267,6 +267,7 @@ def write(folder: Path, weights: Weights, seconds: float) -> None:
         shown = f'"{value}"' if isinstance(value, str) else str(value)
         text = re.sub(rf"^{key} = .*$", f"{key} = {shown}", text, count=1, flags=re.MULTILINE)
     (folder / "model.toml").write_text(text, encoding="utf-8")
+    return made, untouched
 
 
 if __name__ == "__main__":
@@ -277,5 +278,5 @@ if __name__ == "__main__":
     begun = time.monotonic()
     trained, history = train(options.steps)
     print(f"loss {history[0]:.5f} -> {np.mean(history[-20:]):.5f}")
-    write(options.out, trained, time.monotonic() - begun)
-    print("PSNR {:.1f} dB; untouched {:.1f} dB".format(*quality(trained)))
+    made_db, untouched_db = write(options.out, trained, time.monotonic() - begun)
+    print(f"PSNR {made_db:.1f} dB; untouched {untouched_db:.1f} dB")

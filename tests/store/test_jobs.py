@@ -59,7 +59,7 @@ async def test_a_job_from_beginning_to_end(tmp_path: Path) -> None:
 
 async def test_kinds_order_and_delay(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        later = await jobs.add("a", {}, delay=10)
+        later, clock.now = await jobs.add("a", {}, delay=11), clock.now + 1
         first, clock.now = await jobs.add("a", {}), clock.now + 1
         second = await jobs.add("b", {})
         assert await jobs.lease("w", ["c"], 5) is None
