@@ -43,7 +43,7 @@ Gate: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 """Entered for a DTLS handshake: a few at once, so that their cryptography does not hold up the media."""
 
 STREAMS = 64  # SSRCs learned from packets
-GATHER_SECONDS = 2  # for STUN and TURN servers
+GATHER_SECONDS = 1.5  # for STUN and TURN servers; an answer waits for them
 
 
 class Certificate(RTCCertificate):  # type: ignore[misc]

@@ -17,12 +17,18 @@ from aiortc.sdp import SessionDescription
 from ...errors import InvalidMedia, TooLarge
 from ...settings import Settings
 
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 MAX_SECTIONS = 8
 MAX_CANDIDATES = 64
-MAX_CODECS = 128  # of one m-section; browsers offer up to 60
+MAX_CODECS = 128  # of all m-sections, those that nobody here speaks left out; browsers offer some 20 a section
 MAX_SSRCS = 64  # lines of one m-section
 MAX_LINES = 4000
-DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+OURS = frozenset({"opus", "vp8", "h264", "rtx"})
+# attributes that mean something to aiortc; the others never reach it
+READ = frozenset({"mid", "msid", "setup", "fingerprint", "ice-ufrag", "ice-pwd", "ice-options", "rtcp-mux", "ssrc",
+                  "ssrc-group", "extmap", "sctp-port", "sctpmap", "max-message-size", "group", "msid-semantic",
+                  "ice-lite", *DIRECTIONS})
+OF_A_CODEC = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 FINGERPRINTS = ("sha-256", "sha-384", "sha-512")
 
 _ICE_CHARS = re.compile(r"[!-~]{4,256}")  # more than RFC 8839 section 5.4 allows: some clients use "-" and "_"
@@ -37,11 +43,25 @@ class Section:
     port: str
     profile: str
     direction: str = ""
-    mid: str = ""
     attributes: dict[str, str] = field(default_factory=dict)  # last of each name
-    codecs: list[str] = field(default_factory=list)  # lower case
+    codecs: dict[str, str] = field(default_factory=dict)  # payload type -> name in lower case
     candidates: list[str] = field(default_factory=list)  # those we can use
+    lines: list[str] = field(default_factory=list)
     ssrc_lines: int = 0
+
+    @property
+    def mid(self) -> str:
+        return self.attributes.get("mid", "")
+
+    def kept(self) -> list[str]:
+        """The lines that aiortc gets: codecs of ours, and attributes that it reads."""
+        return [line for line in self.lines if not line.startswith("a=") or self._is_read(*line[2:].split(":", 1))]
+
+    def _is_read(self, name: str, value: str = "") -> bool:
+        if name in OF_A_CODEC:
+            payload_type = value.partition(" ")[0]
+            return payload_type == "*" or self.codecs.get(payload_type) in OURS
+        return name in READ
 
 
 @dataclass(frozen=True)
@@ -60,9 +80,9 @@ def read_offer(text: str, settings: Settings) -> Offer:
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     if lines[0] != "v=0" or len(lines) > MAX_LINES:
         raise _invalid("this is not an SDP session description (RFC 8866)")
-    session, sections, kept = _scan(lines)
+    session, head, sections = _scan(lines)
     _check_sections(session, sections, settings)
-    sdp = "\r\n".join(kept) + "\r\n"
+    sdp = "\r\n".join((*head, *(line for section in sections for line in section.kept()), ""))
     try:
         SessionDescription.parse(sdp)
     except _MALFORMED as error:
@@ -73,53 +93,55 @@ def read_offer(text: str, settings: Settings) -> Offer:
                  first.get("ice-ufrag", session.get("ice-ufrag", "")), first.get("ice-pwd", session.get("ice-pwd", "")))
 
 
-def _scan(lines: list[str]) -> tuple[dict[str, str], list[Section], list[str]]:
-    """Session attributes, m-sections, and the lines that stay."""
+def _scan(lines: list[str]) -> tuple[dict[str, str], list[str], list[Section]]:
+    """Session attributes, session lines that stay, and m-sections."""
     session: dict[str, str] = {}
+    head: list[str] = []
     sections: list[Section] = []
-    kept = []
     candidates = 0
     for line in lines:
+        name, _, value = line[2:].partition(":") if line.startswith("a=") else ("", "", "")
         if line.startswith("m="):
-            parts = line[2:].split()
-            if len(parts) < 4:
-                raise _invalid(f"m-section {len(sections) + 1} has no formats")
-            if len(sections) == MAX_SECTIONS:
-                raise _invalid(f"more than {MAX_SECTIONS} m-sections")
-            sections.append(Section(parts[0], parts[1], parts[2], session.get("direction", "")))
-        elif line.startswith("a="):
-            name, _, value = line[2:].partition(":")
-            if name == "candidate":
-                candidates += 1
-                if candidates > MAX_CANDIDATES:
-                    raise _invalid(f"more than {MAX_CANDIDATES} candidates")
-                if sections and usable(value):
-                    sections[-1].candidates.append(value)
-                continue
-            if name == "end-of-candidates":
-                continue
-            if sections:
-                _attribute(sections[-1], name, value, len(sections))
-            else:
-                session["direction" if name in DIRECTIONS else name] = name if name in DIRECTIONS else value
-        kept.append(line)
-    return session, sections, kept
+            sections.append(_section(line, len(sections) + 1, session.get("direction", "")))
+        elif name == "candidate":
+            candidates += 1
+            if candidates > MAX_CANDIDATES:
+                raise _invalid(f"more than {MAX_CANDIDATES} candidates")
+            if sections and usable(value):
+                sections[-1].candidates.append(value)
+        elif sections:
+            sections[-1].lines.append(line)
+            _attribute(sections[-1], name, value, len(sections))
+        elif name in DIRECTIONS:
+            session["direction"] = name
+        else:
+            session[name] = value
+            if not name or name in READ:
+                head.append(line)
+    return session, head, sections
+
+
+def _section(line: str, number: int, direction: str) -> Section:
+    parts = line[2:].split()
+    if len(parts) < 4:
+        raise _invalid(f"m-section {number} has no formats")
+    if number > MAX_SECTIONS:
+        raise _invalid(f"more than {MAX_SECTIONS} m-sections")
+    return Section(parts[0], parts[1], parts[2], direction, lines=[line])
 
 
 def _attribute(section: Section, name: str, value: str, number: int) -> None:
     if name in DIRECTIONS:
         section.direction = name
-    elif name == "mid":
-        section.mid = value
     elif name == "rtpmap":
-        if len(section.codecs) == MAX_CODECS:
-            raise _invalid(f"m-section {number} has more than {MAX_CODECS} codecs")
-        section.codecs.append(value.partition(" ")[2].partition("/")[0].lower())
+        payload_type, _, codec = value.partition(" ")
+        section.codecs[payload_type] = codec.partition("/")[0].lower()
     elif name == "ssrc":
         section.ssrc_lines += 1
         if section.ssrc_lines > MAX_SSRCS:
             raise _invalid(f"m-section {number} has more than {MAX_SSRCS} ssrc lines")
-    section.attributes[name] = value
+    if name:
+        section.attributes[name] = value
 
 
 def _check_sections(session: dict[str, str], sections: list[Section], settings: Settings) -> None:
@@ -127,6 +149,8 @@ def _check_sections(session: dict[str, str], sections: list[Section], settings: 
         raise _invalid("the offer has no audio or video to send or receive")
     if sum(each.kind == "application" for each in sections) > 1:
         raise _invalid("more than one m-section for data channels")
+    if sum(name in OURS for each in sections for name in each.codecs.values()) > MAX_CODECS:
+        raise _invalid(f"more than {MAX_CODECS} codecs")
     for number, section in enumerate(sections, 1):
         if section.kind not in ("audio", "video", "application"):
             raise _invalid(f"m-section {number} is {section.kind[:32]!r}; audio, video and application are supported")
@@ -163,7 +187,7 @@ def _check_media(section: Section, number: int, settings: Settings) -> None:
     if "rtcp-mux" not in section.attributes:
         raise _invalid(f"m-section {number} needs a=rtcp-mux")
     supported = ["opus"] if section.kind == "audio" else settings.video_codecs
-    if not {name.lower() for name in supported} & set(section.codecs):
+    if not {name.lower() for name in supported} & set(section.codecs.values()):
         raise _invalid(f"m-section {number} ({section.kind}) offers no codec of ours: {', '.join(supported)}")
 
 
