@@ -112,7 +112,8 @@ class Ramp:
             p99=percentile(latencies, 99), lost=round(max(0.0, 1 - back / sent), 4) if sent else 1.0,
             server_cpu=None if after.cpu is None or before.cpu is None else round((after.cpu - before.cpu) / took, 2),
             load_cpu=round((sum(worker.cpu for worker in workers) - client_before) / took, 2),
-            machine=round(machine, 3), loop_lag=after.lag, drops={key: count for key, count in drops.items() if count > 0},
+            machine=round(machine, 3), loop_lag=after.lag,
+            drops={key: count for key, count in drops.items() if count > 0},
             refused=[reason for answer in answers for reason in answer["refused"]])
 
     async def _server(self) -> _Server:

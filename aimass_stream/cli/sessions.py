@@ -42,10 +42,11 @@ def sessions(
 
 
 async def look(client: Client) -> dict[str, Any]:
-    """The node's state, and every session with its statistics."""
+    """The node's state, and every session with its statistics under "stats"."""
     node, listed = await asyncio.gather(client.ready(), client.sessions())
     stats = await asyncio.gather(*(_stats(client, session["id"]) for session in listed))
-    return {"node": node, "sessions": [session | figures for session, figures in zip(listed, stats, strict=True)]}
+    both = zip(listed, stats, strict=True)
+    return {"node": node, "sessions": [session | {"stats": figures} for session, figures in both]}
 
 
 async def _stats(client: Client, session_id: str) -> dict[str, Any]:
@@ -78,8 +79,8 @@ def _picture(seen: dict[str, Any], url: str) -> RenderableType:
     for session in seen["sessions"]:
         stages = " > ".join(stage["stage"] for stage in session["pipeline"]) or "(nothing)"
         table.add_row(session["id"], session["transport"], session["state"], _age(time.time() - session["created"]),
-                      stages, total(session["hops"], "video"), total(session["hops"], "audio"),
-                      str(sum(session["drops"].values())))
+                      stages, total(session["stats"]["hops"], "video"), total(session["stats"]["hops"], "audio"),
+                      str(sum(session["stats"]["drops"].values())))
     return Group(head, "", table if seen["sessions"] else "No sessions now.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
@@ -84,14 +85,14 @@ class FileReader:
     def _decode(self, kind: str) -> Iterator[Any]:
         with self._open() as container:
             stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
-            for packet in container.demux(stream):
+            packets = container.demux(stream)
+            while True:
                 try:
-                    frames = packet.decode()
-                except av.FFmpegError:
-                    continue
-                for frame in frames:
-                    if frame.pts is not None:
-                        yield frame
+                    packet = next(packets)
+                except (StopIteration, av.FFmpegError):  # the end, or a container damaged beyond reading on
+                    return
+                with contextlib.suppress(av.FFmpegError):  # one damaged frame
+                    yield from (frame for frame in packet.decode() if frame.pts is not None)
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         turns = round(frame.rotation / 90) % 4  # counter-clockwise, as a phone notes how it was held
@@ -122,6 +123,8 @@ class FileWriter:
         self.path = Path(path)
         self.written = {"audio": 0, "video": 0}  # frames
         self._expect, self._fps = expect, fps
+        if not self.path.parent.is_dir():
+            raise InvalidInput(f"there is no folder {self.path.parent}", field="out")
         self._early: list[AudioFrame | VideoFrame] = []  # until all tracks have shown up; a second at most
         try:
             self._container = av.open(str(path), "w")

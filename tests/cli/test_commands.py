@@ -1,0 +1,179 @@
+"""The `aimass` commands against a server that is a process of its own, on uvloop, as it is run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aimass_stream.cli.main import COMMANDS
+from tests.support.command import aimass, clean, here
+from tests.support.media_files import numbers, write_clip
+from tests.support.server import served
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
+KEY = "a key for tests"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    limits = {"AIMASS_MAX_LOAD": "1", "AIMASS_MAX_LOOP_LAG": "10"}
+    with served("--max-sessions", "3", "--api-key", KEY, env=limits) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=2)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "long.mkv", seconds=30, width=160, height=120)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-m", "aimass_stream", *arguments], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, env=clean() | {"AIMASS_API_KEY": KEY}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_help_lists_every_command_and_loads_little() -> None:
+    shown = here("--help")
+    assert shown.code == 0
+    for name in COMMANDS:
+        assert f" {name} " in shown.out
+        assert here(name, "--help").code == 0
+    heavy = "import sys; from aimass_stream.cli.main import COMMANDS, build; build(list(COMMANDS)); " \
+            "print([name for name in ('numpy', 'cv2', 'av', 'aiortc', 'fastapi', 'httpx') if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, env=clean())
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_the_shell_completes_commands() -> None:
+    done = aimass(_AIMASS_COMPLETE="complete_bash", COMP_WORDS="aimass se", COMP_CWORD="1")
+    assert {"serve", "sessions", "settings"} <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize(("transport", "out"), [("ws", "out.mp4"), ("webrtc", "out.webm")])
+def test_a_file_goes_through_in_real_time_and_comes_back(url: str, clip: Path, tmp_path: Path, transport: str,
+                                                         out: str) -> None:
+    pipeline = tmp_path / "pipeline.json"
+    pipeline.write_text('[{"stage": "mirror"}, {"stage": "gain", "db": -6}]')
+    begun = time.monotonic()
+    done = aimass("stream", str(clip), "--out", str(tmp_path / out), "--pipeline", f"@{pipeline}",
+                  "--transport", transport, "--url", url, "--json", AIMASS_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun > 2
+    summary = json.loads(done.stdout)
+    for track in ("audio-0", "video-0"):
+        assert summary["tracks"][track]["came_back"] > 0.5 * summary["tracks"][track]["sent"]
+        assert 0 < summary["tracks"][track]["p50_ms"] <= summary["tracks"][track]["p95_ms"]
+    came = [number for number in numbers(tmp_path / out) if number is not None]
+    assert len(came) > 25
+    assert came == sorted(came)
+    eventually(lambda: json.loads(here("sessions", "--json", "--url", url, AIMASS_API_KEY=KEY).out)["sessions"] == [])
+
+
+def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, long_clip: Path,
+                                                                      tmp_path: Path) -> None:
+    out, seen = tmp_path / "out.mp4", [""]
+    with started("stream", str(long_clip), "-o", str(out), "--url", url, "-p", '[{"stage": "gray"}]') as process:
+
+        def shown() -> bool:
+            assert process.poll() is None, process.communicate()
+            seen[0] = here("sessions", "--once", "--url", url, AIMASS_API_KEY=KEY).out
+            return "gray" in seen[0] and " / " in seen[0]
+
+        eventually(shown)
+        assert "websocket" in seen[0]
+        assert "sessions 1/3" in seen[0]
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert "video-0" in printed
+    assert "p95" in printed
+    assert 5 < len(numbers(out)) < 800
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["--url", NOWHERE], "aimass serve"),
+    (["--pipeline", "[{]"], "not JSON"),
+    (["--pipeline", '[{"stage": "no such"}]'], "there is no stage 'no such'"),
+    (["--pipeline", '[{"stage": "delay", "ms": -5}]'], "pipeline[0].ms"),
+    (["--pipeline", "@/no/such/file"], "No such file"),
+    (["--out", "clip.avi"], ".webm"),
+    (["--transport", "pigeon"], "ws or webrtc"),
+    (["--video", "av1"], "codec: Input should be"),
+    (["--api-key", "a wrong key"], "AIMASS_API_KEY"),
+])
+def test_mistakes_are_answered_with_a_sentence(url: str, clip: Path, tmp_path: Path, arguments: list[str],
+                                               says: str) -> None:
+    done = here("stream", str(clip), "--out", str(tmp_path / "out.mp4"), "--url", url, "--api-key", KEY, *arguments)
+    assert done.code in (1, 2)
+    assert says in done.err
+
+
+def test_sessions_of_an_idle_server(url: str) -> None:
+    shown = json.loads(here("sessions", "--json", "--url", url, "--api-key", KEY).out)
+    assert (shown["node"]["state"], shown["sessions"]) == ("ready", [])
+    assert "No sessions now" in here("sessions", "--once", "--url", url, "--api-key", KEY).out
+    refused = here("sessions", "--once", "--url", NOWHERE)
+    assert refused.code == 1
+    assert "aimass serve" in refused.err
+
+
+def test_load_finds_how_many_sessions_are_admitted(url: str) -> None:
+    done = here("load", "--sessions", "6", "--step", "2", "--seconds", "1", "--p95", "5000", "--size", "160x120",
+                "--url", url, "--api-key", KEY, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["held"] == 2
+    assert "refused: 429" in found["limit"]
+    first = found["steps"][0]
+    assert first["sessions"] == 2
+    assert 0 < first["p50"] <= first["p95"] <= first["p99"] < 5000
+    assert first["server_cpu"] > 0
+    headers = {"Authorization": f"Bearer {KEY}"}
+    eventually(lambda: httpx.get(f"{url}/v1/sessions", headers=headers).json() == {"sessions": []})
+
+
+def test_doctor_knows_this_machine(tmp_path: Path) -> None:
+    done = here("doctor", "--json", AIMASS_DATA_DIR=str(tmp_path / "data"))
+    found = json.loads(done.out)
+    assert done.code == int(any(entry["state"] == "fail" for entry in found.values()))
+    for name in ("Python", "packages", "OpenCV", "VP8", "Opus", "H264", "encoding", "models", "data", "TLS"):
+        assert found[name]["state"] in ("ok", "warn"), found[name]
+    assert "aiortc 1.16" in found["packages"]["detail"]
+    assert "ms a picture" in found["encoding"]["detail"]
+    assert "voice speaks" in found["voice"]["detail"]
+
+
+def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    done = here("doctor", AIMASS_DATA_DIR=str(blocked / "data"), AIMASS_HOST="0.0.0.0", AIMASS_TLS="no,such")
+    assert done.code == 1
+    assert "To be done: TLS, access, data" in done.out
+    wrong = here("doctor", AIMASS_PORT="ninety")
+    assert wrong.code == 2
+    assert "AIMASS_PORT" in wrong.err

@@ -1,0 +1,37 @@
+"""`aimass` as a person runs it: in a process of its own, or in this one where that makes no difference."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from typer.testing import CliRunner
+
+from aimass_stream.cli.main import COMMANDS, build
+
+
+def clean() -> dict[str, str]:
+    """The environment without our own settings."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")}
+
+
+def aimass(*arguments: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "aimass_stream", *arguments], capture_output=True, text=True,
+                          timeout=seconds, env=clean() | env, check=False)
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+def here(*arguments: str, **env: str) -> Done:
+    """The command in this process: starting one takes seconds on a busy machine."""
+    settings = {name: None for name in os.environ if name.startswith("AIMASS_")} | env | {"COLUMNS": "160"}
+    done = CliRunner().invoke(build(list(COMMANDS)), list(arguments), env=settings, prog_name="aimass")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
