@@ -67,6 +67,8 @@ def _handler(figure: Any, results: dict[str, Any]) -> bool:
         axes.plot([t for t, _ in result["series"]], [ms for _, ms in result["series"]], ".-", ms=3, lw=1, label=title,
                   color=COLOURS[subject])
     axes.set(xlabel="s", ylabel="ms", yscale="log")
+    axes.set_yticks(ticks := [200, 500, 1000, 2000, 5000, 10_000], [f"{tick}" for tick in ticks])
+    axes.minorticks_off()
     return bool(each)
 
 

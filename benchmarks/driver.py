@@ -19,7 +19,8 @@ class Child:
 
     def __init__(self, module: str, *arguments: str) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{module}", *arguments],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent,
+                                        start_new_session=True)
         self.hello = self._read(30)
 
     def ask(self, timeout: float = 40, **message: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -113,10 +115,16 @@ class Server:
         self.base = f"http://127.0.0.1:{self.port}"
         self.log = HERE / "work" / f"{subject.name}.log"
         self.log.parent.mkdir(exist_ok=True)
-        pin: Callable[[], None] | None = None if core is None else lambda: os.sched_setaffinity(0, {core})
+
+        def prepare() -> None:
+            if core is not None:
+                os.sched_setaffinity(0, {core})
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it doesn't outlive us
+
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                subject.command(self.port, width, height), stdout=log, stderr=log, preexec_fn=pin,
+                subject.command(self.port, width, height), stdout=log, stderr=log, preexec_fn=prepare,
+                start_new_session=True,  # Ctrl-C is ours to handle
                 cwd=HERE.parent, env={**os.environ, **(environment or {})})
         try:
             self._wait()
