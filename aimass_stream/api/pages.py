@@ -119,6 +119,12 @@ def page(request: Request) -> Response:
     return _serve(request, "index.html")
 
 
+@router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+def favicon(request: Request) -> Response:
+    """Browsers ask for it beside documents that name none, such as /openapi.json."""
+    return _serve(request, "images/icon.svg")
+
+
 @router.api_route("/web/{name:path}", methods=["GET", "HEAD"])
 def file(name: str, request: Request) -> Response:
     return _serve(request, name)

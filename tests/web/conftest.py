@@ -66,6 +66,16 @@ def guarded() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def visitor(browser: Browser, server: str) -> Iterator[Visitor]:
+    """One page for all tests of a module, with its devices granted; its console must stay empty."""
+    opened = Visitor(browser, permissions=["camera", "microphone"])
+    opened.open(server)
+    yield opened
+    opened.close()
+    assert not opened.complaints
+
+
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     """Opens pages; afterwards none of them may have complained in its console, unless it was told to."""

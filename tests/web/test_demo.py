@@ -34,8 +34,8 @@ def test_processed_clip_plays_within_five_seconds(visit: Visit, server: str) -> 
     assert page.evaluate("navigator.permissions.query({name: 'camera'}).then(({state}) => state)") == "prompt"
 
 
-def test_slider_moves_by_keys_and_by_pointer(visit: Visit, server: str) -> None:
-    page = visit().open(server)
+def test_slider_moves_by_keys_and_by_pointer(visitor: Visitor) -> None:
+    page = visitor.page
     split = page.get_by_role("slider", name="Line between before and after")
     split.focus()
     before = float(split.input_value())
@@ -50,9 +50,8 @@ def test_slider_moves_by_keys_and_by_pointer(visit: Visit, server: str) -> None:
     assert float(split.input_value()) == pytest.approx(25, abs=1)
 
 
-def test_numbers_and_graph_come_alive(visit: Visit, server: str) -> None:
-    visitor = visit()
-    page = visitor.open(server)
+def test_numbers_and_graph_come_alive(visitor: Visitor) -> None:
+    page = visitor.page
     visitor.until("/^[\\d.]+ ms$/.test(document.querySelector('[data-tile=server]').textContent)")
     visitor.until("/^848×480/.test(document.querySelector('[data-tile=picture]').textContent)")
     visitor.until("[...document.querySelectorAll('.hops th')].some((cell) => cell.textContent === 'cartoon')")
@@ -74,11 +73,10 @@ def test_phone_has_no_sideways_scroll(visit: Visit, server: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_receive_only_page(visit: Visit, server: str) -> None:
-    """A page that sends nothing, in a browser that was never given a camera, still connects and hears events."""
-    visitor = visit()
-    page = visitor.page
-    page.goto(server)
+def test_page_that_sends_nothing(visit: Visit, server: str) -> None:
+    """In a browser that was never given a camera, and without a track, it still connects and hears events."""
+    page = visit().page
+    page.goto(f"{server}/openapi.json")  # any page of that origin will do
     answer = page.evaluate("""async () => {
       const [{ Connection }, { Signalling }] = await Promise.all(
         [import("/web/js/connection.js"), import("/web/js/signalling.js")]);

@@ -17,7 +17,7 @@ export class DemoClip {
   #still = backdrop();
   /** @type {Bell | null} */
   #sound = null;
-  #gestures = new AbortController();
+  #over = new AbortController();
   #begun = performance.now();
   #drawn = -1;
   #rings = 0;
@@ -30,17 +30,20 @@ export class DemoClip {
     this.#draw(0);
     this.stream = this.#canvas.captureStream(FPS);
     this.#next();
-    const ring = () => {
-      this.#gestures.abort();
-      this.#sound = new Bell();
-      for (const track of this.#sound.tracks) this.stream.addTrack(track);
-      onSound();
-    };
+    const touched = () => navigator.userActivation?.hasBeenActive !== false;
+    if (navigator.userActivation?.hasBeenActive) this.#ring();
     for (const gesture of ["pointerup", "keydown"]) {
-      addEventListener(gesture, () => navigator.userActivation?.hasBeenActive !== false && !this.#sound && ring(),
-        { signal: this.#gestures.signal });
+      addEventListener(gesture, () => {
+        if (this.#sound || !touched()) return;
+        this.#ring();
+        onSound();
+      }, { signal: this.#over.signal });
     }
-    if (navigator.userActivation?.hasBeenActive) ring();
+  }
+
+  #ring() {
+    this.#sound = new Bell();
+    for (const track of this.#sound.tracks) this.stream.addTrack(track);
   }
 
   #next() {
@@ -75,7 +78,7 @@ export class DemoClip {
 
   stop() {
     cancelAnimationFrame(this.#request);
-    this.#gestures.abort();
+    this.#over.abort();
     this.#sound?.close();
     for (const track of this.stream.getTracks()) track.stop();
   }
