@@ -10,6 +10,7 @@ import { arrowTarget, h } from "./dom.js";
  * @typedef {import("../types/api.js").Schema} Schema
  * @typedef {{element: HTMLElement, set: (value: unknown) => void}} Control
  * @typedef {(value: unknown) => void} Change
+ * @typedef {{id: string, words: string, change: Change}} About the control's id, its label, and whom to tell
  */
 
 export class SchemaForm {
@@ -39,8 +40,9 @@ export class SchemaForm {
    */
   #field(name, schema, value, change, id) {
     const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
-    const control = makeControl(schema, id, change);
-    const label = h("label", { for: id }, title(name, schema));
+    const words = title(name, schema);
+    const control = makeControl(schema, { id, words, change });
+    const label = h("label", { for: id, id: `${id}-label` }, words);
     const reset = h("button", { type: "button", class: "reset", title: "Back to the default",
       onclick: () => (control.set(schema.default), change(undefined)) }, "reset");
     const help = schema.description ? h("span", { class: "help" }, schema.description) : null;
@@ -108,16 +110,16 @@ function title(name, schema) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** @param {Schema} schema @param {string} id @param {Change} change @returns {Control} */
-function makeControl(schema, id, change) {
-  if (schema.enum) return choice(schema.enum, schema, id, change);
+/** @param {Schema} schema @param {About} about @returns {Control} */
+function makeControl(schema, about) {
+  if (schema.enum) return choice(schema.enum, schema, about);
   switch (schema.type) {
-    case "boolean": return toggle(id, change);
+    case "boolean": return toggle(about);
     case "integer":
-    case "number": return bounds(schema) ? slider(schema, id, change) : number(schema, id, change);
+    case "number": return bounds(schema) ? slider(schema, about) : number(schema, about);
     case "string": return /colou?r/.test(schema.format ?? "") || /a-f.*\{6\}/i.test(schema.pattern ?? "")
-      ? colour(id, change) : text(schema, id, change);
-    default: return json(id, change);
+      ? colour(about) : text(schema, about);
+    default: return json(about);
   }
 }
 
@@ -142,12 +144,12 @@ function unitOf(schema) {
   return schema.unit && schema.unit !== "share" ? h("span", { class: "unit" }, schema.unit) : null;
 }
 
-/** @param {Schema} schema @param {string} id @param {Change} change @returns {Control} */
-function slider(schema, id, change) {
+/** @param {Schema} schema @param {About} about @returns {Control} */
+function slider(schema, { id, words, change }) {
   const { low, high } = bounds(schema) ?? { low: 0, high: 1 };
   const size = step(schema, high - low);
   const range = h("input", { type: "range", id, min: low, max: high, step: size, "aria-describedby": `${id}-error` });
-  const exact = h("input", { type: "number", class: "exact", step: "any", "aria-label": `${id}, exactly` });
+  const exact = h("input", { type: "number", class: "exact", step: "any", "aria-label": `${words}, as a number` });
   const fill = () => range.style.setProperty("--fill", `${((range.valueAsNumber - low) / (high - low)) * 100}%`);
   range.addEventListener("input", () => {
     exact.value = String(Number(range.valueAsNumber.toFixed(6)));
@@ -167,8 +169,8 @@ function slider(schema, id, change) {
   } };
 }
 
-/** @param {Schema} schema @param {string} id @param {Change} change @returns {Control} */
-function number(schema, id, change) {
+/** @param {Schema} schema @param {About} about @returns {Control} */
+function number(schema, { id, change }) {
   const input = h("input", { type: "number", id, step: schema.type === "integer" ? 1 : "any",
     min: schema.minimum, max: schema.maximum, "aria-describedby": `${id}-error` });
   input.addEventListener("input", () => {
@@ -179,8 +181,8 @@ function number(schema, id, change) {
   return { element, set: (value) => (input.value = value === null || value === undefined ? "" : String(value)) };
 }
 
-/** @param {unknown[]} values @param {Schema} schema @param {string} id @param {Change} change @returns {Control} */
-function choice(values, schema, id, change) {
+/** @param {unknown[]} values @param {Schema} schema @param {About} about @returns {Control} */
+function choice(values, schema, { id, change }) {
   const unit = schema.unit ?? "";
   if (values.length > 4 || values.join("").length > 28) {
     const select = h("select", { id, "aria-describedby": `${id}-error` },
@@ -188,9 +190,10 @@ function choice(values, schema, id, change) {
     select.addEventListener("change", () => change(values[Number(select.value)]));
     return { element: select, set: (value) => (select.value = String(values.indexOf(value))) };
   }
-  const buttons = values.map((value, index) => h("button", { type: "button", role: "radio",
-    id: index === 0 ? id : null, onclick: () => (show(value), change(value)) }, `${value}${unit}`));
-  const element = h("div", { class: "segmented", role: "radiogroup", "aria-describedby": `${id}-error` }, buttons);
+  const buttons = values.map((value) => h("button", { type: "button", role: "radio",
+    onclick: () => (show(value), change(value)) }, `${value}${unit}`));
+  const element = h("div", { class: "segmented", role: "radiogroup", id, "aria-labelledby": `${id}-label`,
+    "aria-describedby": `${id}-error` }, buttons);
   element.addEventListener("keydown", (event) => {
     const target = arrowTarget(event, buttons);
     target?.focus();
@@ -205,32 +208,32 @@ function choice(values, schema, id, change) {
   return { element, set: show };
 }
 
-/** @param {string} id @param {Change} change @returns {Control} */
-function toggle(id, change) {
+/** @param {About} about @returns {Control} */
+function toggle({ id, change }) {
   const input = h("input", { type: "checkbox", role: "switch", id, "aria-describedby": `${id}-error` });
   input.addEventListener("change", () => change(input.checked));
   return { element: h("span", { class: "switch" }, input), set: (value) => (input.checked = value === true) };
 }
 
-/** @param {string} id @param {Change} change @returns {Control} */
-function colour(id, change) {
+/** @param {About} about @returns {Control} */
+function colour({ id, change }) {
   const input = h("input", { type: "color", id, "aria-describedby": `${id}-error` });
-  const words = h("span", { class: "unit" });
-  input.addEventListener("input", () => change((words.textContent = input.value)));
-  return { element: h("div", { class: "colour" }, input, words),
-    set: (value) => (words.textContent = input.value = String(value ?? "#000000")) };
+  const code = h("span", { class: "unit" });
+  input.addEventListener("input", () => change((code.textContent = input.value)));
+  return { element: h("div", { class: "colour" }, input, code),
+    set: (value) => (code.textContent = input.value = String(value ?? "#000000")) };
 }
 
-/** @param {Schema} schema @param {string} id @param {Change} change @returns {Control} */
-function text(schema, id, change) {
+/** @param {Schema} schema @param {About} about @returns {Control} */
+function text(schema, { id, change }) {
   const input = h("input", { type: "text", id, maxlength: schema.maxLength, spellcheck: "false", autocomplete: "off",
     "aria-describedby": `${id}-error` });
   input.addEventListener("input", () => change(input.value));
   return { element: input, set: (value) => (input.value = String(value ?? "")) };
 }
 
-/** For what has no control of its own: lists, objects. @param {string} id @param {Change} change @returns {Control} */
-function json(id, change) {
+/** For what has no control of its own: lists, objects. @param {About} about @returns {Control} */
+function json({ id, change }) {
   const input = h("textarea", { id, rows: 2, spellcheck: "false", class: "code", "aria-describedby": `${id}-error` });
   input.addEventListener("input", () => {
     try {
