@@ -31,6 +31,7 @@ MAX_PTS = 2**53 - 1  # ticks, either side of zero: what a JavaScript number hold
 MAX_SOUND = 1.0  # s of sound in one message
 
 AUDIO_TRACK, VIDEO_TRACK = 0, 1  # the numbers of the two tracks a hello can open
+TEXT_TRACK = "text-0"  # the only one a client can open
 CLOSE_BASE = 4000  # our close codes are this plus an HTTP status: 4401, 4404, 4429
 
 HEADER = struct.Struct("!BBBxq")  # codec, flags, track, zero, pts: 12 bytes, big-endian
@@ -242,11 +243,11 @@ class KeyframeRequest(Message):
 
 
 class Text(Message):
-    """Words, either way: a `TextFrame`. From a client, `track` and `pts` may be left out."""
+    """Words, either way: a `TextFrame`. From a client they are always on the track ``text-0``."""
 
     type: Literal["text"] = "text"
     text: str = Field(max_length=MAX_TEXT)
-    track: Short = "text-0"
+    track: Short = TEXT_TRACK
     pts: float | None = Field(default=None, description="s")
     final: bool = True
 

@@ -47,28 +47,34 @@ async def stream(websocket: WebSocket) -> None:
 
 async def _serve(websocket: WebSocket, caller: Caller | None) -> None:
     node: Node = websocket.app.state.node
+    session = None
     try:
         hello = await _hello(websocket)
         caller = caller or _authorize(websocket, None, hello.token)
         session = await _session(node, hello, caller)
-    except AimassError as error:
+        connection = await _join(websocket, session, hello, node)
+    except BaseException as error:
+        if session is not None and not session.sinks:
+            await session.close("its client did not get in")
+        if not isinstance(error, AimassError):
+            raise
         await _refuse(websocket, error)
         return
-    flow = Flow()
-    try:
-        connection = Connection(websocket, session, hello, node, flow)
-        last_seq = hello.resume.last_seq if hello.resume is not None else 0
-        welcome = _welcome(session, hello, _missed(session, last_seq), node.settings.resume_seconds).encode()
-        flow.send(len(welcome), "text", now())
-        await websocket.send_text(welcome)
-        await session.attach(connection, connection, last_seq=last_seq)
-    except BaseException:
-        if hello.resume is None:
-            await session.close("its client left at once")
-        raise
     await connection.closed.wait()
     if connection.close_code == 1000:
         await session.close("closed by the client")
+
+
+async def _join(websocket: WebSocket, session: Session, hello: wire.Hello, node: Node) -> Connection:
+    """Welcome the client and let it feed the session. Raises `Unavailable` where a codec is missing."""
+    flow = Flow()
+    connection = Connection(websocket, session, hello, node, flow)
+    last_seq = hello.resume.last_seq if hello.resume is not None else 0
+    welcome = _welcome(session, hello, _missed(session, last_seq), node.settings.resume_seconds).encode()
+    flow.send(len(welcome), "text", now())
+    await websocket.send_text(welcome)
+    await session.attach(connection, connection, last_seq=last_seq)
+    return connection
 
 
 def _admit(websocket: WebSocket) -> Caller | None:

@@ -119,6 +119,19 @@ async def test_words_go_through_and_come_back() -> None:
         assert said == [{"type": "text", "text": "hello there", "track": "text-0", "pts": 1.5, "final": True}]
 
 
+async def test_a_flood_of_words_is_counted_and_ends_nothing() -> None:
+    hello = HELLO | {"pipeline": [{"stage": "delay", "ms": 5000, "mode": "busy"}]}
+    async with serve() as server, joined(server.ws_url, hello) as socket:
+        for number in range(4200):
+            await socket.say(f'{{"type":"text","text":"word {number}"}}')
+        refused = await socket.event("media.refused", reason="overload")
+        assert refused["track"] == "text-0"
+        await socket.say({"type": "text", "text": "x", "track": "text-7"})
+        assert (await socket.event("error"))["data"]["field"] == "track"
+        await socket.say({"type": "session.update", "pipeline": []})
+        await socket.event("session.updated")
+
+
 async def test_a_broken_picture_asks_for_a_key_frame() -> None:
     encoder = video_encoder("vp8", 500_000)
     async with serve() as server, joined(server.ws_url, {"type": "hello", "in": {"video": {"codec": "vp8"}}}) as socket:
