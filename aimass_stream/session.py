@@ -68,6 +68,7 @@ class Session:
         self._source: Source | None = None
         self._source_task: asyncio.Task[None] | None = None
         self._peer: Sink | None = None
+        self._attaching = asyncio.Lock()
         self._sinks: list[Sink] = []
         self._log: deque[Event] = deque(maxlen=EVENT_LOG)
         self._seq = 0
@@ -156,6 +157,10 @@ class Session:
 
         The sink first gets every event after `last_seq`, the last one that its client has seen.
         """
+        async with self._attaching:  # of two that come back at once, the second takes over from the first
+            await self._attach(source, sink, last_seq)
+
+    async def _attach(self, source: Source, sink: Sink, last_seq: int) -> None:
         if self.state == "closed" or self._stop.is_set():
             await sink.close("the session is closed")
             return
