@@ -44,11 +44,11 @@ async def test_bad_offers_are_problems_that_name_the_field_and_leave_nothing() -
         assert (await refused(http, {"sdp": good, "type": "answer"}, 422))["field"] == "type"
         assert (await refused(http, {"sdp": good, "sync": "eyes"}, 422))["field"] == "sync"
         assert (await refused(http, {"sdp": good, "pipeline": "mirror"}, 422))["field"] == "pipeline"
-        assert (await refused(http, {"sdp": good, "pipeline": [{"stage": "nope"}]}, 422))["field"] == "pipeline[0].stage"
-        assert (await refused(http, {"sdp": good, "pipeline": [{"stage": "delay", "ms": -1}]}, 422))["field"] \
-            == "pipeline[0].ms"
-        assert (await refused(http, {"sdp": good, "session_id": "s_none", "resume_token": "x"}, 404))["field"] \
-            == "session_id"
+        for pipeline, field in (([{"stage": "nope"}], "pipeline[0].stage"),
+                                ([{"stage": "delay", "ms": -1}], "pipeline[0].ms")):
+            assert (await refused(http, {"sdp": good, "pipeline": pipeline}, 422))["field"] == field
+        unknown = {"sdp": good, "session_id": "s_none", "resume_token": "x"}
+        assert (await refused(http, unknown, 404))["field"] == "session_id"
         assert (await refused(http, {"sdp": good, "resume_token": "x"}, 422))["field"] == "session_id"
         await refused(http, b"{", 422)
         await refused(http, b"\xff\xfe", 422)
@@ -77,7 +77,7 @@ async def test_the_first_picture_comes_soon() -> None:
             async with Client(server.url, camera=await camera(), microphone=Microphone()) as client:
                 begun = time.monotonic()
                 await client.connect()
-                await client.until(lambda c=client: c.pictures)
+                await client.more(pictures=1)
                 times.append(time.monotonic() - begun)
         # 80 to 100 ms on a quiet machine, the client's own set-up and codecs included; tests share theirs
         assert min(times) < 0.4

@@ -33,7 +33,7 @@ async def test_publish_watch_by_three_and_leave() -> None:
         for viewer in watching:
             await viewer.start()
         for viewer in watching:
-            await viewer.peer.until(lambda v=viewer: len(v.peer.pictures) > 10 and len(v.peer.sounds) > 10)
+            await viewer.peer.more(pictures=10, sounds=10)
             assert (viewer.peer.pictures[-1].width, viewer.peer.pictures[-1].height) == (240, 320)
         # one encode for all three: each picture was encoded once
         out = server.server.config.app.state.webrtc.outputs.of(session).stats()  # type: ignore[union-attr]
@@ -41,8 +41,7 @@ async def test_publish_watch_by_three_and_leave() -> None:
         gone = await watching[0].stop()
         assert gone.status_code == 200
         assert (await watching[0].stop()).status_code == 404
-        seen = len(watching[1].peer.pictures)
-        await watching[1].peer.until(lambda: len(watching[1].peer.pictures) > seen + 10)
+        await watching[1].peer.more(pictures=10)
         assert (await publisher.stop()).status_code == 200
         await until(lambda: not server.node.sessions())
         await until(lambda: all(viewer.peer.pc.connectionState == "closed" for viewer in watching))
@@ -59,7 +58,7 @@ async def test_a_viewer_gets_a_key_frame_at_once_and_costs_no_second_encode() ->
         for _ in range(3):
             async with WhipClient(f"{server.url}/v1/whep/{session_id}", receive=("video",)) as viewer:
                 await viewer.start()
-                await viewer.peer.until(lambda v=viewer: v.peer.pictures, 3)
+                await viewer.peer.more(pictures=1, seconds=3)
                 assert (await viewer.stop()).status_code == 200
         webrtc = server.server.config.app.state.webrtc  # type: ignore[union-attr]
         await until(lambda: not webrtc.viewers)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self
 
+import anyio._backends._asyncio  # noqa: F401  httpx would import it in its first request, which takes 50 ms
 import av
 import httpx
 import numpy as np
@@ -239,6 +240,11 @@ class Client:
             while not condition():
                 self._news.clear()
                 await self._news.wait()
+
+    async def more(self, pictures: int = 0, sounds: int = 0, seconds: float = 10) -> None:
+        """Wait until so many more pictures and pieces of sound came back."""
+        pictures, sounds = len(self.pictures) + pictures, len(self.sounds) + sounds
+        await self.until(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds, seconds)
 
     def event(self, kind: str) -> dict[str, Any] | None:
         """The last event of a type."""

@@ -18,7 +18,6 @@ from aimass_stream.clips import draw
 from tests.support.options import settings
 from tests.support.rtc import Camera, Client, Microphone
 from tests.support.server import serve
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,8 +46,7 @@ async def test_nonsense_from_strangers_and_from_the_peer_itself_changes_nothing(
                 stranger.sendto(datagram, (host, int(port)))
             pair.protocol.transport._sock.sendto(datagram, pair.remote_addr)
         stranger.close()
-        seen, heard = len(client.pictures), len(client.sounds)
-        await client.until(lambda: len(client.pictures) > seen + 15 and len(client.sounds) > heard + 20)
+        await client.more(pictures=15, sounds=20)
         stats = server.node.get(client.session_id).stats().transport
         assert stats["datagrams_refused"] >= len(NONSENSE)
         assert server.node.get(client.session_id).state == "live"
@@ -65,8 +63,7 @@ async def test_empty_payloads_never_reach_a_decoder() -> None:
                                    sequence_number=(60_000 + step) & 0xFFFF, timestamp=step, payload=b"")
                 packet.ssrc = sender._ssrc
                 await sender.transport._send_rtp(packet.serialize())
-        seen, heard = len(client.pictures), len(client.sounds)
-        await client.until(lambda: len(client.pictures) > seen + 20 and len(client.sounds) > heard + 20)
+        await client.more(pictures=20, sounds=20)
         assert server.node.get(client.session_id).state == "live"
 
 
@@ -110,8 +107,7 @@ async def refused(server: Any, client: Client, track: Crafted, reason: str) -> N
     event = client.event("media.refused")
     assert event is not None
     assert event["data"]["reason"] == reason
-    heard = len(client.sounds)
-    await client.until(lambda: len(client.sounds) > heard + 20)
+    await client.more(sounds=20)
     assert server.node.get(client.session_id).meter.drops[f"video-0/{reason}"] > 0
     track.stop()
 
