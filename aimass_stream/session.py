@@ -190,10 +190,11 @@ class Session:
         if self._source is source and not self._stop.is_set():
             self._source = self._source_task = None
             peer, self._peer = self._peer, None
+            # before the old one is closed, which may take a while: a new one may come meanwhile
+            self._wait_for_peer(self._resume_seconds)
             if peer is not None:
                 self.remove_sink(peer)
                 await peer.close("the peer is gone")
-            self._wait_for_peer(self._resume_seconds)
 
     async def _end_source(self) -> None:
         task, self._source_task, self._source = self._source_task, None, None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
 from aimass_stream import events
 from aimass_stream.session import EVENT_LOG, Session
@@ -134,14 +136,19 @@ async def test_one_who_does_not_come_back_in_time_finds_nothing() -> None:
         assert session.events_after(0)[-1].data == {"reason": "the peer did not come back"}
 
 
-async def test_two_come_back_at_once_and_one_of_them_wins() -> None:
-    async with serve() as server:
-        async with joined(server.ws_url) as socket:
-            session = server.node.get(socket.hello["session_id"])
-            cut(socket)
-        async with joined(server.ws_url, again(session, 0)) as one, joined(server.ws_url, again(session, 0)) as two:
-            await one.websocket.wait_closed()
-            await two.picture(5)
-            assert (await two.piece(1)).number == 5
-            assert two.seqs == list(range(1, len(two.seqs) + 1))
-    assert not [task for task in asyncio.all_tasks() if session.id[:8] in task.get_name()]
+@pytest.mark.parametrize("first", ["cut", "still there"])
+async def test_of_three_that_come_back_at_once_one_wins(first: str) -> None:
+    async with serve() as server, joined(server.ws_url) as old:
+        session = server.node.get(old.hello["session_id"])
+        if first == "cut":
+            cut(old)
+        options: dict[str, Any] = {"compression": None, "proxy": None}
+        rivals = [await connect(server.ws_url + "/v1/stream", **options) for _ in range(3)]
+        await asyncio.gather(*(rival.send(json.dumps(again(session, 0))) for rival in rivals))
+        await until(lambda: sum(rival.close_code == 4409 for rival in rivals) == 2)
+        (winner,) = [Socket(rival, acknowledge=True) for rival in rivals if rival.close_code is None]
+        await winner.picture(5)
+        assert (await winner.piece(1)).number == 5
+        assert winner.seqs == list(range(1, len(winner.seqs) + 1))
+        assert (session.state, len(session.sinks)) == ("live", 1)
+        await winner.websocket.close()
