@@ -266,8 +266,7 @@ async def test_a_session_whose_peer_stays_away_ends() -> None:
         source.gone.set()
         await sink.until(lambda: sink.closed)
         async with asyncio.timeout(5):
-            while node.sessions():
-                await asyncio.sleep(0.01)
+            await node._empty.wait()
         with pytest.raises(NotFound):
             node.get(session.id)
 
