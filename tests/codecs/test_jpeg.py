@@ -77,7 +77,7 @@ def test_a_turned_camera_does_not_turn_the_pixels() -> None:
     assert (picture.width, picture.height) == (200, 100)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff", 
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff",
                                   b"\xff\xd8\xff\xe0\xff\xff" * 9, b"\xff\xd8" + b"\xff" * 500, b"GIF89a" + bytes(40)])
 def test_what_is_no_jpeg(data: bytes) -> None:
     with pytest.raises(InvalidMedia) as refused:

@@ -60,7 +60,7 @@ async def test_one_that_never_reads_is_bounded_told_and_at_last_closed() -> None
         playing = asyncio.create_task(play(dead, 3))
         times = sorted(await echo_times(server, playing))
         await playing
-        assert times[len(times) // 2] < 0.06
+        assert times[len(times) // 2] < 0.1
         stats = session.stats()
         assert stats.transport["unacknowledged_bytes"] < 600_000
         assert stats.drops["video-0/slow_client"] > 20
