@@ -133,7 +133,7 @@ async def test_a_slow_stage_costs_its_own_time_and_one_frame_and_sound_nothing()
     async with opened_node() as node:
         session, sink = await open_session(node, [{"stage": "delay", "ms": 200, "mode": "busy", "track": "video-0"}])
         neighbour, other = await open_session(node)
-        await asyncio.gather(play(session, 4), play(neighbour, 4))
+        stall = max(await asyncio.gather(play(session, 4), play(neighbour, 4)))
         lag = [at - frame.arrived for at, frame in sink.of("video")]
         assert len(lag) >= 15
         early, late = statistics.median(lag[2:8]), statistics.median(lag[-6:])
@@ -142,7 +142,7 @@ async def test_a_slow_stage_costs_its_own_time_and_one_frame_and_sound_nothing()
         # all the others are counted, but for the few that are still inside
         assert 0 <= 120 - len(lag) - session.meter.drops["video-0/delay:overload"] <= 6
         assert len(sink.of("audio")) >= 195
-        assert max(at - frame.arrived for at, frame in sink.of("audio")) < 0.05
+        assert max(at - frame.arrived for at, frame in sink.of("audio")) < 0.05 + stall
         assert len(other.of("video")) >= 118
         assert statistics.quantiles([at - frame.arrived for at, frame in other.of("video")], n=20)[-1] < 0.02
 
@@ -175,9 +175,9 @@ async def test_stages_change_while_frames_flow_without_a_gap() -> None:
             await sink.until(lambda: len(sink.of("video")) > count + 4)  # noqa: B023
             await session.update(pipeline=pipeline)
             assert session.spec.json() == pipeline
-        await playing
+        stall = await playing
         times = [at for at, _ in sink.of("video")]
-        assert max(after - before for before, after in itertools.pairwise(times)) < 0.1
+        assert max(after - before for before, after in itertools.pairwise(times)) < 0.1 + stall
         sounds = [frame.pts for _, frame in sink.of("audio")]
         assert sounds == [960 * n for n in range(len(sounds))]  # not one is missing
         assert len(sink.typed("session.updated")) == 12

@@ -114,7 +114,8 @@ async def test_other_peoples_pages_are_kept_out() -> None:
 async def test_stages_are_listed_with_their_schemas() -> None:
     async with served() as (_, http):
         stages = {stage["name"]: stage for stage in (await http.get("/v1/stages")).json()["stages"]}
-        assert set(["mirror", "rotate", "crop", "gray", "edges", "cartoon", "blur", "text", "gain", "mute", "level", "delay", "fps"]) <= set(stages)
+        assert {"mirror", "rotate", "crop", "gray", "edges", "cartoon", "blur", "text", "gain", "mute", "level",
+                "delay", "fps"} <= set(stages)
         for stage in stages.values():
             jsonschema.Draft202012Validator.check_schema(stage["params"])
             assert stage["title"]

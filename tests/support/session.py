@@ -105,9 +105,12 @@ async def open_session(node: Node, pipeline: object = None, **options: Any) -> t
     return session, sink
 
 
-async def play(session: Session, seconds: float, *, fps: float = 30, start: int = 0, audio: bool = True) -> None:
-    """Push pictures (and sound) in real time, with pts that follow the clock."""
-    begun = now()
+async def play(session: Session, seconds: float, *, fps: float = 30, start: int = 0, audio: bool = True) -> float:
+    """Push pictures (and sound) in real time, with pts that follow the clock.
+
+    Answers the longest that the machine kept us waiting, s: on a busy one a gap is not always the code's.
+    """
+    begun, stall = now(), 0.0
     video_n = audio_n = start
     while (passed := now() - begun) < seconds:
         while video_n - start <= passed * fps:
@@ -116,4 +119,7 @@ async def play(session: Session, seconds: float, *, fps: float = 30, start: int 
         while audio and audio_n - start <= passed * 50:
             session.push(sound(audio_n))
             audio_n += 1
+        due = now() + 0.004
         await asyncio.sleep(0.004)
+        stall = max(stall, now() - due)
+    return stall
