@@ -19,6 +19,7 @@ from .speech import speak, write_wav
 CHROMIUM = Path("/usr/bin/chromium")
 CAMERA = (640, 360, 30)  # px, px, pictures a second
 CLIP_PICTURES = 60  # then the clip begins again
+SHARED_TAB = "A tab to share"
 INSECURE = "aimass.test"  # a host name whose plain http is no secure context, unlike 127.0.0.1
 
 # counts the connections a page makes, and lets tests look into the last one
@@ -41,7 +42,9 @@ def camera_clip(path: Path) -> None:
 
 def launch(playwright: Playwright, folder: Path, *, devices: bool = True) -> Browser:
     """Chromium; `devices` gives it a camera and a microphone, which pages still have to be granted."""
-    arguments = ["--no-sandbox", f"--host-resolver-rules=MAP {INSECURE} 127.0.0.1"]
+    # whoever asks for a screen gets the tab of that title
+    arguments = ["--no-sandbox", f"--auto-select-tab-capture-source-by-title={SHARED_TAB}",
+                 f"--host-resolver-rules=MAP {INSECURE} 127.0.0.1"]
     if devices:
         camera, voice = folder / "camera.y4m", folder / "voice.wav"
         camera_clip(camera)
@@ -88,21 +91,21 @@ class Visitor:
           look();
         }})""")
 
-    def look(self, video: str) -> Pixels:
-        """What `video.raw` or `video.processed` shows now, (h, w, 3) uint8 RGB."""
+    def look(self, video: str, size: tuple[int, int] | None = None) -> Pixels:
+        """What `video.raw` or `video.processed` shows now, (h, w, 3) uint8 RGB, of that width and height in px."""
         width, height, data = self.page.evaluate(
-            """(selector) => {
+            """([selector, size]) => {
               const video = document.querySelector(selector);
-              const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+              const canvas = new OffscreenCanvas(...(size ?? [video.videoWidth, video.videoHeight]));
               const context = canvas.getContext("2d", { willReadFrequently: true });
-              context.drawImage(video, 0, 0);
+              context.drawImage(video, 0, 0, canvas.width, canvas.height);
               const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
               let text = "";
               for (let at = 0; at < data.length; at += 32768) {
                 text += String.fromCharCode(...data.subarray(at, at + 32768));
               }
               return [canvas.width, canvas.height, btoa(text)];
-            }""", f"video.{video}")
+            }""", [f"video.{video}", size])
         return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[:, :, :3]
 
     def peers(self) -> int:

@@ -157,6 +157,7 @@ def test_wrong_link_names_the_field_and_can_be_mended(visit: Visit, server: str)
     page.wait_for_selector(".monitor.has-picture")
     runs(server, visitor, [{"stage": "blur", "sigma": 5}])
     assert page.locator("#notice").is_hidden()
+    assert page.locator(".stage[data-stage=blur] .field-error").is_hidden()
     assert all("422" in complaint for complaint in visitor.complaints)  # Chromium logs each refused request
     visitor.complaints.clear()
 

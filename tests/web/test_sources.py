@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from aimass_stream.clips import CELLS, read_number
 from aimass_stream.frames import Pixels
 
-from ..support.browser import CLIP_PICTURES, Visitor
+from ..support.browser import CLIP_PICTURES, SHARED_TAB, Visitor
 from .test_pipeline import arrange, names, runs
 
 pytestmark = pytest.mark.browser
@@ -23,6 +23,12 @@ def _mirrored(picture: Pixels) -> bool:
     height, width = picture.shape[:2]
     row = picture[height - max(8, height // 16) // 2 - 1].mean(axis=1)
     return bool(row[width // (2 * CELLS)] < 127 < row[width - width // (2 * CELLS)])
+
+
+def _shape(visitor: Visitor, ratio: float) -> None:
+    """Waits until pictures of this shape come back; a busy browser may send smaller ones than it takes."""
+    visitor.until(f"(({{ videoWidth, videoHeight }}) => Math.abs(videoWidth / videoHeight - {ratio}) < 0.006)"
+                  "(document.querySelector('video.processed'))")
 
 
 def _number(visitor: Visitor, video: str) -> tuple[int, bool]:
@@ -39,7 +45,7 @@ def _number(visitor: Visitor, video: str) -> tuple[int, bool]:
 def test_camera_comes_back_mirrored(visitor: Visitor, server: str) -> None:
     page = arrange(visitor, server, [{"stage": "mirror"}, {"stage": "level"}])
     page.get_by_role("radio", name="Camera").click()
-    visitor.until("document.querySelector('video.processed').videoWidth === 640")
+    _shape(visitor, 16 / 9)
     sent, sent_mirrored = _number(visitor, "raw")
     shown, shown_mirrored = _number(visitor, "processed")
     assert (sent_mirrored, shown_mirrored) == (False, True)
@@ -62,6 +68,22 @@ def test_microphone_alone(visitor: Visitor) -> None:
     visitor.until("document.querySelector('#meter.alive')")
     assert visitor.page.locator("#notice").is_hidden()
     visitor.page.get_by_role("radio", name="Clip").click()
+    visitor.until("document.querySelector('video.raw').videoWidth === 848")
+
+
+def test_screen_is_shared_until_it_ends(visitor: Visitor, server: str) -> None:
+    page = arrange(visitor, server, [{"stage": "gray"}])
+    shown = visitor.context.new_page()
+    shown.set_content(f"<title>{SHARED_TAB}</title><marquee>moving words</marquee>")
+    page.bring_to_front()
+    page.get_by_role("radio", name="Screen").click()
+    visitor.until("document.querySelector('#sources [data-source=screen]').getAttribute('aria-checked') === 'true'")
+    visitor.until("document.querySelector('video.raw').videoWidth > 900")
+    _shape(visitor, page.evaluate("(({ videoWidth, videoHeight }) => videoWidth / videoHeight)"
+                                  "(document.querySelector('video.raw'))"))
+    assert visitor.peers() == 1
+    shown.close()
+    visitor.until("document.querySelector('#sources [data-source=clip]').getAttribute('aria-checked') === 'true'")
     visitor.until("document.querySelector('video.raw').videoWidth === 848")
 
 

@@ -30,7 +30,8 @@ const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy"
 export class App {
   model = new PipelineModel();
   signalling = new Signalling(location.origin, apiKey);
-  connection = new Connection(this.signalling, () => ({ pipeline: this.model.wire(), sync: this.model.sync }));
+  connection = new Connection(this.signalling, () => this.live.offer());
+  live = new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
   monitor = new Monitor(() => ({ pipeline: this.model.plain(), sync: this.model.sync }));
   picker = new StagePicker((name) => this.#add(name));
   key = new KeyDialog(() => void this.#enter());
@@ -51,7 +52,6 @@ export class App {
   async start() {
     byId("code", HTMLElement).append(this.code.element);
     this.#wire();
-    new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
     this.#theme(recall("aimass.theme"));
     if (typeof RTCPeerConnection === "undefined") this.#trouble(noWebRtc());
     await this.monitor.choose("clip");

@@ -3,7 +3,7 @@
  * follow when its answer is in, so a slider never runs ahead of the server, however fast it is dragged.
  */
 
-import { ServerError, explain } from "./errors.js";
+import { ServerError } from "./errors.js";
 
 /**
  * @typedef {import("./connection.js").Connection} Connection
@@ -34,13 +34,25 @@ export class LiveChanges {
     model.on("sync", ({ remote }) => remote || this.#want(null));
     model.on("param", ({ entry }) => this.#want(entry.key));
     connection.on("status", ({ state, error }) => {
-      if (state === "live") void this.#send();
-      else if (error instanceof ServerError && error.reason === "invalid") this.#refused(error);
+      if (state === "live") {
+        if (!this.#stale) this.report(null, { key: null, name: null });
+        void this.#send();
+      } else if (error instanceof ServerError && error.reason === "invalid") {
+        this.#refused(error);
+        if (this.#pending) connection.open(); // it may have been mended while the offer was on its way
+      }
     });
     connection.on("event", (event) => this.#told(event));
-    connection.on("session", ({ fresh }) => {
-      if (fresh) this.#clear(); // the offer carried everything
-    });
+  }
+
+  /** What an offer is to carry; what changes from now on follows later. @returns {import("./connection.js").Wish} */
+  offer() {
+    this.#clear();
+    return { pipeline: this.model.wire(), sync: this.model.sync };
+  }
+
+  get #pending() {
+    return this.#whole || this.#params.size > 0;
   }
 
   /** @param {string | null} key null: the pipeline as a whole */
@@ -59,17 +71,18 @@ export class LiveChanges {
   async #send() {
     if (this.#busy) return;
     this.#busy = true;
-    while ((this.#whole || this.#params.size) && this.connection.status.state === "live") {
+    while (this.#pending && this.connection.status.state === "live") {
       const message = this.#next();
       if (!message) continue;
       try {
         await this.connection.request(message);
         this.report(null, { key: null, name: null });
       } catch (thrown) {
-        const error = explain(thrown);
-        if (error instanceof ServerError) this.#refused(error);
-        this.#whole = !(error instanceof ServerError); // not delivered: again when we are back
-        if (this.#whole) break;
+        if (!(thrown instanceof ServerError)) {
+          this.#whole = true; // not delivered: again when we are back
+          break;
+        }
+        this.#refused(thrown);
       }
     }
     this.#busy = false;
@@ -111,7 +124,7 @@ export class LiveChanges {
    */
   #told(event) {
     if (event.type !== "session.updated" && event.type !== "session.created") return;
-    if (this.#whole || this.#stale || this.#busy || this.#params.size > 0) return; // ours goes there in a moment
+    if (this.#pending || this.#stale || this.#busy) return; // ours goes there in a moment
     const pipeline = /** @type {import("../types/api.js").Pipeline} */ (event.data.pipeline);
     if (!this.model.matches(pipeline)) this.model.set(pipeline, { remote: true });
     this.model.setSync(event.data.sync, { remote: true });
