@@ -25,7 +25,9 @@ class Timebase:
         self._new_peer.update(self._tracks)
 
     def admit(self, frame: Frame) -> Frame | None:
-        """The frame on our clock, or None if it is too late to be of use."""
+        """The frame on our clock, or None if it is too late to be of use. Words are never too late."""
+        if frame.kind == "text":
+            return frame
         last = self._tracks.get(frame.track)
         if last is None:
             self._tracks[frame.track] = (frame.seconds, frame.arrived, 0)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame
+from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, TextFrame
 from aimass_stream.metrics import Meter
 from aimass_stream.timebase import Timebase
 
@@ -22,6 +22,12 @@ def test_a_late_frame_is_dropped_and_counted() -> None:
     assert timebase.admit(sound(9600, 0)) is not None
     assert timebase.admit(sound(8640, 0.02)) is None
     assert meter.drops == {"audio-0/late": 1}
+
+
+def test_words_are_never_too_late() -> None:
+    timebase = Timebase(Meter())
+    words = [TextFrame(pts=pts, time_base=AUDIO_TIME_BASE, track="text-0", text="hm") for pts in (960, 960, 0)]
+    assert [timebase.admit(frame) for frame in words] == words
 
 
 def test_a_clock_that_starts_again_is_carried_on() -> None:
