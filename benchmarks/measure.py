@@ -29,13 +29,13 @@ class Lengths:
     echo: float = 4.0
     echoes: int = 3  # sessions: in some servers the delay depends on how a session happened to start
     handler: float = 4.0
-    slow: float = 12.0
+    slow: float = 11.0
     alone: float = 3.0
     neighbour: float = 4.0
     base: float = 1.5
-    impaired: float = 7.0
-    after: float = 4.2
-    first: int = 5  # times
+    impaired: float = 6.5
+    after: float = 4.0
+    first: int = 4  # times
     ramp_steps: int = 12
     ramp: float = 2.5
 
