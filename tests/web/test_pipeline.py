@@ -107,6 +107,20 @@ def _shows(visitor: Visitor, *, colour: bool) -> None:
     raise AssertionError(f"the picture never came {'with' if colour else 'without'} colour")
 
 
+def test_lip_sync_is_switched_live(visitor: Visitor, server: str) -> None:
+    """On the server, and in the browser, which holds the picture back for the sound only where both are one stream."""
+    page = arrange(visitor, server, [{"stage": "gray"}])
+    streams = "new Set(peers[0].remoteDescription.sdp.match(/(?<=a=msid:)\\S+/g)).size"
+    assert page.evaluate(streams) == 2
+    for name, sync, count in (("Lip sync", "lips", 1), ("Fastest", "lowest", 2)):
+        page.get_by_role("radio", name=name).click()
+        visitor.until(f"{streams} === {count}")
+        assert httpx.get(f"{server}/v1/sessions/{session(visitor)}").json()["sync"] == sync
+    shown = "document.querySelector('video.processed').currentTime"
+    visitor.until(f"{shown} > {page.evaluate(shown)}")  # the picture goes on
+    assert visitor.peers() == 1
+
+
 def test_reordering_by_buttons_keys_and_dragging(visitor: Visitor, server: str) -> None:
     page = arrange(visitor, server, [{"stage": "gray"}, {"stage": "mirror"}, {"stage": "level"}])
     page.emulate_media(reduced_motion="reduce")

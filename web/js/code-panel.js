@@ -68,7 +68,7 @@ function choose(language) {
 const TOKENS = new RegExp([
   String.raw`(?<comment>(?<=^|\n)\s*(?:#|//)[^\n]*|  # [^\n]*)`,
   String.raw`(?<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|${"`[^`\\n]*`"})`,
-  String.raw`(?<number>(?<![\w.-])-?\d+(?:\.\d+)?\b)`,
+  String.raw`(?<number>(?<![\w.:/-])-?\d+(?:\.\d+)?\b(?![.\w]))`,
   String.raw`(?<word>\b(?:const|await|new|if|throw|for|of|while|import|from|async|with|as|def|true|false|null|True|False|None|curl|aimass)\b)`,
 ].join("|"), "g");
 

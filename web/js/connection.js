@@ -63,6 +63,7 @@ export class Connection extends Emitter {
   /** @type {Map<string, {resolve: (event: ServerEvent) => void, reject: (error: Error) => void}>} */
   #asked = new Map();
   #count = 0;
+  #together = false; // the picture waits for its sound
 
   /**
    * @param {Signalling} signalling
@@ -101,6 +102,7 @@ export class Connection extends Emitter {
         const peer = await this.#attempt(signal);
         attempt = 0;
         this.#peer = peer;
+        peer.setTogether(this.#together); // where that was said before the peer was ready
         this.emit("stream", peer.stream);
         this.#set("live");
         error = explain(await peer.lost);
@@ -127,6 +129,7 @@ export class Connection extends Emitter {
       iceServers: this.#iceServers,
       exchange: (sdp) => this.#exchange(sdp, signal),
       message: (text) => this.#message(text),
+      together: this.#together,
       seconds: this.seconds,
       silence: this.silence,
       signal,
@@ -155,6 +158,10 @@ export class Connection extends Emitter {
     const event = parseEvent(text);
     if (!event || !this.#sequence.admit(event)) return;
     if (event.type === "session.ended") this.#forget();
+    if (event.type === "session.created" || event.type === "session.updated") {
+      this.#together = event.data.sync === "lips";
+      this.#peer?.setTogether(this.#together);
+    }
     const id = event.type === "session.updated" || event.type === "error" ? event.data.request_id : null;
     const asked = id ? this.#asked.get(id) : undefined;
     if (asked && id) {

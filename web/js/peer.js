@@ -12,11 +12,12 @@ import { mediaBlocked, mediaLost, noWebRtc } from "./errors.js";
  *   iceServers: RTCIceServer[],
  *   exchange: (sdp: string) => Promise<string>,
  *   message: (text: string) => void,
+ *   together: boolean,
  *   seconds: number,
  *   silence: number,
  *   signal: AbortSignal,
  * }} PeerOptions `exchange` trades our offer for the server's answer, `message` gets what the data channel
- *   brings, `seconds` is how long media may take to flow, `silence` how long nothing may arrive before the peer
+ *   brings, `together` says whether the picture waits for its sound (see `setTogether`), `seconds` is how long media may take to flow, `silence` how long nothing may arrive before the peer
  *   counts as lost
  */
 
@@ -29,6 +30,9 @@ export class Peer {
   #pc;
   #channel;
   #closed = false;
+  #answer = "";
+  #together;
+  #settling = Promise.resolve();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #grace;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -41,6 +45,7 @@ export class Peer {
   constructor(options) {
     if (typeof RTCPeerConnection === "undefined") throw noWebRtc();
     this.options = options;
+    this.#together = options.together;
     /** @type {Promise<Error>} resolves once, when this peer is gone */
     this.lost = new Promise((resolve) => (this.#end = resolve));
     this.#pc = new RTCPeerConnection({ iceServers: options.iceServers, bundlePolicy: "max-bundle" });
@@ -75,9 +80,9 @@ export class Peer {
     this.#channel.addEventListener("message", (event) => message(event.data));
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
     await gathered(this.#pc, GATHER_SECONDS);
-    const answer = await exchange(this.#pc.localDescription?.sdp ?? "");
+    this.#answer = withStart(await exchange(this.#pc.localDescription?.sdp ?? ""));
     signal.throwIfAborted();
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: withStart(answer) });
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, this.#together) });
     await opened(this.#pc, this.#channel, seconds, signal);
     this.#guard();
   }
@@ -121,6 +126,30 @@ export class Peer {
     if (!this.#closed) await this[kind].sender.replaceTrack(track);
   }
 
+  /**
+   * Browsers hold a picture back until its sound is ready to be heard, which takes tens of milliseconds longer: right
+   * for lip sync, a waste where each track is to be as fast as it can. They do it for tracks of one stream, so this
+   * settles, between this browser and itself, how many streams there are. The server need not know.
+   *
+   * @param {boolean} together
+   */
+  setTogether(together) {
+    if (together === this.#together) return;
+    this.#together = together;
+    this.#settling = this.#settling.then(() => this.#settle(together)); // one after the other
+  }
+
+  /** @param {boolean} together */
+  async #settle(together) {
+    try {
+      if (this.#closed) return;
+      await this.#pc.setLocalDescription(await this.#pc.createOffer());
+      await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, together) });
+    } catch (error) {
+      if (!this.#closed) throw error; // closed in the middle of it: nothing is left to settle
+    }
+  }
+
   /** @returns {Promise<RTCStatsReport>} */
   stats() {
     return this.#pc.getStats();
@@ -134,6 +163,19 @@ export class Peer {
     this.#pc.close();
     this.#end(mediaLost());
   }
+}
+
+/**
+ * The answer with its picture in the stream of its sound, as it came, or in one of its own.
+ *
+ * @param {string} sdp
+ * @param {boolean} together
+ */
+function grouped(sdp, together) {
+  if (together) return sdp;
+  const [head, ...sections] = sdp.split(/^(?=m=)/m);
+  return [head, ...sections.map((section) => (section.startsWith("m=video")
+    ? section.replace(/^(a=(?:ssrc:\d+ )?msid:)(?!- )/gm, "$1video-") : section))].join("");
 }
 
 /**
