@@ -140,6 +140,14 @@ class Session:
         if self._main is not None and asyncio.current_task() not in {self._main, *self._tasks}:
             await asyncio.wait([self._main])
 
+    def drain(self, seconds: float) -> None:
+        """Tell the client that the server stops in `seconds`. Without a peer the session ends now."""
+        self.event(events.SessionClosing(reason="the server is stopping", seconds=seconds))
+        self._resume_seconds = 0
+        if self.state == "waiting":
+            self._reason = "the server is stopping"
+            self._stop.set()
+
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task that ends with the session at the latest; if it fails, the session ends."""
         if self._group is None:

@@ -325,6 +325,21 @@ async def test_drain_tells_clients_waits_and_then_ends_them() -> None:
         assert not node.sessions()
 
 
+async def test_drain_does_not_wait_for_peers_that_are_gone() -> None:
+    async with opened_node() as node:
+        session, _ = await open_session(node)
+        source = session._source
+        assert isinstance(source, Idle)
+        waiting = await node.open(PipelineSpec(), caller=CALLER, transport="test")
+        async with asyncio.timeout(5):
+            draining = asyncio.create_task(node.drain(30))
+            await asyncio.wait([draining], timeout=0.1)
+            assert waiting.state == "closed"
+            assert not draining.done()
+            source.gone.set()
+            await draining
+
+
 async def test_drain_is_over_as_soon_as_everybody_left() -> None:
     async with opened_node() as node:
         session, sink = await open_session(node)
