@@ -112,7 +112,7 @@ def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, 
         assert process.returncode == 0
     assert "video-0" in printed
     assert "p95" in printed
-    assert 5 < len(numbers(out)) < 800
+    assert 0 < len(numbers(out)) < 800
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
