@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from typing import Any, Literal
 
 import psutil
 
-from . import events, metrics
+from . import memory, metrics
 from .errors import Busy, NotFound, Unavailable
 from .frames import now
 from .ports import Caller
@@ -37,6 +38,7 @@ class Node:
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
         self._process = psutil.Process()
         self._tasks: list[asyncio.Task[None]] = []
+        self._left_memory = False  # a session closed since memory was last given back
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -85,7 +87,7 @@ class Node:
         """Admit nobody, tell every client, wait up to `seconds` for them to leave, then end the rest."""
         self.draining = True
         for session in self.sessions():
-            session.event(events.SessionClosing(reason="the server is stopping", seconds=seconds))
+            session.drain(seconds)
         if self._sessions:
             log.info("draining: %d sessions have %g s to end", len(self._sessions), seconds)
         try:
@@ -96,6 +98,7 @@ class Node:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
+        self._left_memory = True
         if not self._sessions:
             self._empty.set()
         metrics.SESSIONS.labels(session.transport).dec()
@@ -139,12 +142,18 @@ class Node:
             metrics.LOOP_LAG.observe(lag)
 
     async def _watch_load(self) -> None:
-        cores = psutil.cpu_count() or 1
+        # those we may run on, which may be fewer than there are
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._process.cpu_percent()
         while True:
             await asyncio.sleep(LOAD_EVERY)
             share = self._process.cpu_percent() / 100 / cores
             self.load += 0.3 * (share - self.load)
+            if self._left_memory:
+                self._left_memory = False
+                if not self._sessions:
+                    memory.collect()
+                await asyncio.to_thread(memory.give_back)
             metrics.MEMORY.set(self._process.memory_info().rss)
 
     def json(self) -> dict[str, Any]:

@@ -52,9 +52,11 @@ def run(given: dict[str, Any], log_level: str, **app: Any) -> None:
 def _serve(settings: Any, **options: Any) -> None:
     import uvloop
 
+    from .. import memory
     from ..server import Server, create_app
 
     server = Server(settings, create_app(settings, **options), on_started=_announce)
+    memory.settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve())
     if not server.started:

@@ -41,7 +41,7 @@ class AudioEncoding:
         self._viewers: dict[Outbound, float] = {}  # -> share of packets lost
         self._queue: deque[AudioFrame] = deque(maxlen=8192)
         self._queued = 0.0  # s
-        self._busy = False
+        self._busy = self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._anchor: tuple[float, float] | None = None  # (pts s, arrival) that pacing counts from
 
@@ -129,6 +129,9 @@ class AudioEncoding:
 
     def _done(self, frame: AudioFrame, packets: list[EncodedAudio], since: float, encoded: float) -> None:
         self._busy = False
+        if self._closed:
+            self._free()
+            return
         self._advance()
         if not packets:
             return
@@ -149,3 +152,10 @@ class AudioEncoding:
         self.flush()
         if self._timer is not None:
             self._timer.cancel()
+        self._closed = True
+        self._free()
+
+    def _free(self) -> None:
+        if self._encoder is not None and not self._busy:
+            self._encoder.close()
+            self._encoder = None

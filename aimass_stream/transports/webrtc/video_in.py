@@ -175,6 +175,7 @@ class VideoIn:
               since: float, decoded: float) -> None:
         self._busy = False
         if self._closed:
+            self._free()
             return
         if self._pending:
             self._decode(self._pending.popleft())
@@ -255,3 +256,10 @@ class VideoIn:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._free()
+
+    def _free(self) -> None:
+        """The decoder's memory goes now, and not when the garbage collector finds it."""
+        if self._decoder is not None and not self._busy:
+            self._decoder.close()
+            self._decoder = None

@@ -56,7 +56,7 @@ class VideoEncoding:
         self._encoder: VideoEncoder | None = None
         self._picture = secrets.randbits(15)
         self._viewers: dict[Outbound, _Viewer] = {}
-        self._busy = False
+        self._busy = self._closed = False
         self._next: VideoFrame | None = None
         self._last: VideoFrame | None = None
         self._since = 0.0  # when the last picture came
@@ -178,6 +178,9 @@ class VideoEncoding:
 
     def _done(self, frame: VideoFrame, payloads: list[bytes], keyframe: bool, since: float, encoded: float) -> None:
         self._busy = False
+        if self._closed:
+            self._free()
+            return
         waiting, self._next = self._next, None
         if waiting is not None and self._viewers:
             self._start(waiting)
@@ -206,4 +209,12 @@ class VideoEncoding:
         self._next = self._last = None
         if self._still is not None:
             self._still.cancel()
+        self._closed = True
+        self._free()
+
+    def _free(self) -> None:
+        """The encoder's memory goes now, and not when the garbage collector finds it: it is several megabytes."""
+        if self._encoder is not None and not self._busy:
+            self._encoder.close()
+            self._encoder = None
 

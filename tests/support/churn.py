@@ -1,0 +1,197 @@
+"""Peers that come and go, and what a server keeps of them: nothing.
+
+`churn` runs connect/disconnect cycles against a server in a process of its own, in every way a peer can leave;
+`Footprint.of` reads that process's memory, threads and descriptors. The suite runs 200 cycles, soak 2,000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import av
+import httpx
+import psutil
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from aimass_stream.clips import draw
+
+# for the server: short, so that the peers that vanish are gone soon
+ENVIRONMENT = {"AIMASS_PEER_SILENCE": "1", "AIMASS_RESUME_SECONDS": "0.1", "AIMASS_MAX_LOAD": "1",
+               "AIMASS_MAX_LOOP_LAG": "10", "AIMASS_MAX_SESSIONS": "64"}
+WAYS = ("close", "delete", "vanish", "close", "resume", "refused")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Of a process."""
+
+    memory: int  # bytes, resident
+    threads: int
+    descriptors: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Now."""
+        process = psutil.Process(pid)
+        return cls(process.memory_info().rss, process.num_threads(), process.num_fds())
+
+
+    @classmethod
+    async def settled(cls, pid: int, within: Self | None = None, memory: int = 0) -> Self:
+        """Once it is no more than `within` plus `memory` bytes, or after 4 s: what is freed is given back in time."""
+        for _ in range(20):
+            await asyncio.sleep(0.2)
+            found = cls.of(pid)
+            if within is not None and found.descriptors <= within.descriptors \
+                    and found.memory <= within.memory + memory:
+                break
+        return found
+
+
+@functools.cache
+def key_frame() -> bytes:
+    codec: Any = av.CodecContext.create("libvpx", "w")
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = 160, 120, "yuv420p", Fraction(1, 30)
+    codec.options = {"deadline": "realtime", "lag-in-frames": "0"}
+    picture = av.VideoFrame.from_ndarray(draw(1, 160, 120), format="bgr24").reformat(format="yuv420p")
+    return b"".join(bytes(packet) for packet in codec.encode(picture))
+
+
+class _Still(MediaStreamTrack):  # type: ignore[misc]
+    """One key frame again and again, or one silent Opus packet: costs the client nothing."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self._count = 0
+
+    async def recv(self) -> Any:
+        if self.readyState != "live":
+            raise MediaStreamError
+        await asyncio.sleep(0.02)
+        packet: Any = av.Packet(key_frame() if self.kind == "video" else b"\xf8\xff\xfe")
+        step, clock = (1800, 90_000) if self.kind == "video" else (960, 48_000)
+        packet.pts, packet.time_base = self._count * step, Fraction(1, clock)
+        self._count += 1
+        return packet
+
+
+class _Arrival:
+    """Stands where aiortc has its jitter buffer; decodes nothing and says when the first packet came."""
+
+    def __init__(self, came: asyncio.Event) -> None:
+        self._came = came
+
+    def add(self, packet: Any) -> tuple[bool, None]:
+        self._came.set()
+        return False, None
+
+
+class _NoNacks:
+    missing: frozenset[int] = frozenset()
+
+    def add(self, packet: Any) -> bool:
+        return False
+
+
+class _Mute:
+    """A socket's transport that sends nothing any more: a process that was killed, seen from outside."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def sendto(self, data: bytes, address: object = None) -> None:
+        return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def cycle(http: httpx.AsyncClient, way: str) -> None:
+    """Connect, get a processed picture back, and leave in this way."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    came = asyncio.Event()
+
+    @peer.on("track")  # type: ignore[untyped-decorator]
+    def _(track: Any) -> None:
+        for receiver in peer.getReceivers():
+            if receiver.track is track:
+                receiver._RTCRtpReceiver__jitter_buffer = _Arrival(came if track.kind == "video" else asyncio.Event())
+                receiver._RTCRtpReceiver__nack_generator = _NoNacks() if track.kind == "video" else None
+
+    try:
+        peer.addTrack(_Still("audio"))
+        peer.addTrack(_Still("video"))
+        peer.createDataChannel("aimass")
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {"sdp": peer.localDescription.sdp, "pipeline": [{"stage": "mirror"}]}
+        if way == "refused":
+            assert (await http.post("/v1/webrtc/offer", json={**offer, "sdp": offer["sdp"].replace("VP8", "VP7")
+                                                              .replace("H264", "H261")})).status_code == 422
+            return
+        answer = await _post(http, offer)
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        async with asyncio.timeout(20):
+            await came.wait()
+        if way == "resume":
+            again = {"session_id": answer["session_id"], "resume_token": answer["resume_token"]}
+            await cycle_with(http, again)
+        elif way == "delete":
+            await http.delete(f"/v1/sessions/{answer['session_id']}")
+        elif way == "vanish":
+            for protocol in peer.sctp.transport.transport._connection._protocols:
+                protocol.transport = _Mute(protocol.transport)
+    finally:
+        await peer.close()
+
+
+async def cycle_with(http: httpx.AsyncClient, again: dict[str, str]) -> None:
+    """A second peer takes the session over and leaves."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTrack(_Still("video"))
+        await peer.setLocalDescription(await peer.createOffer())
+        answer = await _post(http, {"sdp": peer.localDescription.sdp, **again})
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+    finally:
+        await peer.close()
+
+
+async def _post(http: httpx.AsyncClient, offer: dict[str, Any]) -> dict[str, Any]:
+    while True:
+        response = await http.post("/v1/webrtc/offer", json=offer)
+        if response.status_code != 429:  # those before are not all gone yet
+            response.raise_for_status()
+            answer: dict[str, Any] = response.json()
+            return answer
+        await asyncio.sleep(0.1)
+
+
+async def churn(url: str, count: int, *, together: int = 4) -> float:
+    """`count` cycles, `together` at a time, then wait until no session is left. Answers seconds."""
+    begun = time.monotonic()
+    numbers = iter(range(count))
+    async with httpx.AsyncClient(base_url=url, timeout=30, verify=False) as http:
+
+        async def some() -> None:
+            for number in numbers:
+                await cycle(http, WAYS[number % len(WAYS)])
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(together):
+                group.create_task(some())
+        for _ in range(300):
+            if not (await http.get("/v1/sessions")).json()["sessions"]:
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise TimeoutError("sessions are left")
+    gc.collect()
+    return time.monotonic() - begun
