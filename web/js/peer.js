@@ -23,7 +23,6 @@ import { mediaBlocked, mediaLost, noWebRtc } from "./errors.js";
 
 const GATHER_SECONDS = 1; // candidates of this machine are there at once; a slow STUN server is not waited for
 const GRACE_SECONDS = 2.5; // "disconnected" often heals by itself
-const START_KBITS = 1200;
 const LABEL = "aimass"; // of the data channel for events and control
 
 export class Peer {
@@ -80,7 +79,7 @@ export class Peer {
     this.#channel.addEventListener("message", (event) => message(event.data));
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
     await gathered(this.#pc, GATHER_SECONDS);
-    this.#answer = withStart(await exchange(this.#pc.localDescription?.sdp ?? ""));
+    this.#answer = await exchange(this.#pc.localDescription?.sdp ?? "");
     signal.throwIfAborted();
     await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, this.#together) });
     await opened(this.#pc, this.#channel, seconds, signal);
@@ -176,25 +175,6 @@ function grouped(sdp, together) {
   const [head, ...sections] = sdp.split(/^(?=m=)/m);
   return [head, ...sections.map((section) => (section.startsWith("m=video")
     ? section.replace(/^(a=(?:ssrc:\d+ )?msid:)(?!- )/gm, "$1video-") : section))].join("");
-}
-
-/**
- * Chromium sends its first seconds at 300 kbit/s and shrinks the picture to fit, unless the answer's codecs carry
- * a number to start from; other browsers pass it by. What the network can't take is still found out within a second.
- *
- * @param {string} sdp
- */
-function withStart(sdp) {
-  const video = /^m=video [^\r]*\r\n(?:(?!m=)[^\r]*\r\n)*/m;
-  return sdp.replace(video, (section) => {
-    const codecs = [...section.matchAll(/^a=rtpmap:(\d+) (?:VP8|VP9|H264|AV1)\//gm)].map((found) => found[1] ?? "");
-    return codecs.reduce((text, type) => {
-      const start = `x-google-start-bitrate=${START_KBITS}`;
-      const format = new RegExp(`^a=fmtp:${type} ([^\\r]*)`, "m");
-      return format.test(text) ? text.replace(format, `a=fmtp:${type} $1;${start}`)
-        : text.replace(new RegExp(`^a=rtpmap:${type} [^\\r]*\\r\\n`, "m"), `$&a=fmtp:${type} ${start}\r\n`);
-    }, section);
-  });
 }
 
 /**

@@ -237,7 +237,9 @@ def _preference(kind: str, settings: Settings) -> tuple[list[str], dict[str, dic
     """Codec names in our order, and parameters for the answer's fmtp lines."""
     if kind == "audio":
         return ["opus"], {"opus": {"minptime": 10, "useinbandfec": 1}}  # RFC 7587 section 6.1
-    return settings.video_codecs, {}
+    # libwebrtc starts at 300 kbit/s and shrinks the picture to fit, unless it is told what we can take
+    start = {"x-google-start-bitrate": settings.start_bitrate // 1000}
+    return settings.video_codecs, {name.lower(): start for name in settings.video_codecs}
 
 
 def _ways_back(sending: list[tuple[Any, str | None]], received: dict[str, list[str]]) -> list[tuple[Any, str]]:
