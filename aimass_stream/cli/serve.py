@@ -37,7 +37,7 @@ def run(given: dict[str, Any], log_level: str, **app: Any) -> None:
     from ..settings import Settings
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aioice", "aiortc", "httpx"):
+    for noisy in ("aioice", "aiortc", "httpx", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = Settings(**given)
