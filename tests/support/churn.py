@@ -10,6 +10,8 @@ import asyncio
 import functools
 import gc
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -116,52 +118,50 @@ class _Mute:
 
 async def cycle(http: httpx.AsyncClient, way: str) -> None:
     """Connect, get a processed picture back, and leave in this way."""
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    came = asyncio.Event()
-
-    @peer.on("track")  # type: ignore[untyped-decorator]
-    def _(track: Any) -> None:
-        for receiver in peer.getReceivers():
-            if receiver.track is track:
-                receiver._RTCRtpReceiver__jitter_buffer = _Arrival(came if track.kind == "video" else asyncio.Event())
-                receiver._RTCRtpReceiver__nack_generator = _NoNacks() if track.kind == "video" else None
-
-    try:
-        peer.addTrack(_Still("audio"))
-        peer.addTrack(_Still("video"))
-        peer.createDataChannel("aimass")
-        await peer.setLocalDescription(await peer.createOffer())
-        offer = {"sdp": peer.localDescription.sdp, "pipeline": [{"stage": "mirror"}]}
-        if way == "refused":
-            assert (await http.post("/v1/webrtc/offer", json={**offer, "sdp": offer["sdp"].replace("VP8", "VP7")
-                                                              .replace("H264", "H261")})).status_code == 422
-            return
-        answer = await _post(http, offer)
-        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
-        async with asyncio.timeout(20):
-            await came.wait()
+    if way == "refused":
+        assert (await http.post("/v1/webrtc/offer", json={"sdp": "v=0\r\n"})).status_code == 422
+        return
+    async with _peer() as peer:
+        answer = await _connect(http, peer, {"pipeline": [{"stage": "mirror"}]})
         if way == "resume":
-            again = {"session_id": answer["session_id"], "resume_token": answer["resume_token"]}
-            await cycle_with(http, again)
+            async with _peer() as second:
+                again = {"session_id": answer["session_id"], "resume_token": answer["resume_token"]}
+                await _connect(http, second, again)
         elif way == "delete":
             await http.delete(f"/v1/sessions/{answer['session_id']}")
         elif way == "vanish":
             for protocol in peer.sctp.transport.transport._connection._protocols:
                 protocol.transport = _Mute(protocol.transport)
-    finally:
-        await peer.close()
 
 
-async def cycle_with(http: httpx.AsyncClient, again: dict[str, str]) -> None:
-    """A second peer takes the session over and leaves."""
+@asynccontextmanager
+async def _peer() -> AsyncIterator[Any]:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
-        peer.addTrack(_Still("video"))
-        await peer.setLocalDescription(await peer.createOffer())
-        answer = await _post(http, {"sdp": peer.localDescription.sdp, **again})
-        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        yield peer
     finally:
         await peer.close()
+
+
+async def _connect(http: httpx.AsyncClient, peer: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """Post an offer and wait for the first packet of a picture; the server's answer."""
+    came = asyncio.Event()
+
+    def on_track(track: Any) -> None:
+        receiver = next(each for each in peer.getReceivers() if each.track is track)
+        receiver._RTCRtpReceiver__jitter_buffer = _Arrival(came if track.kind == "video" else asyncio.Event())
+        receiver._RTCRtpReceiver__nack_generator = _NoNacks() if track.kind == "video" else None
+
+    peer.on("track", on_track)
+    peer.addTrack(_Still("audio"))
+    peer.addTrack(_Still("video"))
+    peer.createDataChannel("aimass")
+    await peer.setLocalDescription(await peer.createOffer())
+    answer = await _post(http, {"sdp": peer.localDescription.sdp, **body})
+    await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+    async with asyncio.timeout(20):
+        await came.wait()
+    return answer
 
 
 async def _post(http: httpx.AsyncClient, offer: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +174,7 @@ async def _post(http: httpx.AsyncClient, offer: dict[str, Any]) -> dict[str, Any
         await asyncio.sleep(0.1)
 
 
-async def churn(url: str, count: int, *, together: int = 4) -> float:
+async def churn(url: str, count: int, *, together: int = 6) -> float:
     """`count` cycles, `together` at a time, then wait until no session is left. Answers seconds."""
     begun = time.monotonic()
     numbers = iter(range(count))

@@ -28,7 +28,7 @@ from .video_in import VideoIn
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 20.0  # from the answer until media could flow
+CONNECT_SECONDS = 15.0  # from the answer until media could flow
 REPORT_SECONDS = 1.0  # between our RTCP reports, plus or minus a fifth (RFC 3550 section 6.2)
 FIRST_REPORTS = 4  # that come four times as fast, so that a receiver can align our tracks soon
 FAREWELL_SECONDS = 0.3  # for the last events to leave

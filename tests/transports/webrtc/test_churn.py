@@ -10,7 +10,7 @@ from tests.support.server import served
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150),
               pytest.mark.slow_loop(200, "the loop is that of a hundred stock aiortc clients")]
 
-WARM_UP = 24  # cycles, in which pools fill and modules are imported
+WARM_UP = 100  # cycles, in which pools fill and modules are imported
 CYCLES = 200
 POOLS = 8  # threads that the loop's and the web framework's own pools start when they please
 GROWTH = 8_000_000  # bytes: 40 kB a cycle would be seen
