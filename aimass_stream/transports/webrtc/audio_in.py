@@ -43,6 +43,7 @@ class AudioIn:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = NEVER
         self._closed = False
+        self._origin: int | None = None  # RTP timestamp of the first sample, whose pts is 0
         self._counted: dict[str, int] = {}
         inbound.deliver = self._packet
         inbound.on_restart = self._restart
@@ -97,7 +98,9 @@ class AudioIn:
             DECODE_TIMES.observe(decoded - begun)
             meter.hop(self.track, "audio", "jitter", waited)
             meter.hop(self.track, "audio", "decode", decoded - begun)
-            self._push(AudioFrame(pts=chunk.pts, time_base=AUDIO_TIME_BASE, track=self.track, arrived=chunk.arrived,
+            if self._origin is None:
+                self._origin = chunk.pts
+            self._push(AudioFrame(pts=chunk.pts - self._origin, time_base=AUDIO_TIME_BASE, track=self.track, arrived=chunk.arrived,
                                   captured=self._timeline.captured(chunk.rtp_timestamp), samples=samples,
                                   gap=chunk.gap))
             begun = decoded

@@ -54,7 +54,6 @@ class Outbound:
         self._cname = b""
         # the lower half of the range: a wrap soon after the start upsets SRTP's rollover counting (RFC 3711 3.3.1)
         self._sequence = secrets.randbits(15)
-        self._origin = secrets.randbits(32)
         self._rtx_sequence = secrets.randbits(15)
         self._extensions: dict[int, bytes] = {}
         self._send_time_id = 0
@@ -86,13 +85,15 @@ class Outbound:
     def send(self, payloads: Sequence[bytes], timestamp: int, captured: float) -> int:
         """Send one picture or piece of sound; answers the packets that went out.
 
-        `timestamp` counts in the codec's clock from anywhere; `captured`, seconds since 1970 on the clock common
-        to all our streams, is when the light or sound of it was caught: sender reports carry it.
+        `timestamp`, in the codec's clock, is sent as it is: a client that sees the RTP timestamp of a picture
+        (rtpTimestamp in requestVideoFrameCallback) knows its pts, and so the results that belong to it.
+        `captured`, seconds since 1970 on the clock common to all our streams, is when the light or sound of it was
+        caught: sender reports carry it.
         """
         send, form = self._send, self.format
         if send is None or form is None:
             return 0
-        ticks = (self._origin + timestamp) & 0xFFFFFFFF
+        ticks = timestamp & 0xFFFFFFFF
         block = self._fixed_extensions
         if self._send_time_id:
             block = rtp.extensions({self._send_time_id: rtp.send_time(), **self._extensions})

@@ -94,8 +94,7 @@ class WebRtc:
         peer, answer = await self._answer(session, offer, viewer=False)
         self.peers[session.id] = peer
         await session.attach(peer, peer, last_seq=last_seq)
-        if session.state == "closed":
-            raise Conflict("the session ended meanwhile", field="session_id")
+        _check(session)
         return peer, answer
 
     async def watch(self, session: Session, offer: Offer, name: str) -> tuple[Peer, str]:
@@ -121,11 +120,14 @@ class WebRtc:
 
     async def _answer(self, session: Session, offer: Offer, *, viewer: bool) -> tuple[Peer, str]:
         async with self._offers():
+            _check(session)
             configuration = RTCConfiguration(iceServers=self.ice_servers(), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
             connection = PeerConnection(configuration, await self._get_certificate(), self._ports, self._handshakes)
             peer = Peer(session, self.settings, self.outputs.of(session), connection, viewer=viewer)
             try:
-                return peer, await peer.answer(offer)
+                answer = await peer.answer(offer)
+                _check(session)
+                return peer, answer
             except BaseException:
                 await peer.close("the offer could not be answered")
                 raise
@@ -136,6 +138,12 @@ class WebRtc:
             await peer.close("the server stopped")
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _check(session: Session) -> None:
+    """Raises `Conflict` when the session ended while its peer was being made."""
+    if session.state == "closed":
+        raise Conflict("the session ended meanwhile", field="session_id")
 
 
 def link_headers(settings: Settings) -> list[str]:

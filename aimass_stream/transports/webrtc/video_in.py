@@ -63,6 +63,7 @@ class VideoIn:
         self._closed = False
         self._counted: dict[str, int] = {}
         self._told: dict[str, float] = {}
+        self._origin: int | None = None  # RTP timestamp of the first picture, whose pts is 0
         self._size = (0, 0)
         self._size_allowance, self._size_at = SIZES_AT_ONCE, now()
         self.decoded = 0
@@ -196,7 +197,9 @@ class VideoIn:
         self.decoded += 1
         for picture in pictures:
             if self._size_follows(picture):
-                self._push(VideoFrame(pts=frame.timestamp, time_base=VIDEO_TIME_BASE, track=self.track,
+                if self._origin is None:
+                    self._origin = frame.timestamp
+                self._push(VideoFrame(pts=frame.timestamp - self._origin, time_base=VIDEO_TIME_BASE, track=self.track,
                                       arrived=frame.arrived, captured=self._timeline.captured(frame.rtp_timestamp),
                                       picture=picture))
 
