@@ -295,9 +295,17 @@ async def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     text = await (reader.readexactly(length) if length is not None else reader.read())
     writer.close()
     if not 200 <= int(head.split()[1]) < 300:
-        raise ConnectionError(f"{url} answered {head.splitlines()[0]}: {text[:300].decode(errors='replace')}")
+        raise ConnectionError(f"answered {head.splitlines()[0].partition(' ')[2]}: {_detail(text)}")
     answer: dict[str, Any] = json.loads(text)
     return answer
+
+
+def _detail(text: bytes) -> str:
+    """What a refusal says, from problem+json (RFC 9457) or plain text."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text[:300].decode(errors="replace")
 
 
 class Host:

@@ -18,6 +18,8 @@ from .figures import between, difference, frozen, median_ms, new_pictures, perce
 from .servers import OURS, Server, Subject, serving
 
 Result = dict[str, Any]
+# a ramp is to find what the core holds and not where our own admission would stop it
+UNLIMITED = {"AIMASS_MAX_SESSIONS": "64", "AIMASS_MAX_LOAD": "1", "AIMASS_MAX_LOOP_LAG": "10"}
 LEFT_AFTER = 3.0  # s after an impairment ends at which its remains are measured
 
 
@@ -150,7 +152,7 @@ def ramp(subject: Subject, lengths: Lengths, start: int) -> Result:
     steps: list[Result] = []
     most, reason = 0, "the ramp's end"
     with ExitStack() as stack:
-        server = stack.enter_context(serving(subject, environment={"AIMASS_MAX_SESSIONS": "64"}))
+        server = stack.enter_context(serving(subject, environment=UNLIMITED))
         idle = server.usage()
         clients = [stack.enter_context(Client()) for _ in range(3)]
         sessions: list[Session] = []
@@ -167,11 +169,14 @@ def ramp(subject: Subject, lengths: Lengths, start: int) -> Result:
             except (ConnectionError, TimeoutError) as error:
                 reason = f"session {len(sessions) + 1} was refused: {error}"
                 break
-            time.sleep(1.0)
-            one = _step(server, clients, sessions, lengths.ramp)
+            for _ in range(2):  # a step that is too slow gets a second chance: it may have been the newcomer's start
+                time.sleep(1.0)
+                one = _step(server, clients, sessions, lengths.ramp)
+                if _held(one):
+                    break
             one["pss_mib_per_session"] = _mib((server.usage().pss - idle.pss) // len(sessions))
             steps.append(one)
-            if one["worst_p95_ms"] is None or one["worst_p95_ms"] >= 150 or one["fewest_per_s"] < 27:
+            if not _held(one):
                 reason = f"p95 {one['worst_p95_ms']} ms, {one['fewest_per_s']} pictures/s"
                 break
             most = len(sessions)
@@ -179,6 +184,11 @@ def ramp(subject: Subject, lengths: Lengths, start: int) -> Result:
         return ramp(subject, lengths, max(1, start - 2))
     limited = bool(steps) and steps[-1]["client_cpu"] > 0.9
     return {"sessions": most, "ended_by": reason, "client_limited": limited, "steps": steps}
+
+
+def _held(step: Result) -> bool:
+    worst: float | None = step["worst_p95_ms"]
+    return worst is not None and worst < 150 and step["fewest_per_s"] >= 27
 
 
 def _step(server: Server, clients: list[Client], sessions: list[Session], seconds: float) -> Result:
