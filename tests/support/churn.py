@@ -24,6 +24,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from aimass_stream.clips import draw
 
+from .faults import Mute, sockets
+
 # for the server: short, so that the peers that vanish are gone soon
 ENVIRONMENT = {"AIMASS_PEER_SILENCE": "1", "AIMASS_RESUME_SECONDS": "0.1", "AIMASS_MAX_LOAD": "1",
                "AIMASS_MAX_LOOP_LAG": "10", "AIMASS_MAX_SESSIONS": "64"}
@@ -103,19 +105,6 @@ class _NoNacks:
         return False
 
 
-class _Mute:
-    """A socket's transport that sends nothing any more: a process that was killed, seen from outside."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def sendto(self, data: bytes, address: object = None) -> None:
-        return
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
 async def cycle(http: httpx.AsyncClient, way: str) -> None:
     """Connect, get a processed picture back, and leave in this way."""
     if way == "refused":
@@ -130,8 +119,8 @@ async def cycle(http: httpx.AsyncClient, way: str) -> None:
         elif way == "delete":
             await http.delete(f"/v1/sessions/{answer['session_id']}")
         elif way == "vanish":
-            for protocol in peer.sctp.transport.transport._connection._protocols:
-                protocol.transport = _Mute(protocol.transport)
+            for protocol in sockets(peer):
+                protocol.transport = Mute(protocol.transport)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LEAD = 0.1  # s: sound may leave this much ahead of its time; what a synthesizer makes faster waits here
 LONGEST = 120.0  # s of sound that waits at most
+JUMP = 0.1  # s between the end of one frame and the next that make it new sound
 REANCHOR = 1.0  # s: later than this against its own clock is a new beginning
 
 
@@ -44,6 +45,7 @@ class AudioEncoding:
         self._busy = self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._anchor: tuple[float, float] | None = None  # (pts s, arrival) that pacing counts from
+        self._end = 0.0  # pts s at which the sound that has left ends
 
     @property
     def viewers(self) -> int:
@@ -54,7 +56,8 @@ class AudioEncoding:
 
         def report(report: Report) -> None:
             if outbound in self._viewers:
-                self._viewers[outbound] += 0.3 * (report.fraction_lost - self._viewers[outbound])
+                # in-band copies are wanted at once, and for a while after the losses
+                self._viewers[outbound] = max(report.fraction_lost, 0.8 * self._viewers[outbound])
 
         outbound.on_report = report
 
@@ -86,6 +89,7 @@ class AudioEncoding:
                 self._timer = self._loop.call_later(wait, self._wake)
             return
         frame = self._queue.popleft()
+        self._end += frame.duration
         self._queued = max(0.0, self._queued - frame.duration)
         loss = round(100 * max(self._viewers.values()))
         self._busy = True
@@ -100,17 +104,22 @@ class AudioEncoding:
 
     def _wait(self, frame: AudioFrame) -> float:
         """Seconds until this frame may leave."""
+        moment = frame.seconds
         if self._anchor is None:
-            self._anchor = (frame.seconds, frame.arrived)
-            return 0.0
+            self._anchor = (moment, frame.arrived)
+        elif abs(moment - self._end) > JUMP:  # new sound, which follows the old one at once
+            pts, arrival = self._anchor
+            self._anchor = (moment, max(frame.arrived, arrival + self._end - pts))
+        self._end = moment
         pts, arrival = self._anchor
-        ahead = (frame.seconds - pts) - (frame.arrived - arrival)
-        if ahead <= LEAD:
-            # follow the sender's clock, which drifts against ours, and start anew after a pause
-            correction = ahead if ahead < -REANCHOR else ahead / 64
-            self._anchor = (pts, arrival - correction)
-            return 0.0
-        return frame.arrived + ahead - LEAD - now()
+        ahead = (moment - pts) - (frame.arrived - arrival)
+        if ahead > LEAD:
+            return frame.arrived + ahead - LEAD - now()
+        if ahead < -REANCHOR:
+            self._anchor = (moment, frame.arrived)
+        else:  # follow the sender's clock, which drifts against ours
+            self._anchor = (pts, arrival - ahead / 64)
+        return 0.0
 
     def _work(self, frame: AudioFrame, loss: int, since: float) -> None:
         """In a thread of the session."""

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 LABEL = "aimass"
 MAX_MESSAGE = 64 * 1024  # bytes of one control message
 MAX_CONTROLS = 64  # control messages waiting for their turn
-BACKLOG = 4096  # events kept until the channel opens
+BACKLOG = 4096  # events kept until the channel opens,
+PATIENCE = 1024  # and how many of them may be results and statistics too
 CROWDED = 64 * 1024  # bytes on their way, from which results and statistics are left out
 HOPELESS = 2 * 1024 * 1024  # and from which the channel is closed
 EXPENDABLE = frozenset({"frame.result", "session.stats", "audio.level"})
@@ -31,6 +32,7 @@ class Channel:
         self._channel: Any = None
         self._backlog: deque[Event] = deque(maxlen=BACKLOG)
         self._controls: asyncio.Queue[object] = asyncio.Queue(MAX_CONTROLS)
+        self.silent = False  # there is none and none to come: events need not be kept for it
         self.dropped = 0  # events left out because the client does not keep up
 
     def opened(self, channel: Any) -> None:
@@ -39,7 +41,7 @@ class Channel:
             log.info("session %s: data channel %r is of no use here", self._session.id, channel.label[:32])
             channel.close()
             return
-        self._channel = channel
+        self._channel, self.silent = channel, False
         channel.on("message", self._received)
         channel.on("close", self._closed)
         backlog, self._backlog = self._backlog, deque(maxlen=BACKLOG)
@@ -54,8 +56,12 @@ class Channel:
     def send(self, event: Event) -> None:
         channel = self._channel
         if channel is None or channel.readyState != "open":
-            if event.type not in EXPENDABLE:
+            if self.silent:
+                return
+            if len(self._backlog) < PATIENCE or event.type not in EXPENDABLE:
                 self._backlog.append(event)
+            else:
+                self.dropped += 1
             return
         waiting = channel.bufferedAmount
         if waiting > CROWDED and event.type in EXPENDABLE:
@@ -65,7 +71,7 @@ class Channel:
             log.warning("session %s: the client reads no events, %d bytes wait: data channel closed",
                         self._session.id, waiting)
             channel.close()
-            self._channel = None
+            self._channel, self.silent = None, True
             return
         channel.send(json.dumps(event.json(), separators=(",", ":")))
 

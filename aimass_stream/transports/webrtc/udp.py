@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -41,7 +42,7 @@ class Ports:
                 _, made = await loop.create_datagram_endpoint(protocol, local_addr=(address, port))
             except OSError as error:
                 self._used.discard(port)
-                if error.errno != 98:  # EADDRINUSE: another program has it
+                if error.errno != errno.EADDRINUSE:  # another program has it
                     raise
                 continue
             return port, made
@@ -50,11 +51,11 @@ class Ports:
     def _free(self) -> Iterable[int]:
         assert self._span is not None
         first, last = self._span
-        count = last - first + 1
+        count, start = last - first + 1, self._next - first
         for step in range(count):
-            port = first + (self._next - first + step) % count
+            port = first + (start + step) % count
             if port not in self._used:
-                self._next = port + 1 if port < last else first
+                self._next = port + 1
                 yield port
 
     def release(self, ports: Iterable[int]) -> None:

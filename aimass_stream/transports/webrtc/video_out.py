@@ -105,13 +105,18 @@ class VideoEncoding:
             self._still = self._loop.call_later(STILL, self._repeat)
 
     def _repeat(self) -> None:
-        """Nothing moves, and somebody waits for a key frame: encode the last picture once more."""
+        """Somebody waits for a key frame; if nothing moves, encode the last picture once more."""
         self._still = None
-        last, idle = self._last, now() - self._since
-        if last is not None and self._viewers and self._keyframe_wanted and not self._busy and idle >= STILL:
-            ticks = round(idle / last.time_base)
-            self._start(last.replace(pts=last.pts + ticks, arrived=now(),
-                                     captured=None if last.captured is None else last.captured + idle))
+        last, moment = self._last, now()
+        if last is None or not self._keyframe_wanted or not self._viewers:
+            return
+        due = max(self._since + STILL, self._keyframe_at + KEYFRAME_EVERY)
+        if due > moment or self._busy:
+            self._still = self._loop.call_later(max(due - moment, STILL / 10), self._repeat)
+            return
+        idle = moment - self._since
+        self._start(last.replace(pts=last.pts + round(idle / last.time_base), arrived=moment,
+                                 captured=None if last.captured is None else last.captured + idle))
 
     def _adapt(self) -> None:
         if not self._viewers:

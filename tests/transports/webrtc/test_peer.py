@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.faults import Lossy, Mute, sockets
 from tests.support.options import settings
 from tests.support.rtc import Camera, Client, Microphone, percentile
 from tests.support.server import Running, serve
@@ -121,8 +123,8 @@ async def leave(server: Running, **options: Any) -> Client:
 async def test_a_killed_client_is_noticed_by_its_silence() -> None:
     async with serve(settings(peer_silence=1.5, resume_seconds=0)) as server:
         client = await leave(server)
-        for protocol in client.pc.sctp.transport.transport._connection._protocols:
-            protocol.transport.abort()  # no goodbye, no close_notify: as a killed process
+        for protocol in sockets(client.pc):
+            protocol.transport = Mute(protocol.transport)  # no goodbye, no close_notify: as a killed process
         await until(lambda: not server.node.sessions(), 6)
         await client.close()
 
@@ -144,3 +146,24 @@ async def test_deleting_a_session_tells_its_peer() -> None:
         await client.until(lambda: client.event("session.ended"))
         await until(lambda: client.pc.connectionState == "closed")
         await client.close()
+
+
+async def test_lost_packets_are_asked_for_again_and_pictures_go_on() -> None:
+    async with serve() as server, Client(server.url, camera=await camera(), microphone=Microphone()) as client:
+        await client.connect()
+        await client.more(pictures=5)
+        wires = []
+        for protocol in sockets(client.pc):
+            protocol.transport = wire = Lossy(protocol.transport, 0.08, seed=4)
+            wires.append(wire)
+        begun = len(client.pictures)
+        await client.more(pictures=100)
+        assert sum(wire.lost for wire in wires) > 10
+        times = [seen.at for seen in client.pictures[begun:]]
+        frozen = sum(gap - 1 / 30 for gap in (b - a for a, b in itertools.pairwise(times)) if gap > 0.12)
+        assert frozen / (times[-1] - times[0]) < 0.1
+        stats = server.node.get(client.session_id).stats().transport["in"]["video-0"]
+        assert stats["nacks"] > 5
+        assert stats["lost"] > 5
+        numbers = [seen.number for seen in client.pictures[begun:] if seen.number is not None]
+        assert len(set(numbers)) > 80  # nearly all of them were repaired
