@@ -46,3 +46,18 @@ class Lossy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+class Only:
+    """Reaches one UDP port and no other."""
+
+    def __init__(self, transport: Any, port: int) -> None:
+        self._transport = transport
+        self._port = port
+
+    def sendto(self, data: bytes, address: tuple[Any, ...]) -> None:
+        if address[1] == self._port:
+            self._transport.sendto(data, address)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

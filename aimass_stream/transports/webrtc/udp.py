@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...errors import Unavailable
 
+RECEIVE_BUFFER = 512 * 1024  # bytes
 WILDCARD = "0.0.0.0"
 
 
@@ -35,17 +37,17 @@ class Ports:
         loop = asyncio.get_running_loop()
         if self._span is None:
             transport, made = await loop.create_datagram_endpoint(protocol, local_addr=(address, 0))
-            return int(transport.get_extra_info("sockname")[1]), made
+            return _prepared(transport), made
         for port in self._free():
             self._used.add(port)  # before the await: two peers may be looking
             try:
-                _, made = await loop.create_datagram_endpoint(protocol, local_addr=(address, port))
+                transport, made = await loop.create_datagram_endpoint(protocol, local_addr=(address, port))
             except OSError as error:
                 self._used.discard(port)
                 if error.errno != errno.EADDRINUSE:  # another program has it
                     raise
                 continue
-            return port, made
+            return _prepared(transport), made
         raise Unavailable(f"all UDP ports from {self._span[0]} to {self._span[1]} are in use", retry_after=5)
 
     def _free(self) -> Iterable[int]:
@@ -60,3 +62,11 @@ class Ports:
 
     def release(self, ports: Iterable[int]) -> None:
         self._used.difference_update(ports)
+
+
+def _prepared(transport: asyncio.BaseTransport) -> int:
+    """Makes room for a large key frame that comes in one burst; answers the port."""
+    bound = transport.get_extra_info("socket")
+    if bound is not None:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return int(transport.get_extra_info("sockname")[1])
