@@ -95,7 +95,7 @@ async def carried(impairment: Impairment, count: int, expected: int) -> list[byt
         await asyncio.sleep(0)
     async with asyncio.timeout(5):
         await server.full.wait()
-        while wire.counts["up"] < count:
+        while wire.counts["up"] < count:  # noqa: ASYNC110  a counter, and nothing that tells of it
             await asyncio.sleep(0.001)
         wire.impair(Impairment())
         server.transport.sendto(b"back", ("127.0.0.1", to_client))
