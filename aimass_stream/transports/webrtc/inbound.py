@@ -15,6 +15,8 @@ from . import rtp
 from .estimate import Estimator
 from .formats import Format, Formats
 
+NACKS, PLIS = metrics.RTCP.labels("nack", "out"), metrics.RTCP.labels("pli", "out")
+
 MAX_NACK = 128  # sequence numbers in one request
 STREAMS = 4  # SSRCs of one m-section that are counted: media, retransmissions, and the same after a restart
 
@@ -159,14 +161,14 @@ class Inbound:
         packet.lost = list(missing)[:MAX_NACK]
         if packet.lost:
             self.nacks += len(packet.lost)
-            metrics.RTCP.labels("nack", "out").inc(len(packet.lost))
+            NACKS.inc(len(packet.lost))
             self._send(bytes(packet))
 
     def pli(self) -> None:
         """Ask for a key frame (RFC 4585 section 6.3.1)."""
         if self._send is not None and self.ssrc is not None:
             self.plis += 1
-            metrics.RTCP.labels("pli", "out").inc()
+            PLIS.inc()
             self._send(bytes(rtcp.RtcpPsfbPacket(fmt=rtcp.RTCP_PSFB_PLI, ssrc=self.rtcp_ssrc, media_ssrc=self.ssrc)))
 
     def _estimate(self, packet: bytes, ssrc: int, now: float) -> None:

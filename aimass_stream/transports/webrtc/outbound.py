@@ -11,8 +11,11 @@ from typing import Any
 
 from aiortc import rtp as rtcp
 
+from ... import metrics
 from . import rtp
 from .formats import Format, Formats
+
+NACKS, PLIS = metrics.RTCP.labels("nack", "in"), metrics.RTCP.labels("pli", "in")
 
 HISTORY = 512  # packets kept for retransmission: over a second at 3 Mbit/s
 RTT_WEIGHT = 0.15  # of a new round trip in the running mean
@@ -118,9 +121,11 @@ class Outbound:
         """A transport or payload feedback message about this stream (RFC 4585, RFC 5104)."""
         if isinstance(packet, rtcp.RtcpRtpfbPacket):
             if packet.fmt == rtcp.RTCP_RTPFB_NACK:
+                NACKS.inc(len(packet.lost))
                 for sequence in packet.lost[:HISTORY]:
                     self._retransmit(sequence)
         elif packet.fmt in (rtcp.RTCP_PSFB_PLI, rtcp.RTCP_PSFB_FIR):
+            PLIS.inc()
             self.keyframe_requests += 1
             self.on_keyframe_request()
 
@@ -161,6 +166,13 @@ class Outbound:
         name = rtcp.RtcpSourceInfo(ssrc=self.ssrc, items=[(1, self._cname)])
         report = rtcp.RtcpSrPacket(ssrc=self.ssrc, sender_info=info, reports=blocks)
         return bytes(report) + bytes(rtcp.RtcpSdesPacket(chunks=[name]))
+
+    def stats(self) -> dict[str, Any]:
+        report = self.last_report
+        return {"packets": self.packets, "bytes": self.octets, "retransmitted": self.retransmitted,
+                "keyframe_requests": self.keyframe_requests,
+                "fraction_lost": round(report.fraction_lost, 3) if report is not None else None,
+                "jitter_ms": round(report.jitter * 1000, 2) if report is not None else None}
 
     def goodbye(self) -> bytes:
         return bytes(rtcp.RtcpByePacket(sources=[self.ssrc])) if self.packets else b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Peer:
         self._push: Push = lambda frame: None
         self._inputs: list[VideoIn | AudioIn] = []
         self._sections: list[tuple[Inbound, Outbound]] = []
+        self._sent: dict[str, Outbound] = {}
         self._channel = Channel(session)
         self._gone = asyncio.Event()
         self._reason = "closed"
@@ -94,7 +96,7 @@ class Peer:
     def _assign(self) -> None:
         """Say for each m-section what it carries, in its own order: its n-th sound is "audio-n", and so on."""
         received: dict[str, list[str]] = {"audio": [], "video": []}
-        sending: list[tuple[Any, str | None]] = []
+        sending: list[tuple[Outbound, str | None]] = []
         for transceiver in self._connection.getTransceivers():
             kind = transceiver.kind
             allowed = "sendonly" if self.viewer else "sendrecv"
@@ -110,8 +112,9 @@ class Peer:
             if direction in ("sendrecv", "sendonly"):
                 sending.append((transceiver.sender.outbound, track))
             self._sections.append((transceiver.receiver.inbound, transceiver.sender.outbound))
-        for outbound, track in _ways_back(sending, received):
-            outbound.on_open = lambda outbound=outbound, track=track: self._output.add(track, outbound)
+        self._sent = _ways_back(sending, received)
+        for track, outbound in self._sent.items():
+            outbound.on_open = functools.partial(self._output.add, track, outbound)
 
     def _receive(self, track: str, kind: str, inbound: Inbound) -> None:
         make = VideoIn if kind == "video" else AudioIn
@@ -228,6 +231,7 @@ class Peer:
             "rtt_ms": round(min(rtts) * 1000, 2) if rtts else None,
             "in": {source.track: source.stats() for source in self._inputs},
             "out": self._output.stats(),
+            "sent": {track: outbound.stats() for track, outbound in self._sent.items()},
             "datagrams_refused": dtls.ice.refused if dtls is not None else 0,
             "packets_broken": dtls.broken if dtls is not None else 0,
             "events_dropped": self._channel.dropped,
@@ -243,10 +247,10 @@ def _preference(kind: str, settings: Settings) -> tuple[list[str], dict[str, dic
     return settings.video_codecs, {name.lower(): start for name in settings.video_codecs}
 
 
-def _ways_back(sending: list[tuple[Any, str | None]], received: dict[str, list[str]]) -> list[tuple[Any, str]]:
+def _ways_back(sending: list[tuple[Outbound, str | None]], received: dict[str, list[str]]) -> dict[str, Outbound]:
     """Which track each sending m-section carries: its own, else one that has no way back yet, else a new one."""
     taken = {track for _, track in sending if track is not None}
-    result: list[tuple[Any, str]] = []
+    ways: dict[str, Outbound] = {}
     for outbound, own in sending:
         track = own
         if track is None:
@@ -256,5 +260,5 @@ def _ways_back(sending: list[tuple[Any, str | None]], received: dict[str, list[s
                 number += 1
             track = free[0] if free else f"{outbound.kind}-{number}"
             taken.add(track)
-        result.append((outbound, track))
-    return result
+        ways[track] = outbound
+    return ways

@@ -99,7 +99,6 @@ class VideoEncoding:
 
     def request_keyframe(self) -> None:
         """The next picture is a key frame; at most one every 0.3 s."""
-        metrics.RTCP.labels("pli", "in").inc()
         self._keyframe_wanted = True
         if self._still is None:
             self._still = self._loop.call_later(STILL, self._repeat)
