@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,7 +165,7 @@ class Runner:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        detail = f"{type(error).__name__}: {error}"
+        detail = f"{type(error).__name__}: {error}{_where(error)}"
         metrics.STAGE_FAILURES.labels(self.spec.name).inc()
         if self._failures <= 1:
             log.warning("stage %s failed", self.spec.name, exc_info=error)
@@ -265,6 +268,15 @@ class Lane:
 
     def _held_dropped(self, item: tuple[Frame, int]) -> None:
         self.around.meter.drop(self.track, self.kind, "relink")
+
+
+def _where(error: Exception) -> str:
+    """The line of somebody's own stage that failed; nothing for stages of ours or of installed packages."""
+    ours = str(Path(__file__).parent)
+    for place in reversed(traceback.extract_tb(error.__traceback__)):
+        if not place.filename.startswith((ours, sys.prefix, sys.base_prefix, "<")):
+            return f" ({Path(place.filename).name}, line {place.lineno})"
+    return ""
 
 
 def _several(result: Result) -> list[Frame]:

@@ -34,12 +34,13 @@ class Settings(BaseSettings):
     resume_seconds: float = Field(30, ge=0, description="s; how long a session waits for its dropped peer")
 
     # WebRTC
-    udp_ports: tuple[int, int] | None = Field(None, description="first and last UDP port for media (JSON list)")
+    udp_ports: Annotated[tuple[int, int] | None, NoDecode] = Field(
+        None, description="first and last UDP port for media, as 40000-40100")
     advertised_address: str | None = Field(None, description="address put into candidates (containers, NAT)")
     stun: Annotated[list[str], NoDecode] = Field(default=[], description="stun: URLs, comma-separated")
     turn: Annotated[list[str], NoDecode] = Field(default=[], description="turn: URLs, comma-separated")
-    turn_username: str | None = None
-    turn_credential: str | None = Field(None, repr=False)
+    turn_username: str | None = Field(None, description="for the turn: URLs")
+    turn_credential: str | None = Field(None, repr=False, description="for the turn: URLs")
     video_codecs: Annotated[list[str], NoDecode] = Field(default=["VP8", "H264"], description="in order of preference")
     min_bitrate: int = Field(150_000, ge=30_000, description="bit/s of video")
     start_bitrate: int = Field(1_000_000, ge=30_000, description="bit/s of video before the first estimate")
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     max_height: int = Field(1920, ge=16, description="px of a received picture")
     max_fps: float = Field(61, gt=0, description="frames/s received; more are dropped")
     max_viewers: int = Field(64, ge=0, description="WHEP viewers at once, of all sessions")
-    max_sdp_bytes: int = Field(64 * 1024, ge=1024)
+    max_sdp_bytes: int = Field(64 * 1024, ge=1024, description="bytes of one offer")
 
     # models
     model_dirs: Annotated[list[Path], NoDecode] = Field(
@@ -66,6 +67,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("udp_ports", mode="before")
+    @classmethod
+    def _range(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        first, dash, last = value.partition("-")
+        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+            raise ValueError("give the first and the last port, as 40000-40100")
+        return int(first), int(last)
 
     @property
     def public(self) -> bool:

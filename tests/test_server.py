@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -30,6 +31,26 @@ def test_serve_refuses_a_public_address_with_a_sentence() -> None:
                           env={key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")})
     assert done.returncode == 2
     assert "--insecure" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "environment", "says"), [
+    (["--port", "{taken}"], {}, "--port: {taken} is in use"),
+    (["--host", "nohost.invalid", "--insecure"], {}, "no address of the name nohost.invalid"),
+    (["--tls", "cert.pem"], {}, "--tls: give 'CERT,KEY'"),
+    (["--port", "70000"], {}, "--port"),
+    ([], {"AIMASS_MAX_FPS": "fast"}, "AIMASS_MAX_FPS: "),
+    ([], {"AIMASS_UDP_PORTS": "many"}, "AIMASS_UDP_PORTS: "),
+    (["--port", "{taken}"], {"AIMASS_PRT": "1"}, "AIMASS_PRT is no setting"),
+])
+def test_a_wrong_option_is_named_in_a_sentence(arguments: list[str], environment: dict[str, str], says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "aimass_stream", "serve", *(word.format(taken=taken) for word in arguments)],
+            capture_output=True, text=True, timeout=30, env=os.environ | {"COLUMNS": "200"} | environment)
+    assert done.returncode == 2
+    assert says.format(taken=taken) in done.stderr
     assert "Traceback" not in done.stderr
 
 

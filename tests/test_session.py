@@ -123,7 +123,8 @@ async def test_a_stage_that_raises_is_passed_by_then_bypassed() -> None:
             await sink.until(lambda: len(sink.frames) == n + 1)  # noqa: B023
         assert [event.data["failures"] for event in sink.typed("stage.failed")] == [1, 2, 3, 4, 5]
         (bypassed,) = sink.typed("stage.bypassed")
-        assert bypassed.data == {"index": 0, "stage": "broken", "detail": "RuntimeError: it broke"}
+        assert (bypassed.data["index"], bypassed.data["stage"]) == (0, "broken")
+        assert bypassed.data["detail"].startswith("RuntimeError: it broke (test_session.py, line ")
         await session.update(pipeline=[{"stage": "broken"}])  # said again: it gets another chance
         session.push(picture(9))
         await sink.until(lambda: len(sink.typed("stage.failed")) == 6)

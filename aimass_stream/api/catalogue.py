@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from .. import __version__
@@ -33,6 +33,12 @@ class ClientConfig(BaseModel):
 async def list_stages(node: NodeDep, caller: CallerDep) -> StageList:
     """Every stage, with the JSON Schema of its parameters (units, ranges, defaults)."""
     return StageList(stages=node.stages.describe())
+
+
+@router.get("/stream", include_in_schema=False)
+async def not_a_page() -> None:
+    """Where somebody opens the websocket's address as a page."""
+    raise HTTPException(426, "this is a websocket; docs/api/websocket.md describes it", {"Upgrade": "websocket"})
 
 
 @router.get("/events")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -56,16 +57,26 @@ async def _ours(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
+    body = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code,
+            "detail": str(error.detail)}
     return respond(body, dict(error.headers or {}))
 
 
-async def _validation(_: Request, error: Exception) -> Response:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _invalid(f"the body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}", None)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if first["loc"] == ("body",) and kind != "application/json":
+        return _invalid("send JSON, with the header Content-Type: application/json", None, status=415)
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return respond({"type": "about:blank", "title": "Invalid input", "status": 422,
-                    "detail": f"{where}: {first['msg']}" if where else first["msg"], "field": where or None})
+    return _invalid(f"{where}: {first['msg']}" if where else first["msg"], where or None)
+
+
+def _invalid(detail: str, field: str | None, status: int = 422) -> Response:
+    title = "Invalid input" if status == 422 else HTTPStatus(status).phrase
+    return respond({"type": "about:blank", "title": title, "status": status, "detail": detail, "field": field})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

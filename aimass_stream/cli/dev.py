@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -19,51 +19,26 @@ def dev(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Serve a stage's file with the page, and load it again whenever it is saved. Options are also AIMASS_<NAME>."""
-    from pydantic import ValidationError
-
+    from ..dev import create_app
     from ..errors import AimassError
-    from ..settings import Settings
+    from ..server import Server
+    from .launch import launch, log_to_terminal, settings_of
 
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aioice", "aiortc", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_to_terminal("info")
+    settings = settings_of({} if port is None else {"port": port})
     try:
-        settings = Settings() if port is None else Settings(port=port)
-        _serve(settings, file, open_page)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        app, workbench = create_app(settings, file)
+
+        def announce(server: Server) -> None:
+            url = page(server, workbench.pipeline)
+            typer.echo(f"\n  {workbench.path.name} is at {url}\n  Save it, and it is loaded again.\n")
+            if open_page:
+                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+        server = Server(settings, app, on_started=announce)
     except AimassError as error:
         raise typer.BadParameter(f"{file.name}: {error.detail}") from None
-
-
-def _serve(settings: Any, file: Path, open_page: bool) -> None:
-    import uvloop
-
-    from ..dev import create_app
-    from ..server import Server
-
-    app, workbench = create_app(settings, file)
-
-    class Announcing(Server):
-        async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-            await super().startup(sockets)
-            if self.started:
-                await _announce(page(self, workbench.pipeline), workbench.path.name, open_page)
-
-    server = Announcing(settings, app)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
-    if not server.started:
-        raise typer.Exit(1)
-
-
-async def _announce(url: str, name: str, open_page: bool) -> None:
-    import webbrowser
-
-    typer.echo(f"\n  {name} is at {url}\n  Save it, and it is loaded again.\n")
-    if open_page:
-        await asyncio.to_thread(webbrowser.open, url)
+    launch(server)
 
 
 def page(server: Any, pipeline: list[dict[str, Any]]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,38 +27,22 @@ def serve(
     run({name: value for name, value in given.items() if value is not None}, log_level)
 
 
-def run(given: dict[str, Any], log_level: str, **app: Any) -> None:
+def run(given: dict[str, Any], log_level: str) -> None:
     """Serve with these settings until stopped; ends the process with a sentence when they are wrong."""
-    from pydantic import ValidationError
-
-    from ..errors import AimassError
-    from ..settings import Settings
-
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aioice", "aiortc", "httpx", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    try:
-        settings = Settings(**given)
-        _serve(settings, **app)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except AimassError as error:
-        raise typer.BadParameter(error.detail) from None
-
-
-def _serve(settings: Any, **options: Any) -> None:
-    import uvloop
-
     from .. import memory
+    from ..errors import AimassError
     from ..server import Server, create_app
+    from .launch import launch, log_to_terminal, settings_of
 
-    server = Server(settings, create_app(settings, **options), on_started=_announce)
+    log_to_terminal(log_level)
+    settings = settings_of(given)
+    try:
+        server = Server(settings, create_app(settings), on_started=_announce)
+    except AimassError as error:
+        option = f"--{error.field.replace('_', '-')}: " if error.field else ""
+        raise typer.BadParameter(f"{option}{error.detail}") from None
     memory.settle()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
-    if not server.started:
-        raise typer.Exit(1)
+    launch(server)
 
 
 def _announce(server: Any) -> None:
@@ -74,6 +56,7 @@ def _announce(server: Any) -> None:
         return
     everywhere = settings.host in ("0.0.0.0", "::")
     hosts = (tls.addresses() or ["127.0.0.1"]) if everywhere else [settings.host]
+    hosts = [*hosts, "127.0.0.1"] if everywhere and "127.0.0.1" not in hosts else hosts
     urls = [f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.bound_port}/" for host in hosts]
     typer.echo("\n  AI Mass Stream is at " + "  ".join(urls))
     if not settings.tls:

@@ -27,9 +27,14 @@ def stream(
     api_key: Key = None,
     no_verify: NoVerify = False,
     as_json: AsJson = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Send a file through a running server in real time and write what comes back. Ctrl-C keeps what was written."""
     stages, over = pipeline_of(pipeline), transport_of(transport)
+    if out.exists() and out.samefile(source):
+        raise typer.BadParameter("--out is the file that is read; give it another name")
+    if out.exists() and not force:
+        raise typer.BadParameter(f"{out} is there already; add --force to write over it")
 
     async def work(client: Client) -> int:
         from ..client.files import FileReader, FileWriter

@@ -31,4 +31,7 @@ def error_from(status: int, problem: dict[str, Any]) -> AimassError:
 def unreachable(url: str, error: BaseException) -> AimassError:
     """Nobody listens there, or the line is cut."""
     reason = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return errors.Unavailable(f"the certificate of {url} is not one this machine trusts; if it made its own "
+                                  "(--tls self), add --no-verify", url=url)
     return errors.Unavailable(f"no server answers at {url} ({reason}); start one with: aimass serve", url=url)

@@ -80,6 +80,15 @@ async def test_text_where_json_belongs_is_a_clear_error() -> None:
                                       headers={"content-type": "application/json"})
             assert answer.status_code in (400, 422), body[:10]
             assert answer.headers["content-type"] == "application/problem+json"
+        broken = await http.patch(f"/v1/sessions/{session.id}", content=b"{bad",
+                                  headers={"content-type": "application/json"})
+        assert "not JSON" in broken.json()["detail"]
+        assert broken.json()["field"] is None
+        form = await http.patch(f"/v1/sessions/{session.id}", content=b'{"sync": "lips"}',
+                                headers={"content-type": "application/x-www-form-urlencoded"})
+        assert form.status_code == 415
+        assert "Content-Type: application/json" in form.json()["detail"]
+        assert (await http.get("/v1/stream")).status_code == 426
 
 
 async def test_a_key_is_asked_for_where_one_is_set() -> None:

@@ -111,9 +111,9 @@ async def test_media_sockets_stay_in_the_port_range_and_carry_the_advertised_add
 
 
 async def test_the_answer_offers_repair_of_sound_and_a_rate_to_start_pictures_with() -> None:
-    async with serve(settings(start_bitrate=800_000)) as server:
-        async with Client(server.url, receive=("audio", "video")) as client:
-            offer = {"sdp": await client.offer(), "type": "offer"}
-            answer = (await client.http.post("/v1/webrtc/offer", json=offer)).json()["sdp"]
-            assert "useinbandfec=1" in answer
-            assert answer.count("x-google-start-bitrate=800") == 3  # VP8 and two profiles of H264
+    async with (serve(settings(start_bitrate=800_000)) as server,
+                Client(server.url, receive=("audio", "video")) as client):
+        offer = {"sdp": await client.offer(), "type": "offer"}
+        answer = (await client.http.post("/v1/webrtc/offer", json=offer)).json()["sdp"]
+        assert "useinbandfec=1" in answer
+        assert answer.count("x-google-start-bitrate=800") == 3  # VP8 and two profiles of H264

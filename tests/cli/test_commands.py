@@ -115,6 +115,17 @@ def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, 
     assert 0 < len(numbers(out)) < 800
 
 
+def test_a_file_that_is_there_is_not_written_over_unasked(url: str, clip: Path, tmp_path: Path) -> None:
+    taken, kept = tmp_path / "taken.mp4", clip.read_bytes()
+    taken.write_bytes(b"precious")
+    for out, says, more in ((clip, "the file that is read", ["--force"]), (taken, "--force", [])):
+        done = here("stream", str(clip), "--out", str(out), "--url", url, "--api-key", KEY, *more)
+        assert done.code == 2
+        assert says in done.err
+    assert clip.read_bytes() == kept
+    assert taken.read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize(("arguments", "says"), [
     (["--url", NOWHERE], "aimass serve"),
     (["--pipeline", "[{]"], "not JSON"),
