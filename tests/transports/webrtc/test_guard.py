@@ -63,7 +63,7 @@ class Stammering(Microphone):
         super().__init__()
         self._encoder = audio_encoder("opus", 32_000)
 
-    async def recv(self) -> Any:  # type: ignore[override]
+    async def recv(self) -> Any:
         await super().recv()
         pts = self.count * 960
         (encoded,) = self._encoder.encode(AudioFrame(pts=pts, time_base=AUDIO_TIME_BASE, track="", samples=TONE))
