@@ -34,7 +34,7 @@ CHANGE = 250  # cycles of one client process
 WARM = 0.25  # share of the cycles that is warming up
 ENVIRONMENT = {"AIMASS_RESUME_SECONDS": "1", "AIMASS_PEER_SILENCE": "3", "AIMASS_MAX_LOAD": "1",
                "AIMASS_MAX_LOOP_LAG": "10", "AIMASS_MAX_SESSIONS": "64"}
-GROWTH = 1.0  # KiB a cycle that memory may grow after warming up
+GROWTH = 0.05  # share that memory may grow from the first third to the last, after warming up
 DRIFT = 20.0  # ms a slow stage's delay may drift in the overload
 
 
@@ -179,11 +179,14 @@ def _told(name: str, readings: list[Reading]) -> tuple[str, bool]:
     threads, files = [r.usage.threads for r in warm], [r.usage.files for r in warm]
     half = len(warm) // 2
     grew = [max(values[half:]) > max(values[:half] or values) for values in (threads, files)]
-    flat = slope <= GROWTH and not any(grew)
+    third = max(1, len(warm) // 3)
+    growth = float(np.median(memory[-third:]) / np.median(memory[:third])) - 1
+    flat = growth <= GROWTH and not any(grew)
     lines = [f"## {readings[-1].cycles} {name} connections", "",
-             f"After warming up ({warm[0].cycles} cycles): memory {slope:+.3f} KiB a cycle (at most {GROWTH:g}), "
-             f"threads {_span(threads)}, file descriptors {_span(files)}, neither more in the second half than in the "
-             f"first. {'Flat.' if flat else '**Not flat.**'}", "",
+             f"After warming up ({warm[0].cycles} cycles): memory {growth:+.1%} from the first third to the last "
+             f"(at most {GROWTH:.0%}; {slope:+.2f} KiB a cycle), "
+             f"threads {_span(threads)}, file descriptors {_span(files)}, {'' if any(grew) else 'not '}more in the second "
+             f"half than in the first. {'Flat.' if flat else '**Not flat.**'}", "",
              "| cycles | RSS MiB | PSS MiB | threads | files |", "|---|---|---|---|---|"]
     step = max(1, len(readings) // 10)
     for reading in [*readings[:-1:step], readings[-1]]:
