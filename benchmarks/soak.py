@@ -185,8 +185,8 @@ def _told(name: str, readings: list[Reading]) -> tuple[str, bool]:
     lines = [f"## {readings[-1].cycles} {name} connections", "",
              f"After warming up ({warm[0].cycles} cycles): memory {growth:+.1%} from the first third to the last "
              f"(at most {GROWTH:.0%}; {slope:+.2f} KiB a cycle), "
-             f"threads {_span(threads)}, file descriptors {_span(files)}, {'' if any(grew) else 'not '}more in the second "
-             f"half than in the first. {'Flat.' if flat else '**Not flat.**'}", "",
+             f"threads {_span(threads)}, file descriptors {_span(files)}, {'' if any(grew) else 'not '}more in the "
+             f"second half than in the first. {'Flat.' if flat else '**Not flat.**'}", "",
              "| cycles | RSS MiB | PSS MiB | threads | files |", "|---|---|---|---|---|"]
     step = max(1, len(readings) // 10)
     for reading in [*readings[:-1:step], readings[-1]]:
