@@ -101,6 +101,10 @@ def test_recording_brings_its_pipeline_back(visitor: Visitor, server: str, tmp_p
         pictures = list(container.decode(video=0))
         assert len(pictures) > 3
         assert '"threshold":140' in container.metadata["AIMASS_PIPELINE"]
+        last = pictures[-1].time
+        assert last is not None
+        assert container.duration is not None
+        assert container.duration / av.time_base == pytest.approx(last, rel=0.1)
     arrange(visitor, server, [{"stage": "gray"}])
     assert page.locator("#sync [data-sync=lips]").get_attribute("aria-checked") == "false"
     drop(page, file)

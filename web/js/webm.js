@@ -14,6 +14,12 @@ const TAG_STRING = 0x4487;
 const SEGMENT = Uint8Array.of(0x18, 0x53, 0x80, 0x67);
 const UNKNOWN = Uint8Array.of(0x01, 255, 255, 255, 255, 255, 255, 255); // the size of what is written on the fly
 const SEEK_HEAD = Uint8Array.of(0x11, 0x4d, 0x9b, 0x74);
+const INFO = 0x1549a966;
+const DURATION = 0x4489;
+const TIMESTAMP = 0xe7; // of a cluster
+const SIMPLE_BLOCK = 0xa3;
+const BLOCK_GROUP = 0xa0;
+const BLOCK = 0xa1;
 const CLUSTER = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
 const UUID = Uint8Array.from([0xa1, 0x3a, 0x55, 0x57, 0x2e, 0x5b, 0x4d, 0x0e, 0x9b, 0x7c, 0x41, 0x49, 0x4d, 0x41, 0x53, 0x53]);
 const LOOK = 512 * 1024; // bytes at either end that are searched
@@ -72,7 +78,85 @@ export async function sign(recording, recipe) {
   const { type } = recording;
   if (type.includes("mp4")) return new Blob([recording, box(text)], { type });
   const place = await room(recording);
-  return new Blob([recording.slice(0, place), tags(text), recording.slice(place)], { type });
+  const end = place < recording.size ? await lastTime(recording) : null;
+  const head = end === null ? recording.slice(0, place)
+    : timed(new Uint8Array(await recording.slice(0, place).arrayBuffer()), end);
+  return new Blob([head, tags(text), recording.slice(place)], { type });
+}
+
+/**
+ * The head of a file with its length in the Info element, which a recorder can't know when it writes that.
+ * @param {Uint8Array<ArrayBuffer>} head all before the first cluster
+ * @param {number} ticks of the file's own clock, that of its blocks
+ */
+function timed(head, ticks) {
+  const at = find(head, Uint8Array.of(0x15, 0x49, 0xa9, 0x66));
+  const info = at < 0 ? null : read(head, at);
+  if (!info || info.end > head.length) return head;
+  const kept = [];
+  for (let from = info.body; from < info.end;) {
+    const child = read(head, from);
+    if (!child || child.end > info.end) return head;
+    if (child.id !== DURATION) kept.push(head.subarray(from, child.end));
+    from = child.end;
+  }
+  const value = new Uint8Array(8);
+  new DataView(value.buffer).setFloat64(0, ticks);
+  const body = join(...kept, element(DURATION, value));
+  return join(head.subarray(0, at), element(INFO, body), head.subarray(info.end));
+}
+
+/**
+ * When the last block of a recording begins, in ticks; null where no cluster is found. Looks at more and more of
+ * its end, as a cluster may be long.
+ * @param {Blob} recording
+ */
+async function lastTime(recording) {
+  for (let look = LOOK; ; look *= 4) {
+    const bytes = new Uint8Array(await recording.slice(Math.max(0, recording.size - look)).arrayBuffer());
+    let last = null;
+    for (let at = find(bytes, CLUSTER); at >= 0; at = find(bytes, CLUSTER, at + 1)) last = clusterEnd(bytes, at) ?? last;
+    if (last !== null || look >= recording.size) return last;
+  }
+}
+
+/** When the last block of the cluster here begins; null if it is none. @param {Uint8Array} bytes @param {number} at */
+function clusterEnd(bytes, at) {
+  const cluster = read(bytes, at);
+  const first = cluster && read(bytes, cluster.body);
+  if (!cluster || first?.id !== TIMESTAMP) return null;
+  const start = bytes.subarray(first.body, first.end).reduce((sum, byte) => sum * 256 + byte, 0);
+  let last = start;
+  for (let from = first.end; from < Math.min(cluster.end, bytes.length);) {
+    const part = read(bytes, from);
+    if (!part || part.id > 0xffff) break; // the next cluster, or what follows the last one
+    if (part.id === SIMPLE_BLOCK || part.id === BLOCK) {
+      const time = part.body + width(bytes[part.body] ?? 0); // behind the track's number
+      last = Math.max(last, start + ((((bytes[time] ?? 0) << 24) >> 16) | (bytes[time + 1] ?? 0)));
+    }
+    from = part.id === BLOCK_GROUP ? part.body : part.end;
+  }
+  return last;
+}
+
+/** How many bytes an EBML number has: the leading zeros of its first byte tell. @param {number} first */
+const width = (first) => Math.clz32(first) - 23;
+
+/**
+ * The EBML element here (RFC 8794, sections 5 and 6); one of unknown size ends nowhere. null if there is none.
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ */
+function read(bytes, at) {
+  const sizeAt = at + width(bytes[at] ?? 0);
+  const body = sizeAt + width(bytes[sizeAt] ?? 0);
+  if (sizeAt - at > 4 || body - sizeAt > 8 || body > bytes.length) return null;
+  const id = bytes.subarray(at, sizeAt).reduce((sum, byte) => sum * 256 + byte, 0);
+  const [first = 0, ...rest] = bytes.subarray(sizeAt, body);
+  const mask = 0xff >> (body - sizeAt);
+  const unknown = (first & mask) === mask && rest.every((byte) => byte === 255);
+  const size = rest.reduce((sum, byte) => sum * 256 + byte, first & mask);
+  return { id, body, end: unknown ? Infinity : body + size };
 }
 
 /**
@@ -136,11 +220,11 @@ function inTags(bytes) {
 /** The text behind an EBML size (RFC 8794, section 4.4). @param {Uint8Array} bytes @param {number} at */
 function sized(bytes, at) {
   const first = bytes[at] ?? 0;
-  const width = Math.clz32(first) - 23; // leading zeros of the first byte tell how many bytes the size has
-  if (width > 4) return null;
-  let size = first & (0xff >> width);
-  for (let index = 1; index < width; index++) size = size * 256 + (bytes[at + index] ?? 0);
-  return decoder.decode(bytes.subarray(at + width, at + width + size));
+  const long = width(first);
+  if (long > 4) return null;
+  let size = first & (0xff >> long);
+  for (let index = 1; index < long; index++) size = size * 256 + (bytes[at + index] ?? 0);
+  return decoder.decode(bytes.subarray(at + long, at + long + size));
 }
 
 /** @param {Uint8Array} bytes */
