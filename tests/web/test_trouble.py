@@ -47,6 +47,7 @@ def test_key_is_asked_for_and_a_full_server_is_waited_for(visit: Visit, guarded:
     page = first.open(guarded, picture=False)
     dialog = page.locator("#key-dialog")
     dialog.wait_for()
+    assert dialog.evaluate("(sheet) => sheet.scrollWidth <= sheet.clientWidth && sheet.scrollLeft === 0")
     page.locator("#key-input").fill("not the key")
     page.keyboard.press("Enter")
     page.get_by_text("That key is not the right one").wait_for()
