@@ -58,6 +58,40 @@ def test_numbers_and_graph_come_alive(visitor: Visitor) -> None:
     assert "session.created" in page.locator("#log").inner_text()
 
 
+def test_hops_stand_in_the_order_frames_take(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"{server}/#pipeline=[{{%22stage%22:%22mirror%22}},{{%22stage%22:%22gray%22}}]")
+    shown = "[...document.querySelectorAll('.hops tbody th')].map((cell) => cell.textContent).join()"
+    visitor.until(f"{shown}.startsWith('network,jitter,decode,mirror,gray,encode,send')")
+    page.get_by_role("button", name="Move Gray up").click()
+    visitor.until(f"{shown}.startsWith('network,jitter,decode,gray,mirror,encode,send')")
+
+
+def test_word_at_the_edge_hides_no_figure(visitor: Visitor) -> None:
+    page = visitor.page
+    page.evaluate("""() => import("/web/js/dom.js").then(({ toast }) => toast("a long word ".repeat(20)))""")
+    visitor.until("document.querySelector('.total').textContent.includes('ms in all')")
+    note, total = page.locator(".toast").bounding_box(), page.locator(".total").bounding_box()
+    assert note is not None
+    assert total is not None
+    assert abs(note["x"] + note["width"] / 2 - 640) < 8
+    assert total["x"] + total["width"] < note["x"]
+
+
+def test_rounded_sizes_leave_no_dark_edge(visit: Visit, server: str) -> None:
+    visitor = visit()
+    visitor.open(f"{server}/#pipeline=[{{%22stage%22:%22crop%22,%22x%22:0.005,%22width%22:0.99}}]")
+    visitor.until("getComputedStyle(document.querySelector('video.processed')).objectFit === 'fill'")
+    visitor.page.locator("#views [data-view=side]").click()
+    visitor.until("getComputedStyle(document.querySelector('video.processed')).objectFit === 'contain'")
+
+
+def test_empty_pipeline_has_one_button_to_add_a_stage(visit: Visit, server: str) -> None:
+    page = visit().open(f"{server}/#pipeline=[]")
+    page.wait_for_selector(".stages .empty")
+    assert page.locator("main").get_by_role("button", name="Add").count() == 1
+
+
 def test_phone_has_no_sideways_scroll(visit: Visit, server: str) -> None:
     visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = visitor.open(f"{server}/#pipeline=[{{%22stage%22:%22text%22}},{{%22stage%22:%22crop%22}}]")

@@ -21,6 +21,8 @@ import { readRecipe } from "./webm.js";
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {import("./connection.js").Status} Status
  * @typedef {import("./errors.js").AimassError} AimassError
+ * @typedef {import("../types/api.js").Pipeline} Pipeline
+ * @typedef {import("../types/api.js").Sync} Sync
  */
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
@@ -41,7 +43,7 @@ export class App {
   log = new EventLog(byId("log", HTMLElement), byId("log-all", HTMLInputElement));
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
-    () => this.picker.open(this.model.catalogue));
+    byId("add-button", HTMLButtonElement));
   #what = "change"; // what the code for the whole pipeline does; or "start"
   code = new CodePanel((language) => this.#wholeCode(language));
   /** @type {import("./rtc-stats.js").Snapshot | null} */
@@ -78,11 +80,11 @@ export class App {
 
   #wire() {
     const { model, connection, monitor } = this;
-    model.on("structure", () => this.#pipelineChanged());
-    model.on("param", () => this.#pipelineChanged());
+    model.on("structure", () => this.#refreshCode());
+    model.on("param", () => this.#refreshCode());
     model.on("sync", () => {
       mark("sync", "sync", model.sync);
-      this.#pipelineChanged();
+      this.#refreshCode();
     });
     connection.on("status", (status) => this.#status(status));
     connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
@@ -101,7 +103,7 @@ export class App {
     });
     this.#button("add-button", () => this.picker.open(model.catalogue));
     this.#button("camera-link", () => void monitor.choose("camera"));
-    this.#button("share-button", () => void copy(location.href, "Link"));
+    this.#button("share-button", () => void copy(new URL(this.#link ?? location.hash, location.href).href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
@@ -125,11 +127,13 @@ export class App {
     card?.querySelector("input, select, .segmented button")?.dispatchEvent(new Event("focus"));
   }
 
-  /** The address always names what is shown. */
-  #pipelineChanged() {
-    const link = writeLink(this.model.plain(), this.model.sync);
-    if (link !== location.hash) history.replaceState(null, "", link);
-    this.#refreshCode();
+  /** @type {string | null} */
+  #link = null;
+
+  /** The address names what the server runs, never what it refused. @param {{pipeline: object[], sync: Sync}} session */
+  #accepted({ pipeline, sync }) {
+    this.#link = writeLink(this.model.plainOf(/** @type {Pipeline} */ (pipeline)), sync);
+    if (this.#link !== location.hash) history.replaceState(null, "", this.#link);
   }
 
   /** Somebody pasted another link into this tab, or went back. */
@@ -166,6 +170,8 @@ export class App {
   #event(event) {
     this.log.add(event);
     switch (event.type) {
+      case "session.created":
+      case "session.updated": return this.#accepted(event.data);
       case "session.stats": return this.#stats(event.data);
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
@@ -178,10 +184,18 @@ export class App {
 
   /** A stage's file changed, perhaps its parameters too. @param {import("../types/events.js").StageReloaded} stage */
   async #reloaded({ stage, ok, detail }) {
-    toast(ok ? `${stage} was loaded again` : `${stage}: ${detail}`);
-    if (!ok) return;
+    const isNew = this.model.info(stage) === null;
+    if (!ok) {
+      this.editor.breaks(stage, detail);
+      return toast(`${stage}: ${detail}`);
+    }
+    const before = this.model.catalogue;
     this.model.learn(await this.signalling.stages());
+    for (const { name } of before) if (!this.model.info(name)) this.editor.breaks(name, `${name} is no longer in the file`);
+    this.editor.breaks(stage, null);
     this.editor.renew(stage);
+    if (isNew) toast(`${stage} is new`, { label: "Add it", act: () => this.#add(stage) });
+    else toast(`${stage} was loaded again`);
   }
 
   /** @param {import("../types/events.js").SessionStats} stats */
@@ -189,7 +203,7 @@ export class App {
     this.tiles.server(stats);
     this.editor.times(stats.hops);
     const rtt = this.#before?.rtt;
-    this.graph.push(stats.hops, { network: rtt === null || rtt === undefined ? null : rtt * 1000,
+    this.graph.push(stats.hops, this.model.entries.map(({ name }) => name), { network: rtt === null || rtt === undefined ? null : rtt * 1000,
       browser: this.#browser });
     const ms = serverTime(stats, "video");
     if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms`);
@@ -233,11 +247,18 @@ export class App {
       this.key.open(apiKey() !== null);
     }
     if (error.reason === "not-found") return; // a new session is being made already
-    const again = { label: "Try now", primary: true, act: () => this.#again() };
-    this.monitor.tell(error, error.reason === "no-webrtc" ? [] : error.reason === "unauthorized"
-      ? [{ label: "Enter key", primary: true, act: () => this.key.open(false) }] : [again]);
+    this.monitor.tell(error, this.#remedies(error));
     this.#say(retryIn === null ? "failed" : "reconnecting", error.title);
     if (retryIn !== null && retryIn >= 1) this.#count(error.title, retryIn);
+  }
+
+  /** What to do about it. @param {AimassError} error @returns {import("./monitor.js").Action[]} */
+  #remedies(error) {
+    if (error.reason === "no-webrtc") return [];
+    if (error.reason === "unauthorized") return [{ label: "Enter key", primary: true, act: () => this.key.open(false) }];
+    const { key } = error instanceof ServerError ? this.live.blame(error.field) : { key: null };
+    if (key !== null) return [{ label: "Remove it", primary: true, act: () => this.model.remove(key) }];
+    return [{ label: "Try now", primary: true, act: () => this.#again() }];
   }
 
   #again() {

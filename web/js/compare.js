@@ -4,6 +4,14 @@
 
 /** @typedef {"slider" | "side" | "result"} View */
 
+const ROUNDING = 0.02; // pictures whose shapes differ by less are shown as one shape: encoders round sizes
+
+/** NaN without a picture. @param {HTMLVideoElement} video */
+const shape = ({ videoWidth, videoHeight }) => videoWidth / videoHeight;
+
+/** @param {number} one @param {number} other */
+const alike = (one, other) => Math.abs(one / other - 1) < ROUNDING;
+
 export class Compare {
   #raw;
   #processed;
@@ -25,6 +33,7 @@ export class Compare {
     for (const video of [this.#raw, this.#processed]) {
       video.addEventListener("resize", () => this.#fit());
     }
+    new ResizeObserver(() => this.#fit()).observe(box);
     this.#place();
   }
 
@@ -59,7 +68,10 @@ export class Compare {
   /** The box takes the picture's shape; a turned one stays within the same height. */
   #fit() {
     const shown = this.#raw.videoWidth ? this.#raw : this.#processed;
-    if (shown.videoWidth) this.box.style.setProperty("--shape", String(shown.videoWidth / shown.videoHeight));
+    if (shown.videoWidth) this.box.style.setProperty("--shape", String(shape(shown)));
+    // only where the box has that shape too: not in full screen, side by side, or cut off by a low window
+    const box = this.box.clientWidth / this.box.clientHeight;
+    this.box.classList.toggle("alike", alike(shape(this.#raw), shape(this.#processed)) && alike(shape(shown), box));
   }
 
   /** @param {MediaStream | null} stream */

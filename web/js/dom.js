@@ -77,7 +77,8 @@ export function iconButton(iconName, label, onclick, extra = "") {
 }
 
 /**
- * A word at the lower edge that goes away by itself.
+ * A word at the lower edge that goes away by itself. It takes the place of the one before, but not of one that
+ * offers something to do.
  * @param {string} text
  * @param {{label: string, act: () => void}} [action]
  */
@@ -88,7 +89,8 @@ export function toast(text, action) {
   if (action) {
     note.append(h("button", { type: "button", class: "link", onclick: () => (leave(), action.act()) }, action.label));
   }
-  shelf.replaceChildren(note);
+  for (const old of [...shelf.children]) if (action || !old.querySelector("button")) old.remove();
+  shelf.append(note);
   setTimeout(leave, action ? 12_000 : 4_000);
 }
 

@@ -13,6 +13,8 @@ import { h } from "./dom.js";
 const SECONDS = 60;
 const WAITING = "waiting in between";
 const BROWSER = "this browser";
+const FIRST = ["jitter", "decode"]; // then the stages
+const LAST = ["encode", "send"];
 const COLOURS = 8; // --hop-1 to --hop-8 in the style sheet
 
 export class LatencyGraph {
@@ -45,14 +47,15 @@ export class LatencyGraph {
   /**
    * One second more.
    * @param {Record<string, Record<string, HopStats>>} hops of the server, by track
+   * @param {string[]} stages in their order
    * @param {{network: number | null, browser: number | null}} own ms, what is measured here
    */
-  push(hops, { network, browser }) {
+  push(hops, stages, { network, browser }) {
     for (const [track, stats] of Object.entries(hops)) {
       /** @type {Hop[]} */
       const row = [];
       if (network !== null) row.push({ name: "network", p50: network, p95: null, own: true });
-      row.push(...serverHops(stats));
+      row.push(...serverHops(stats, stages));
       if (browser !== null && track.startsWith("video")) {
         row.push({ name: BROWSER, p50: browser, p95: null, own: true });
       }
@@ -127,10 +130,16 @@ export class LatencyGraph {
 /**
  * The server's hops, and as one more what its total has above their sum: the time frames waited in between.
  * @param {Record<string, HopStats>} stats
+ * @param {string[]} stages
  * @returns {Hop[]}
  */
-function serverHops({ total, ...stats }) {
+function serverHops({ total, ...stats }, stages) {
+  const order = [...FIRST, ...stages];
+  /** @param {string} name where a frame comes by; a stage that was just removed still has its place */
+  const place = (name) => (LAST.includes(name) ? order.length + 1 + LAST.indexOf(name)
+    : order.includes(name) ? order.indexOf(name) : order.length);
   const hops = Object.entries(stats).map(([name, { p50, p95 }]) => ({ name, p50, p95, own: false }));
+  hops.sort((a, b) => place(a.name) - place(b.name));
   const rest = total ? total.p50 - hops.reduce((sum, hop) => sum + hop.p50, 0) : 0;
   return rest > 0.05 ? [...hops, { name: WAITING, p50: rest, p95: null, own: true }] : hops;
 }

@@ -104,14 +104,14 @@ export class LiveChanges {
   /** @param {ServerError} error */
   #refused(error) {
     this.#stale = true;
-    this.report(error, this.#blame(error.field));
+    this.report(error, this.blame(error.field));
   }
 
   /**
    * "pipeline[1].ms" names a stage and a parameter; "pipeline[1].stage" only the stage.
    * @param {string | null} field
    */
-  #blame(field) {
+  blame(field) {
     const found = /^pipeline\[(\d+)\](?:\.(.+))?$/.exec(field ?? "");
     const entry = found ? this.model.entries[Number(found[1])] : undefined;
     const name = found?.[2] && found[2] !== "stage" ? found[2] : null;

@@ -23,20 +23,22 @@ const OPEN = 3; // a longer pipeline comes folded
 export class PipelineEditor {
   /** @type {Map<string, Card>} */
   #cards = new Map();
+  /** @type {Map<string, string>} what is wrong with a stage's code, by the stage's name */
+  #broken = new Map();
   #sorting;
 
   /**
    * @param {HTMLOListElement} list
    * @param {PipelineModel} model
    * @param {(language: Language, index: number, params: Record<string, unknown>) => string} snippet
-   * @param {() => void} onEmptyAdd the person wants a stage
+   * @param {HTMLElement} add the button that adds a stage
    */
-  constructor(list, model, snippet, onEmptyAdd) {
+  constructor(list, model, snippet, add) {
     this.list = list;
     this.model = model;
     this.snippet = snippet;
-    this.empty = h("li", { class: "empty" }, h("p", {}, "No stages: both tracks come back as they went."),
-      h("button", { type: "button", class: "link", onclick: onEmptyAdd }, "Add one"));
+    this.add = add;
+    this.empty = h("li", { class: "empty" }, h("p", {}, "No stages: both tracks come back as they went."));
     this.#sorting = new Sorting(list, (key, to) => model.move(key, to));
     model.on("structure", () => this.#draw());
     model.on("param", ({ entry }) => this.#changed(entry));
@@ -160,6 +162,7 @@ export class PipelineEditor {
     const card = { entry, element, form, time, error, code, fold };
     fold.setAttribute("aria-expanded", "true");
     if (!info || info.error) this.#tell(card, info?.error ?? `This server has no stage “${entry.name}”.`);
+    this.#tellBroken(card);
     return card;
   }
 
@@ -173,7 +176,7 @@ export class PipelineEditor {
     const index = this.model.index(key);
     this.model.remove(key);
     const next = this.model.entries[Math.min(index, this.model.entries.length - 1)];
-    const focus = next ? this.#cards.get(next.key)?.element.querySelector(".remove") : this.empty.querySelector("button");
+    const focus = next ? this.#cards.get(next.key)?.element.querySelector(".remove") : this.add;
     if (focus instanceof HTMLElement) focus.focus();
   }
 
@@ -218,6 +221,7 @@ export class PipelineEditor {
       card.form.fail(null, "");
       card.error.hidden = true;
       card.element.classList.remove("wrong");
+      this.#tellBroken(card);
     }
     const card = text === null || key === null ? undefined : this.#cards.get(key);
     if (!card || text === null) return false;
@@ -238,6 +242,23 @@ export class PipelineEditor {
   fault(index, text) {
     const card = this.#cards.get(this.model.entries[index]?.key ?? "");
     if (card) this.#tell(card, text);
+  }
+
+  /**
+   * The stages of this name have new code that can't be used, and show so until it is mended (null).
+   * @param {string} name
+   * @param {string | null} text
+   */
+  breaks(name, text) {
+    if (text === null) this.#broken.delete(name);
+    else this.#broken.set(name, text);
+    for (const card of this.#cards.values()) if (card.entry.name === name) this.#tellBroken(card);
+  }
+
+  /** @param {Card} card */
+  #tellBroken(card) {
+    const text = this.#broken.get(card.entry.name);
+    if (text !== undefined) this.#tell(card, text);
   }
 
   /** @param {Record<string, Record<string, import("../types/events.js").HopStats>>} hops */

@@ -146,6 +146,12 @@ export class PipelineModel extends Emitter {
     return this.entries.map((entry) => this.plainStage(entry));
   }
 
+  /** The same of a pipeline that the server runs. @param {Pipeline} pipeline @returns {Pipeline} */
+  plainOf(pipeline) {
+    return pipeline.map(({ stage, id, track, ...params }) => (
+      this.plainStage({ key: id ?? OURS, name: stage, track, params })));
+  }
+
   /** @param {Entry} entry @returns {StageSpec} */
   plainStage({ key, name, track, params }) {
     /** @type {StageSpec} */
