@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import numpy as np
@@ -70,6 +70,7 @@ def test_link_reopens_the_pipeline(visit: Visit, server: str) -> None:
     assert page.locator("#sync [data-sync=lips]").get_attribute("aria-checked") == "true"
     page.locator(".stage[data-stage=blur] .exact").fill("6")
     runs(server, visitor, [{"stage": "blur", "sigma": 6}, {"stage": "gray"}])
+    visitor.until("decodeURIComponent(location.hash).includes('\"sigma\":6')")
     again = visit()
     again.open(page.url)
     runs(server, again, [{"stage": "blur", "sigma": 6}, {"stage": "gray"}])
@@ -93,7 +94,7 @@ def test_changes_are_live_and_need_no_new_connection(visitor: Visitor, server: s
     runs(server, visitor, [{"stage": "cartoon", "shades": 13}])
     page.locator(".stage[data-stage=cartoon] [data-param=shades] .reset").click()
     runs(server, visitor, [{"stage": "cartoon", "shades": 8}])
-    assert "shades" not in page.url
+    visitor.until("location.hash.includes('cartoon') && !location.hash.includes('shades')")
     assert visitor.peers() == 1
 
 
@@ -149,6 +150,10 @@ def test_refused_change_is_shown_at_its_field(visitor: Visitor, server: str) -> 
     field.locator(".field-error").wait_for()
     assert "200" in field.locator(".field-error").inner_text()
     assert running(server, visitor)[1]["sigma"] == 2
+    assert "999" not in page.url
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.locator("#share-button").click()
+    assert '"sigma":2' in unquote(page.evaluate("copied"))
     field.locator(".exact").fill("4")
     field.locator(".field-error").wait_for(state="hidden")
     runs(server, visitor, [{"stage": "gray"}, {"stage": "blur", "sigma": 4}])
@@ -172,6 +177,22 @@ def test_wrong_link_names_the_field_and_can_be_mended(visit: Visit, server: str)
     runs(server, visitor, [{"stage": "blur", "sigma": 5}])
     assert page.locator("#notice").is_hidden()
     assert page.locator(".stage[data-stage=blur] .field-error").is_hidden()
+    assert all("422" in complaint for complaint in visitor.complaints)  # Chromium logs each refused request
+    visitor.complaints.clear()
+
+
+def test_stage_that_is_not_there_is_taken_out(visit: Visit, server: str) -> None:
+    visitor = visit()
+    page = visitor.open(link(server, [{"stage": "gray"}, {"stage": "no-such-stage"}]), picture=False)
+    page.wait_for_selector("#notice[data-reason=invalid]")
+    notice = page.locator("#notice")
+    assert "Nothing runs yet" in notice.inner_text()
+    assert notice.get_by_role("button").all_inner_texts() == ["Remove it"]
+    notice.get_by_role("button", name="Remove it").click()
+    page.wait_for_selector(".monitor.has-picture")
+    runs(server, visitor, [{"stage": "gray"}])
+    assert notice.is_hidden()
+    visitor.until("location.hash && !location.hash.includes('no-such-stage')")
     assert all("422" in complaint for complaint in visitor.complaints)  # Chromium logs each refused request
     visitor.complaints.clear()
 

@@ -51,7 +51,7 @@ const ANSWERS = {
   404: ["not-found", "That session is over", "A new one is started."],
   409: ["conflict", "Not possible right now", ""],
   413: ["invalid", "Too large", ""],
-  422: ["invalid", "The server refused this", "Correct the marked field; what ran before goes on."],
+  422: ["invalid", "The server refused this", "Nothing runs yet: correct what is marked, or take it out."],
   429: ["busy", "The server is busy", "It has no room for another session. This page tries again by itself."],
   503: ["unavailable", "The server is not ready", "It is starting or stopping. This page tries again by itself."],
 };

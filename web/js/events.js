@@ -50,7 +50,7 @@ export function describeEvent(event) {
     case "error": return event.data.detail;
     case "stage.failed": return `${event.data.stage}: ${event.data.detail} (${event.data.failures} in a row)`;
     case "stage.bypassed": return `${event.data.stage} is passed by: ${event.data.detail}`;
-    case "stage.reloaded": return `${event.data.stage} ${event.data.ok ? "was loaded again" : event.data.detail}`;
+    case "stage.reloaded": return `${event.data.stage} ${event.data.ok ? "was loaded" : event.data.detail}`;
     case "audio.level": return `${event.data.rms.toFixed(1)} dBFS, peak ${event.data.peak.toFixed(1)}`;
     case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
     case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
