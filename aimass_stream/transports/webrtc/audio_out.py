@@ -8,7 +8,6 @@ from collections import deque
 
 from ... import codecs, metrics
 from ...codecs import AudioEncoder, EncodedAudio
-from ...errors import AimassError
 from ...frames import AUDIO_TIME_BASE, AudioFrame, now
 from ...session import Session
 from ...settings import Settings
@@ -42,7 +41,7 @@ class AudioEncoding:
         self._viewers: dict[Outbound, float] = {}  # -> share of packets lost
         self._queue: deque[AudioFrame] = deque(maxlen=8192)
         self._queued = 0.0  # s
-        self._busy = self._closed = False
+        self._busy = self._closed = self._failing = False
         self._timer: asyncio.TimerHandle | None = None
         self._anchor: tuple[float, float] | None = None  # (pts s, arrival) that pacing counts from
         self._end = 0.0  # pts s at which the sound that has left ends
@@ -129,8 +128,11 @@ class AudioEncoding:
                 self._encoder = codecs.audio_encoder(self.codec, self._settings.audio_bitrate)
             self._encoder.loss_percent = loss
             packets = self._encoder.encode(frame)
-        except (AimassError, ValueError) as error:
-            log.warning("%s of session %s could not be encoded: %s", self.track, self._session.id, error)
+            self._failing = False
+        except Exception as error:  # whatever a stage made of the sound: the next piece may be sound
+            if not self._failing:
+                log.warning("%s of session %s can't be encoded", self.track, self._session.id, exc_info=error)
+            self._failing = True
         try:
             self._loop.call_soon_threadsafe(self._done, frame, packets, since, now())
         except RuntimeError:  # the loop is closed

@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import codecs, metrics
 from ...codecs import VideoDecoder
-from ...errors import AimassError, InvalidMedia
+from ...errors import InvalidMedia
 from ...events import MediaRefused
 from ...frames import VIDEO_TIME_BASE, Frame, Picture, VideoFrame, now
 from ...session import Session
@@ -159,20 +159,23 @@ class VideoIn:
     def _work(self, frame: EncodedFrame, form: Format, since: float) -> None:
         """In a thread of the session."""
         pictures: list[Picture] = []
-        error: AimassError | None = None
+        error: Exception | None = None
         try:
             decoder = self._decoder
             if decoder is None:
                 decoder = self._decoder = codecs.video_decoder(form.name, self._limits)
             pictures = decoder.decode(frame.data, frame.timestamp)
-        except AimassError as raised:
+        except InvalidMedia as raised:
             error = raised
+        except Exception as raised:
+            log.warning("%s of session %s can't be decoded", self.track, self._session.id, exc_info=raised)
+            error, self._decoder = raised, None
         try:
             self._loop.call_soon_threadsafe(self._done, frame, form, pictures, error, since, now())
         except RuntimeError:  # the loop is closed
             return
 
-    def _done(self, frame: EncodedFrame, form: Format, pictures: list[Picture], error: AimassError | None,
+    def _done(self, frame: EncodedFrame, form: Format, pictures: list[Picture], error: Exception | None,
               since: float, decoded: float) -> None:
         self._busy = False
         if self._closed:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ... import codecs, metrics
 from ...codecs import VideoEncoder
 from ...codecs.base import video_pts
-from ...errors import AimassError
 from ...frames import VideoFrame, now
 from ...session import Session
 from ...settings import Settings
@@ -56,7 +55,7 @@ class VideoEncoding:
         self._encoder: VideoEncoder | None = None
         self._picture = secrets.randbits(15)
         self._viewers: dict[Outbound, _Viewer] = {}
-        self._busy = self._closed = False
+        self._busy = self._closed = self._failing = False
         self._next: VideoFrame | None = None
         self._last: VideoFrame | None = None
         self._since = 0.0  # when the last picture came
@@ -77,7 +76,9 @@ class VideoEncoding:
 
     def add(self, outbound: Outbound) -> None:
         """Send to this stream from its next key frame on."""
-        viewer = _Viewer(Rate(self._settings.start_bitrate, self._settings.min_bitrate, self._settings.max_bitrate))
+        settings = self._settings
+        start = max(settings.start_bitrate, self.bitrate if self._viewers else 0)
+        viewer = _Viewer(Rate(start, settings.min_bitrate, settings.max_bitrate))
         self._viewers[outbound] = viewer
         outbound.on_keyframe_request = self.request_keyframe
 
@@ -167,8 +168,11 @@ class VideoEncoding:
             encoded = self._encoder.encode(frame, keyframe)
             if encoded is not None:
                 payloads, keyframe = self._packetize(encoded.data), encoded.keyframe
-        except (AimassError, ValueError) as error:
-            log.warning("%s of session %s could not be encoded: %s", self.track, self._session.id, error)
+            self._failing = False
+        except Exception as error:  # whatever a stage made of the picture: the next one may be sound
+            if not self._failing:
+                log.warning("%s of session %s can't be encoded", self.track, self._session.id, exc_info=error)
+            self._failing = True
         try:
             self._loop.call_soon_threadsafe(self._done, frame, payloads, keyframe, since, now())
         except RuntimeError:  # the loop is closed

@@ -20,6 +20,7 @@ from aimass_stream.transports.webrtc.output import Output, Outputs
 from tests.support.options import settings
 from tests.support.rtp_wire import Viewer
 from tests.support.session import Collector, open_session, opened_node, picture, sound
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -221,3 +222,23 @@ async def test_losses_turn_in_band_copies_on() -> None:
         decoder = audio_decoder("opus")
         copies = [decoder.recover(sent.data, 960) for sent in viewer.sent]
         assert sum(copy is not None for copy in copies) > 20
+
+
+async def test_what_cannot_be_encoded_is_counted_and_the_next_picture_is_sent(
+        caplog: pytest.LogCaptureFixture) -> None:
+    broken = Picture.from_i420(np.zeros((180, 160), np.uint8))
+    broken._i420 = np.zeros((3, 3), np.uint8)  # as a stage in a hurry might leave it
+    async with opened() as (session, output, _):
+        viewer = Viewer("H264")
+        output.add("video-0", viewer.outbound)
+        for number in range(3):
+            output.frame(picture(number, image=broken))
+            await until(lambda n=number: session.meter.drops.get("video-0/not_encoded") == n + 1)  # type: ignore[misc]
+        output.frame(picture(3))
+        await viewer.until(1)
+        assert caplog.text.count("can't be encoded") == 1
+        sounds = Viewer("opus")
+        output.add("audio-0", sounds.outbound)
+        output.frame(sound(0).replace(samples=np.zeros((960, 2, 2), np.int16)))
+        output.frame(sound(1))
+        await sounds.until(1)
