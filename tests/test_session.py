@@ -139,7 +139,7 @@ async def test_a_slow_stage_costs_its_own_time_and_one_frame_and_sound_nothing()
         assert len(lag) >= 15
         early, late = statistics.median(lag[2:8]), statistics.median(lag[-6:])
         assert 0.19 < late < 0.2 + 1 / 30 + 0.03
-        assert abs(late - early) < 0.02  # no drift
+        assert abs(late - early) < 1 / 30  # no drift: where in a frame interval the stage gets free wanders
         # all the others are counted, but for the few that are still inside
         assert 0 <= 120 - len(lag) - session.meter.drops["video-0/delay:overload"] <= 6
         assert len(sink.of("audio")) >= 195
