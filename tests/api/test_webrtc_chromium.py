@@ -127,7 +127,7 @@ async def test_a_canvas_comes_back_turned(codec: str) -> None:
         assert stats["in"]["video-0"]["codec"] == codec
         assert stats["rtt_ms"] is not None
         if codec == "VP8":
-            await opened.close()  # Chromium says nothing then: it is missed by its silence, 8 s of it where nothing is set
+            await opened.close()  # Chromium says nothing then: its silence is noticed (after 8 s by default)
             await until(lambda: session.state != "live", 5)
 
 
