@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from . import events
 from .errors import AimassError, InvalidInput, InvalidMessage
 from .events import Event, EventData
-from .frames import Frame
+from .frames import Frame, now
 from .lipsync import LipSync
 from .metrics import Meter
 from .pipeline import Pipeline
@@ -29,6 +29,7 @@ Sync: TypeAlias = Literal["lowest", "lips"]
 State: TypeAlias = Literal["waiting", "live", "closed"]
 
 EVENT_LOG = 4096  # events kept for a peer that comes back; per-frame results and statistics are most of them
+EVENT_AGE = 60.0  # s beyond the time a session waits for its peer: older ones have reached whoever could miss them
 THREADS = 4  # a session's own: decode and encode of picture and sound, and its stages' native work
 FIRST_PEER = 10.0  # s that a new session waits for its peer at least
 STATS_EVERY = 1.0  # s
@@ -70,7 +71,7 @@ class Session:
         self._peer: Sink | None = None
         self._attaching = asyncio.Lock()
         self._sinks: list[Sink] = []
-        self._log: deque[Event] = deque(maxlen=EVENT_LOG)
+        self._log: deque[tuple[float, Event]] = deque(maxlen=EVENT_LOG)  # with the time of each
         self._seq = 0
         self._keyframe_callbacks: list[Callable[[str | None], None]] = []
         self._waiting: asyncio.TimerHandle | None = None
@@ -314,13 +315,16 @@ class Session:
         """Number an event, remember it for a peer that comes back, and send it to every sink."""
         self._seq += 1
         event = Event(data.type, self._seq, pts, track, data.model_dump(mode="json"))
-        self._log.append(event)
+        moment = now()
+        self._log.append((moment, event))
+        while self._log[0][0] < moment - self._resume_seconds - EVENT_AGE:
+            self._log.popleft()
         for sink in self._sinks:
             sink.event(event)
 
     def events_after(self, seq: int) -> list[Event]:
         """The events a peer that last saw `seq` has missed; the oldest may be gone (seq tells)."""
-        return [event for event in self._log if event.seq > seq]
+        return [event for _, event in self._log if event.seq > seq]
 
     def _stage_event(self, data: EventData, frame: Frame | None, track: str) -> None:
         self.event(data, track=track, pts=None if frame is None else frame.seconds)

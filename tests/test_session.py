@@ -248,6 +248,19 @@ async def test_a_session_waits_for_its_peer_and_no_event_is_lost_or_doubled() ->
         assert second.frames[0][1].pts > 0
 
 
+async def test_the_event_log_keeps_what_a_peer_may_have_missed_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened_node(resume_seconds=0) as node:
+        session, _ = await open_session(node)
+        monkeypatch.setattr("aimass_stream.session.EVENT_AGE", 0.2)
+        for _ in range(5):
+            session.event(session.stats())
+        kept = session.events_after(0)
+        assert [event.seq for event in kept] == [1, 2, 3, 4, 5, 6]
+        await asyncio.sleep(0.25)
+        session.event(session.stats())
+        assert [event.seq for event in session.events_after(0)] == [7]
+
+
 async def test_a_new_peer_takes_over_from_one_that_is_still_there() -> None:
     async with opened_node() as node:
         session, first = await open_session(node)
