@@ -16,14 +16,17 @@ class Rate:
         self._least, self._most = least, most
         self._by_loss = float(min(max(start, least), most))
         self._estimate: int | None = None
+        self._lossy = False  # the rate last fell, because packets were lost
 
     def report(self, report: Report) -> None:
         """A receiver report came."""
         loss = report.fraction_lost
         if loss < CALM:
             self._by_loss = min(self._by_loss * GROWTH + 1000, self._most)
+            self._lossy = False
         elif loss > LOSSY:
             self._by_loss = max(self._by_loss * (1 - loss / 2), self._least)
+            self._lossy = True
 
     def estimate(self, bits: int) -> None:
         """The viewer estimated its maximum (REMB)."""
@@ -35,7 +38,9 @@ class Rate:
 
     @property
     def reason(self) -> str:
-        """What holds it down."""
+        """What decides it."""
         if self._estimate is not None and self._estimate < self._by_loss:
             return "the receiver's estimate"
-        return "packet loss" if self._by_loss < self._most else "the highest allowed"
+        if self._by_loss >= self._most:
+            return "the highest allowed"
+        return "packet loss" if self._lossy else "growing as long as nothing is lost"

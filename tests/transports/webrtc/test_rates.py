@@ -37,7 +37,9 @@ def test_the_receivers_estimate_is_never_exceeded() -> None:
     rate.estimate(1_000)
     assert rate.target == 200_000
     rate.estimate(9_000_000)
-    assert (rate.target, rate.reason) == (1_000_000, "packet loss")
+    assert (rate.target, rate.reason) == (1_000_000, "growing as long as nothing is lost")
+    rate.report(report(0.3))
+    assert rate.reason == "packet loss"
 
 
 class Link:
