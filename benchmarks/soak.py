@@ -177,8 +177,10 @@ def _told(name: str, readings: list[Reading]) -> tuple[str, bool]:
     memory = np.array([reading.usage.rss for reading in warm], float)
     slope = float(np.polyfit(cycles, memory, 1)[0]) / 1024 if len(warm) > 1 else 0.0
     threads, files = [r.usage.threads for r in warm], [r.usage.files for r in warm]
-    half = len(warm) // 2
-    grew = [max(values[half:]) > max(values[:half] or values) for values in (threads, files)]
+    # against all that came before, the first reading too: a pool's idle thread may end and another one start
+    early = len(readings) - (len(warm) + 1) // 2
+    grew = [max(values[early:]) > max(values[:early] or values)
+            for values in ([r.usage.threads for r in readings], [r.usage.files for r in readings])]
     third = max(1, len(warm) // 3)
     growth = float(np.median(memory[-third:]) / np.median(memory[:third])) - 1
     flat = growth <= GROWTH and not any(grew)
