@@ -285,6 +285,30 @@ async def test_a_session_whose_peer_stays_away_ends() -> None:
             node.get(session.id)
 
 
+async def test_a_session_in_which_something_of_ours_fails_ends_whole_and_alone() -> None:
+    async def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    async with opened_node() as node:
+        session, sink = await open_session(node, [{"stage": "mirror"}])
+        neighbour, other = await open_session(node)
+        session.push(picture(0))
+        await sink.until(lambda: sink.frames)
+        before = asyncio.all_tasks()
+        session.spawn(fail(), "faulty")
+        async with asyncio.timeout(5):
+            while node.sessions() != [neighbour]:
+                await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=0.05)
+        assert sink.closed == "internal error"
+        assert sink.events[-1].type == "session.ended"
+        assert not [task for task in asyncio.all_tasks() & before if task.get_name().startswith(session.id[:8])]
+        neighbour.push(picture(0))
+        assert other.frames
+        attached = Collector()
+        await session.attach(Idle(), attached)
+        assert attached.closed == "the session is closed"
+
+
 async def test_nothing_is_left_of_closed_sessions() -> None:
     async with opened_node() as node:
         async def cycle() -> None:
