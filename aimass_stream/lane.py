@@ -26,6 +26,7 @@ from .events import EventData, StageBypassed, StageFailed
 from .frames import AudioFrame, Frame, Kind, now
 from .metrics import Meter
 from .queues import BoundedQueue, Policy
+from .settings import Settings
 from .spec import StageSpec
 from .stage import Result, Stage
 
@@ -56,6 +57,10 @@ class Surroundings:
     executor: Executor
     engine: Any
     session: str  # id
+    settings: Settings
+    flush: Callable[[str], None]  # throw away a track's sound that is on its way out
+    pipeline: Callable[[], list[dict[str, Any]]]
+    steer: Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 
 class Runner:
@@ -70,6 +75,7 @@ class Runner:
         self.track = lane.track
         self.engine = lane.around.engine
         self.session = lane.around.session
+        self.settings = lane.around.settings
         self.next: Runner | None = None
         self.bypassed = False
         self.busy = False
@@ -92,6 +98,18 @@ class Runner:
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         return asyncio.get_running_loop().run_in_executor(self.lane.around.executor, function, *arguments)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self.lane.around.spawn(work, f"{self.track}/{self.spec.name} {name}")
+
+    def flush(self) -> None:
+        self.lane.around.flush(self.track)
+
+    def pipeline(self) -> list[dict[str, Any]]:
+        return self.lane.around.pipeline()
+
+    async def steer(self, pipeline: list[dict[str, Any]]) -> None:
+        await self.lane.around.steer(pipeline)
 
     # what the lane calls ---------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Node:
         """A new, waiting session. Raises `InvalidPipeline`, `Busy` or `Unavailable`."""
         self._admit()
         session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
-                          sync=sync, resume_seconds=self.settings.resume_seconds, on_closed=self._forget)
+                          sync=sync, settings=self.settings, on_closed=self._forget)
         self._sessions[session.id] = session
         self._empty.clear()
         metrics.SESSIONS.labels(transport).inc()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any
 
@@ -16,6 +16,7 @@ from .events import EventData, StageFailed
 from .frames import Frame
 from .lane import Lane, Runner, Surroundings
 from .metrics import Meter
+from .settings import Settings
 from .spec import PipelineSpec, StageSpec
 from .stages import Registry
 
@@ -39,12 +40,16 @@ class Pipeline:
         executor: Executor,
         engine: Any,
         session: str,
+        settings: Settings,
+        flush: Callable[[str], None],
+        steer: Callable[[list[dict[str, Any]]], Awaitable[None]],
     ) -> None:
         """Raises `InvalidPipeline`."""
         self.registry = registry
         self.spec = spec
         self._params = spec.validate(registry.params, registry.names)
-        self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session)
+        self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session, settings,
+                                    flush, lambda: self.spec.json(), steer)
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._changing = asyncio.Lock()
         self._closed = False
@@ -88,10 +93,11 @@ class Pipeline:
         if any(stage.name == name for stage in self.spec.stages):
             await self.update(self.spec, rebuild=name)
 
-    def flush(self) -> None:
-        """Throw away everything inside (barge-in)."""
+    def flush(self, track: str | None = None) -> None:
+        """Throw away everything inside, or the sound of one track (barge-in)."""
         for lane in self._lanes.values():
-            lane.flush()
+            if track is None or (lane.track == track and lane.kind == "audio"):
+                lane.flush()
 
     async def close(self) -> None:
         async with self._changing:

@@ -18,6 +18,7 @@ from .lipsync import LipSync
 from .metrics import Meter
 from .pipeline import Pipeline
 from .ports import Caller, Sink, Source
+from .settings import Settings
 from .spec import PipelineSpec, StageSpec
 from .stages import Registry
 from .timebase import Timebase
@@ -47,7 +48,7 @@ class Session:
         caller: Caller,
         transport: str,
         sync: Sync = "lowest",
-        resume_seconds: float = 30,
+        settings: Settings,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
@@ -59,7 +60,7 @@ class Session:
         self.sync: Sync = sync
         self.state: State = "waiting"
         self.executor = Workers(THREADS, self.id[:8])
-        self._resume_seconds = resume_seconds
+        self._resume_seconds = settings.resume_seconds
         self._on_closed = on_closed
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -78,7 +79,8 @@ class Session:
         self._timebase = Timebase(self.meter)
         self._lipsync = LipSync(self._deliver, self.meter)
         self.pipeline = Pipeline(spec, registry, meter=self.meter, output=self._output, event=self._stage_event,
-                                 spawn=self.spawn, executor=self.executor, engine=engine, session=self.id)
+                                 spawn=self.spawn, executor=self.executor, engine=engine, session=self.id,
+                                 settings=settings, flush=self.flush, steer=self._steer)
 
     @property
     def spec(self) -> PipelineSpec:
@@ -248,9 +250,10 @@ class Session:
             self.event(events.FrameResult(notes=frame.notes), track=frame.track, pts=frame.seconds)
 
     def flush(self, track: str | None = None) -> None:
-        """Barge-in: throw away everything on its way out."""
-        self.pipeline.flush()
-        self._lipsync.flush()
+        """Barge-in: throw away everything on its way out, or the sound of one track."""
+        self.pipeline.flush(track)
+        if track is None or self.sync == "lips":
+            self._lipsync.flush()
         for sink in self._sinks:
             sink.flush(track)
 
@@ -270,6 +273,9 @@ class Session:
             self.sync = sync
             self._lipsync.flush(deliver=True)
         self.event(events.SessionUpdated(pipeline=self.spec.json(), sync=self.sync, request_id=request_id))
+
+    async def _steer(self, pipeline: list[dict[str, Any]]) -> None:
+        await self.update(pipeline=pipeline)
 
     async def patch_stage(self, index: object, params: object, request_id: str | None = None) -> None:
         """Change some parameters of one stage."""

@@ -58,6 +58,28 @@ class Settings(BaseSettings):
     model_dirs: Annotated[list[Path], NoDecode] = Field(
         default=[], description="further folders of models, looked at before the built-in ones, comma-separated")
 
+    hub: str = Field("https://huggingface.co", description="where weights are fetched from; empty: nowhere")
+    fetch: bool = Field(True, description="fetch the default weights in the background when the hub answers")
+
+    # speech
+    hearing: str = Field("auto", description="recogniser: auto, whisper, emformer, pocketsphinx")
+    hearing_model: str = Field("", description="its model: a name or a directory; empty: the best there is")
+    voice_engine: str = Field("auto", description="voice: auto, espeak, piper, tacotron2")
+    voice: str = Field("", description="voice id; empty: the engine's default")
+    max_listeners: int = Field(8, ge=0, description="sessions at once that have speech recognised; more are refused")
+    max_upload: int = Field(512 * 1024 * 1024, ge=1024, description="bytes of one uploaded file")
+    max_audio_seconds: float = Field(4 * 3600, gt=0, description="s of sound in one uploaded file")
+    max_speech_text: int = Field(4096, ge=16, description="characters of one text to speak")
+
+    # conversation
+    brain: str = Field("offline", description="who answers: offline, or the base URL of an OpenAI-compatible chat API")
+    brain_model: str = Field("", description="model name for the chat API")
+    brain_key: str | None = Field(None, repr=False, description="API key for the chat API")
+    brain_timeout: float = Field(10, gt=0, description="s until its first word; then the built-in brain answers")
+
+    # telephony and other voice protocols
+    wyoming_port: int | None = Field(None, ge=0, le=65535, description="TCP port for Wyoming, 0 for any; unset: off")
+
     # websocket
     max_message: int = Field(1024 * 1024, ge=1024, description="bytes of one websocket message")
 

@@ -7,13 +7,15 @@ raises is passed by: its frame goes on untouched. Native work over 2 ms belongs 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
 from .events import EventData
 from .frames import Frame, Kind
+from .settings import Settings
 
 Result: TypeAlias = Frame | Sequence[Frame] | None
 
@@ -24,11 +26,28 @@ class Context(Protocol):
     track: str
     session: str  # the session's id: what it shares with others (a device) is shared fairly by it
     engine: Any  # inference.Engine, for stages with a model
+    settings: Settings
 
     def emit(self, frame: Frame) -> None: ...
     def event(self, data: EventData, frame: Frame | None = None) -> None: ...
     def drop(self, reason: str, count: int = 1) -> None: ...
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]: ...
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task beside the frames; it ends with the session at the latest, and if it fails, the session ends."""
+        ...
+
+    def flush(self) -> None:
+        """Barge-in: throw away this track's sound that is on its way out, also in the transport."""
+        ...
+
+    def pipeline(self) -> list[dict[str, Any]]:
+        """The session's list of stages as JSON, to be changed and given to `steer`."""
+        ...
+
+    async def steer(self, pipeline: list[dict[str, Any]]) -> None:
+        """Run another list of stages, as if the client had asked for it. From a task of its own, not from
+        `process`: the change waits for this stage to be idle. Raises `InvalidPipeline`; then nothing changed."""
+        ...
 
 
 class Stage(Protocol):

@@ -56,6 +56,7 @@ class Capabilities:
     max_batch: int = 1  # rows in one run
     fixed_shapes: bool = False  # every axis but the first is fixed
     slots: int = 0  # states it can hold at once; 0: it keeps none
+    light: bool = False  # a run takes about a millisecond: it gets a worker that long runs don't hold up
 
     @property
     def stateful(self) -> bool:

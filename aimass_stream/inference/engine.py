@@ -1,8 +1,10 @@
-"""The inference engine: one device, shared by all sessions, in batches where a measurement says that they pay.
+"""The inference engine: devices shared by all sessions, in batches where a measurement says that they pay.
 
 There is no waiting window: whenever the device is free, what waits for the model whose turn it is goes in
 together. Work past its deadline is dropped before it costs anything, sessions are served in turns, and a
-model that keeps raising is taken out while the others go on.
+model that keeps raising is taken out while the others go on. Models whose every run takes about a
+millisecond (`Capabilities.light`: voice activity) have a worker of their own, so that they never stand behind
+a long one.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -27,15 +30,34 @@ from .waiting import Request, Waiting
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T", bound="Shared")
+
 FAILURES = 5  # in a row, then a model is taken out
 PER_SESSION = 8  # requests of one session that may wait
 REPEATS = 3  # runs of each batch size when a model is measured; the fastest counts
 MEASURE_SECONDS = 0.5  # after that, no larger batch is measured
 
 
+class Shared(Protocol):
+    """Something that all sessions use and that ends with the engine: a voice's process, a pool of decoders."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What waits for one device, and the task that serves it."""
+
+    device: Device
+    waiting: Waiting
+    work: asyncio.Event = field(default_factory=asyncio.Event)
+    server: asyncio.Task[None] | None = None
+
+
 @dataclass(slots=True)
 class _Loaded:
     model: Model
+    desk: _Desk
     measured: dict[int, float]
     limit: int  # rows put together
     slots: Slots
@@ -52,9 +74,9 @@ class Engine:
         self.device: Device = device or CpuDevice()
         self._models: dict[str, _Loaded] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
-        self._waiting = Waiting(per_session)
-        self._work = asyncio.Event()
-        self._server: asyncio.Task[None] | None = None
+        self._desk = _Desk(self.device, Waiting(per_session))
+        self._light = _Desk(CpuDevice(threads=1, name="cpu-light"), Waiting(per_session))
+        self._shared: dict[str, asyncio.Task[Any]] = {}
         self._closed = False
 
     # models ----------------------------------------------------------------------------------------
@@ -96,17 +118,19 @@ class Engine:
             raise Unavailable("the inference engine is closed")
         if model.name in self._models:
             raise Conflict(f"the model {model.name!r} is loaded already")
+        desk = self._light if model.capabilities.light else self._desk
         try:
-            await self.device.run(model.warm_up)
-            measured = await self._measure(model)
+            await desk.device.run(model.warm_up)
+            measured = await self._measure(model, desk.device)
             if model.name in self._models:
                 raise Conflict(f"the model {model.name!r} was loaded meanwhile")
         except Exception as error:
-            await self.device.run(model.close)
+            await desk.device.run(model.close)
             if isinstance(error, AimassError):
                 raise
-            raise ModelFailed(f"{model.name} does not run on {self.device.name}: {error}") from error
-        self._models[model.name] = _Loaded(model, measured, best_batch(measured), Slots(model.capabilities.slots))
+            raise ModelFailed(f"{model.name} does not run on {desk.device.name}: {error}") from error
+        slots = Slots(model.capabilities.slots)
+        self._models[model.name] = _Loaded(model, desk, measured, best_batch(measured), slots)
         log.info("model %s %s is ready: %s", model.name, model.version, ", ".join(
             f"batch {size} {seconds * 1000:.1f} ms" for size, seconds in measured.items()))
 
@@ -116,9 +140,9 @@ class Engine:
         if loaded is None:
             raise NotFound(f"the model {name!r} is not loaded")
         self._refuse(lambda request: request.model == name, Unavailable(f"the model {name!r} was unloaded"))
-        await self.device.run(loaded.model.close)  # the device keeps the order, so a running batch comes before
+        await loaded.desk.device.run(loaded.model.close)  # the device keeps the order, so a running batch comes before
 
-    async def _measure(self, model: Model) -> dict[int, float]:
+    async def _measure(self, model: Model, device: Device) -> dict[int, float]:
         """Seconds of one run by batch size: 1, 2, 4... Other work gets the device between the runs.
 
         All sizes are tried, for gains are not even: two rows of a perceptron cost four times as much as one
@@ -129,17 +153,34 @@ class Engine:
         measured: dict[int, float] = {}
         size, spent = 1, 0.0
         while size <= most and spent < MEASURE_SECONDS:
-            times = [await self.device.run(partial(_time, model, size)) for _ in range(REPEATS)]
+            times = [await device.run(partial(_time, model, size)) for _ in range(REPEATS)]
             measured[size] = min(times)
             spent += sum(times)
             size *= 2
         for slot in range(model.capabilities.slots):
-            await self.device.run(partial(model.reset, slot))
+            await device.run(partial(model.reset, slot))
         return measured
 
     def models(self) -> dict[str, Model]:
         """What is loaded and takes requests."""
         return {name: loaded.model for name, loaded in self._models.items() if not loaded.failed}
+
+    async def share(self, name: str, open: Callable[[], Awaitable[T]]) -> T:
+        """What goes by this name, made by the first caller for all; it is closed with the engine.
+
+        If making it fails, the error is the caller's and the next caller tries again.
+        """
+        if self._closed:
+            raise Unavailable("the inference engine is closed")
+        if name not in self._shared:
+            self._shared[name] = asyncio.create_task(_await(open), name=f"open {name}")
+        task = self._shared[name]
+        try:
+            return cast(T, await asyncio.shield(task))
+        except Exception:
+            if self._shared.get(name) is task:
+                del self._shared[name]
+            raise
 
     # requests --------------------------------------------------------------------------------------
 
@@ -158,11 +199,11 @@ class Engine:
         if loaded.slots.count:
             request.slot = loaded.slots.acquire(state or session)
         try:
-            self._waiting.add(request)
+            loaded.desk.waiting.add(request)
         except Exception:
             loaded.tally.drop("full")
             raise
-        self._serve()
+        self._serve(loaded.desk)
         if deadline is not None:
             delay = max(0.0, deadline - time.monotonic())
             request.timer = asyncio.get_running_loop().call_later(delay, self._expire, request)
@@ -171,7 +212,7 @@ class Engine:
         finally:
             if request.timer is not None:
                 request.timer.cancel()
-            if self._waiting.remove(request):
+            if loaded.desk.waiting.remove(request):
                 loaded.tally.drop("cancelled")
 
     def forget(self, model: str, state: str) -> None:
@@ -193,7 +234,7 @@ class Engine:
         return loaded
 
     def _expire(self, request: Request) -> None:
-        if self._waiting.remove(request):
+        if any(desk.waiting.remove(request) for desk in self._desks):
             self._miss(request)
 
     def _miss(self, request: Request) -> None:
@@ -203,27 +244,32 @@ class Engine:
             request.done.set_exception(DeadlineMissed(f"{request.model}: not started within {waited * 1000:.0f} ms"))
 
     def _refuse(self, which: Callable[[Request], bool], error: Exception) -> None:
-        for request in [request for request in self._waiting if which(request)]:
-            self._waiting.remove(request)
-            if not request.done.done():
-                request.done.set_exception(error)
+        for desk in self._desks:
+            for request in [request for request in desk.waiting if which(request)]:
+                desk.waiting.remove(request)
+                if not request.done.done():
+                    request.done.set_exception(error)
 
-    # the device ------------------------------------------------------------------------------------
+    # the devices -----------------------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        self._work.set()
-        if self._server is None or self._server.done():
-            self._server = asyncio.create_task(self._run(), name=f"inference on {self.device.name}")
+    @property
+    def _desks(self) -> tuple[_Desk, _Desk]:
+        return self._desk, self._light
 
-    async def _run(self) -> None:
+    def _serve(self, desk: _Desk) -> None:
+        desk.work.set()
+        if desk.server is None or desk.server.done():
+            desk.server = asyncio.create_task(self._run(desk), name=f"inference on {desk.device.name}")
+
+    async def _run(self, desk: _Desk) -> None:
         while not self._closed:
-            await self._work.wait()
-            first = self._waiting.first()
+            await desk.work.wait()
+            first = desk.waiting.first()
             if first is None:
-                self._work.clear()
+                desk.work.clear()
                 continue
             loaded = self._models[first.model]
-            batch = self._punctual(self._waiting.take(loaded.limit))
+            batch = self._punctual(desk.waiting.take(loaded.limit))
             if batch:
                 await self._run_batch(loaded, batch)
 
@@ -239,7 +285,7 @@ class Engine:
         begun = time.monotonic()
         resets = [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)]
         try:
-            results, seconds = await self.device.run(partial(_execute, loaded.model, batch, resets))
+            results, seconds = await loaded.desk.device.run(partial(_execute, loaded.model, batch, resets))
         except Exception as error:
             if len(batch) > 1 and not loaded.model.capabilities.stateful:
                 for request in batch:  # one bad input must not cost its neighbours theirs
@@ -273,24 +319,34 @@ class Engine:
 
     def statistics(self) -> dict[str, ModelStatistics]:
         """By model, everything since it was loaded."""
-        waiting = [request.model for request in self._waiting]
+        waiting = [request.model for desk in self._desks for request in desk.waiting]
         return {name: _statistics(loaded, waiting.count(name)) for name, loaded in self._models.items()}
 
     async def close(self) -> None:
-        """Refuse what waits, finish what runs, end every model and the device. May be called again."""
+        """Refuse what waits, finish what runs, end every model, what is shared and the devices. May be called again."""
         if self._closed:
             return
         self._closed = True
         self._refuse(lambda _: True, Unavailable("the inference engine was closed"))
         if self._loading:
             await asyncio.wait(list(self._loading.values()))
-        if self._server is not None:
-            self._work.set()
-            await asyncio.wait([self._server])
+        for desk in self._desks:
+            if desk.server is not None:
+                desk.work.set()
+                await asyncio.wait([desk.server])
+        for task in self._shared.values():
+            await asyncio.wait([task])
+            if not task.cancelled() and task.exception() is None:
+                await task.result().close()
         for loaded in self._models.values():
-            await self.device.run(loaded.model.close)
+            await loaded.desk.device.run(loaded.model.close)
         self._models.clear()
-        self.device.close()
+        for desk in self._desks:
+            desk.device.close()
+
+
+async def _await(open: Callable[[], Awaitable[T]]) -> T:
+    return await open()
 
 
 def _execute(model: Model, batch: list[Request], resets: list[int]) -> tuple[list[Batch], float]:

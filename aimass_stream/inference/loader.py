@@ -30,7 +30,8 @@ MANIFEST = "model.toml"
 MANIFEST_BYTES = 256 * 1024
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ENGINES = "aimass_stream.engines"  # the package, and the entry-point group
-DTYPES = ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+# "object": whole requests and answers (dataclasses), where a model takes more than tensors
+DTYPES = ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool", "object")
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -191,7 +192,8 @@ def _capabilities(table: dict[str, Any]) -> Capabilities:
     path = "capabilities."
     can = Capabilities(
         batchable=_get(table, "batchable", bool, False, path), max_batch=_get(table, "max_batch", int, 1, path),
-        fixed_shapes=_get(table, "fixed_shapes", bool, False, path), slots=_get(table, "slots", int, 0, path))
+        fixed_shapes=_get(table, "fixed_shapes", bool, False, path), slots=_get(table, "slots", int, 0, path),
+        light=_get(table, "light", bool, False, path))
     if can.max_batch < 1 or can.slots < 0:
         raise InvalidInput("max_batch is at least 1 and slots at least 0", field="capabilities")
     return can

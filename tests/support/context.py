@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from aimass_stream import clips
 from aimass_stream.events import EventData
 from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Picture, Samples, VideoFrame, now
+from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
 REGISTRY = Registry(entries=[])
@@ -24,12 +25,16 @@ class Context:
     track = "video-0"
     session = "s_test"
     engine: Any = None
+    settings = Settings()
 
     def __init__(self) -> None:
         self.emitted: list[tuple[float, Frame]] = []  # with the moment each came
         self.events: list[tuple[EventData, Frame | None]] = []
         self.drops: dict[str, int] = {}
         self.ran: list[str] = []  # what went to a thread
+        self.tasks: set[asyncio.Task[None]] = set()  # beside the frames
+        self.flushes = 0
+        self.stages: list[dict[str, Any]] = []
         self._news = asyncio.Event()
 
     def emit(self, frame: Frame) -> None:
@@ -45,6 +50,21 @@ class Context:
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         self.ran.append(getattr(function, "__name__", repr(function)))
         return asyncio.get_running_loop().run_in_executor(EXECUTOR, function, *arguments)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+    def pipeline(self) -> list[dict[str, Any]]:
+        return self.stages
+
+    async def steer(self, pipeline: list[dict[str, Any]]) -> None:
+        self.stages = pipeline
 
     async def until_emitted(self, count: int, seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):

@@ -7,6 +7,43 @@ export interface HopStats {
   count: number;
 }
 
+export interface SpokenWord {
+  text: string;
+  start: number; // s of media time
+  end: number; // s of media time
+  confidence: number | null; // 0 to 1, null if the engine does not say
+}
+
+/** A skill or a tool was used. */
+export interface AssistantAction {
+  name: string;
+  arguments: Record<string, unknown>;
+  result: string;
+  ok: boolean;
+}
+
+/** The user spoke: the reply stopped. `heard` is what of it reached the user; only that is remembered. */
+export interface AssistantInterrupted {
+  turn: string;
+  heard: string;
+}
+
+/** A piece of the reply's text, as the brain gives it. */
+export interface AssistantReply {
+  turn: string;
+  delta: string;
+  final: boolean;
+}
+
+/** That was a cough or an "mhm": the reply goes on. */
+export interface AssistantResumed {
+  turn: string;
+}
+
+export interface AssistantState {
+  state: "listening" | "thinking" | "speaking";
+}
+
 /** Loudness of the last piece of sound. */
 export interface AudioLevel {
   rms: number; // dBFS, at most 0
@@ -16,6 +53,15 @@ export interface AudioLevel {
 export interface BitrateChanged {
   bits_per_second: number;
   reason: string;
+}
+
+/** Weights are on their way from a hub. */
+export interface DownloadProgress {
+  name: string;
+  done: number; // bytes
+  total: number | null; // bytes
+  state: "running" | "ready" | "failed";
+  detail: string;
 }
 
 /** A control message was refused; nothing of it was applied. */
@@ -30,6 +76,14 @@ export interface ErrorEvent {
 /** What stages found out about the frame with this pts, by stage name. */
 export interface FrameResult {
   notes: Record<string, unknown>;
+}
+
+/** Which recogniser hears this track, and why that one. */
+export interface HearingReady {
+  engine: string;
+  model: string;
+  reason: string;
+  languages: Array<string>;
 }
 
 /** The way to the client is too slow and media was dropped up to the next key frame. */
@@ -76,6 +130,25 @@ export interface SessionUpdated {
   request_id: string | null; // the id of the control message that asked for it
 }
 
+/** A clause begins to be heard; the times of its words are media times of the returned sound. */
+export interface SpeechSpoken {
+  text: string;
+  voice: string;
+  engine: string;
+  words: Array<SpokenWord>;
+}
+
+/** Somebody speaks, from `at` on. */
+export interface SpeechStarted {
+  at: number; // s of media time
+}
+
+/** Nobody has spoken for as long as the endpointing waits. */
+export interface SpeechStopped {
+  at: number; // s of media time: where the speech ended, not where that was noticed
+  duration: number; // s
+}
+
 /** A stage failed too often in a row and is passed by until its parameters or the pipeline change. */
 export interface StageBypassed {
   index: number;
@@ -98,12 +171,51 @@ export interface StageReloaded {
   detail: string;
 }
 
+/** Words that stay: appended to what this utterance already has, never changed again. */
+export interface TranscriptCommitted {
+  utterance: string;
+  text: string;
+  words: Array<SpokenWord>;
+  engine: string;
+  model: string;
+  language: string;
+  speaker: string; // the track, or the name that the stage was given
+  final: boolean; // true with the last words of the utterance; they may be none
+}
+
+/** What the end of the utterance sounds like so far: replaces the last partial of this utterance. */
+export interface TranscriptPartial {
+  utterance: string; // the same for all events of one utterance
+  text: string;
+  words: Array<SpokenWord>;
+  engine: string; // which engine made it
+  language: string;
+}
+
+/** Where the time of one turn went, in ms from the end of the user's speech. */
+export interface TurnLatency {
+  turn: string;
+  endpoint: number; // ms until the turn was taken for over
+  recognition: number; // ms more until its words were final
+  brain: number; // ms more until the first words of the reply
+  voice: number; // ms more until the first sound of it
+  wire: number; // ms more until that left for the client
+  total: number; // ms, the sum
+}
+
 /** What each event carries as `data`, by its type. */
 export interface EventMap {
+  "assistant.action": AssistantAction;
+  "assistant.interrupted": AssistantInterrupted;
+  "assistant.reply": AssistantReply;
+  "assistant.resumed": AssistantResumed;
+  "assistant.state": AssistantState;
   "audio.level": AudioLevel;
   "bitrate.changed": BitrateChanged;
+  "download.progress": DownloadProgress;
   "error": ErrorEvent;
   "frame.result": FrameResult;
+  "hearing.ready": HearingReady;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
   "session.closing": SessionClosing;
@@ -111,9 +223,15 @@ export interface EventMap {
   "session.ended": SessionEnded;
   "session.stats": SessionStats;
   "session.updated": SessionUpdated;
+  "speech.spoken": SpeechSpoken;
+  "speech.started": SpeechStarted;
+  "speech.stopped": SpeechStopped;
   "stage.bypassed": StageBypassed;
   "stage.failed": StageFailed;
   "stage.reloaded": StageReloaded;
+  "transcript.committed": TranscriptCommitted;
+  "transcript.partial": TranscriptPartial;
+  "turn.latency": TurnLatency;
 }
 
 /** One event as it comes over the data channel or the websocket. */

@@ -1,0 +1,1 @@
+"""Conversation: turns, a brain, its skills, and an ear that never hears itself."""

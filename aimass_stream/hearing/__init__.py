@@ -1,0 +1,1 @@
+"""Recognisers, voice activity and turns: from sound to words, over the inference engine."""
