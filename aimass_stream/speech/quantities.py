@@ -1,0 +1,246 @@
+"""Numbers, lengths of time, times of day and units as people say or write them.
+
+Each reader takes tokens (`grammar.tokens`) and a place and gives every reading that begins there, the longest
+first: (place after it, value). The rules beside them say the same to a grammar in JSGF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Readings: TypeAlias = list[tuple[int, Any]]
+
+ONES = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+TEENS = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+         "seventeen": 17, "eighteen": 18, "nineteen": 19}
+TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+# what a recogniser writes instead
+ALIKE = {"oh": 0, "o": 0, "won": 1, "to": 2, "too": 2, "for": 4, "fore": 4, "ate": 8}
+SCALES = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+
+# by the name that a skill gets, everything that people say for it; singular and plural
+UNITS: dict[str, tuple[str, ...]] = {
+    "millimeter": ("millimeter", "millimeters", "mm"), "centimeter": ("centimeter", "centimeters", "cm"),
+    "meter": ("meter", "meters", "m"), "kilometer": ("kilometer", "kilometers", "km"),
+    "inch": ("inch", "inches"), "foot": ("foot", "feet", "ft"), "yard": ("yard", "yards"), "mile": ("mile", "miles"),
+    "gram": ("gram", "grams", "g"), "kilogram": ("kilogram", "kilograms", "kilo", "kilos", "kg"),
+    "ton": ("ton", "tons"), "ounce": ("ounce", "ounces", "oz"), "pound": ("pound", "pounds", "lb", "lbs"),
+    "stone": ("stone", "stones"),
+    "milliliter": ("milliliter", "milliliters", "ml"), "liter": ("liter", "liters", "l"),
+    "teaspoon": ("teaspoon", "teaspoons"), "tablespoon": ("tablespoon", "tablespoons"), "cup": ("cup", "cups"),
+    "pint": ("pint", "pints"), "quart": ("quart", "quarts"), "gallon": ("gallon", "gallons"),
+    "celsius": ("celsius", "degrees celsius", "degree celsius", "centigrade", "degrees c"),
+    "fahrenheit": ("fahrenheit", "degrees fahrenheit", "degree fahrenheit", "degrees f"),
+    "kelvin": ("kelvin",),
+    "second": ("second", "seconds"), "minute": ("minute", "minutes"), "hour": ("hour", "hours"),
+    "day": ("day", "days"), "week": ("week", "weeks"), "year": ("year", "years"),
+    "kilometer per hour": ("kilometers per hour", "kilometers an hour", "kph", "kmh"),
+    "mile per hour": ("miles per hour", "miles an hour", "mph"), "meter per second": ("meters per second",),
+    "byte": ("byte", "bytes"), "kilobyte": ("kilobyte", "kilobytes"), "megabyte": ("megabyte", "megabytes"),
+    "gigabyte": ("gigabyte", "gigabytes"),
+    "radian": ("radian", "radians"), "degree": ("degree", "degrees"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day as it was said; whoever sets an alarm settles what "seven" without a half of day means."""
+
+    hour: int  # 0 to 23; 1 to 12 when the half is not known
+    minute: int
+    half: Literal["am", "pm", ""] = ""  # "": not said
+
+
+def words_at(said: Sequence[str], at: int, words: str) -> int:
+    """The place after these words if they stand there, else -1."""
+    wanted = words.split()
+    return at + len(wanted) if list(said[at : at + len(wanted)]) == wanted else -1
+
+
+def longest_first(readings: Readings) -> Readings:
+    return sorted(dict(readings).items(), key=lambda reading: -reading[0])
+
+
+def number(said: Sequence[str], at: int) -> Readings:
+    """"twenty five", "2.5", "minus three point one four", "two and a half", "five hundred and six"."""
+    if at < len(said) and said[at] in ("minus", "negative"):
+        return [(end, -value) for end, value in number(said, at + 1)]
+    found: Readings = []
+    for end, value in _integer(said, at):
+        found.append((end, value))
+        found += _decimals(said, end, value)
+        half = words_at(said, end, "and a half")
+        if half > 0:
+            found.append((half, value + 0.5))
+    for words, value in (("half a", 0.5), ("half an", 0.5), ("a half", 0.5), ("a", 1), ("an", 1)):
+        end = words_at(said, at, words)
+        if end > 0:
+            found.append((end, value))
+    return longest_first(found)
+
+
+def _decimals(said: Sequence[str], at: int, whole: float) -> Readings:
+    found: Readings = []
+    if at < len(said) and said[at] == "point":
+        digits, at = "", at + 1
+        while at < len(said) and (said[at] in ONES or said[at] in ("oh", "o") or said[at].isdecimal()):
+            digits += said[at] if said[at].isdecimal() else str(ONES.get(said[at], 0))
+            at += 1
+            found.append((at, float(f"{int(whole)}.{digits}")))
+    return found
+
+
+def _integer(said: Sequence[str], at: int) -> Readings:
+    found: Readings = []
+    for end, value in _hundreds(said, at):
+        found.append((end, value))
+        if end < len(said) and said[end] in SCALES:
+            scaled = value * SCALES[said[end]]
+            found.append((end + 1, scaled))
+            rest = end + 2 if words_at(said, end + 1, "and") > 0 else end + 1
+            found += [(last, scaled + more) for last, more in _integer(said, rest) if more < SCALES[said[end]]]
+    return longest_first(found)
+
+
+def _hundreds(said: Sequence[str], at: int) -> Readings:
+    found = _below_hundred(said, at)
+    if words_at(said, at, "a hundred") > 0:
+        found = [*found, (at + 1, 1)]
+    for end, value in list(found):
+        if words_at(said, end, "hundred") > 0 and 1 <= value <= 99:
+            found.append((end + 1, value * 100))
+            rest = end + 2 if words_at(said, end + 1, "and") > 0 else end + 1
+            found += [(last, value * 100 + more) for last, more in _below_hundred(said, rest) if more < 100]
+    if words_at(said, at, "a hundred") > 0:
+        found.remove((at + 1, 1))
+    return found
+
+
+def _below_hundred(said: Sequence[str], at: int) -> Readings:
+    if at >= len(said):
+        return []
+    word = said[at]
+    if word.replace(".", "", 1).isdecimal():
+        return [(at + 1, float(word) if "." in word else int(word))]
+    for table in (ONES, TEENS, ALIKE):
+        if word in table:
+            return [(at + 1, table[word])]
+    if word not in TENS:
+        return []
+    found: Readings = [(at + 1, TENS[word])]
+    if at + 1 < len(said) and ONES.get(said[at + 1], 0) > 0:
+        found.append((at + 2, TENS[word] + ONES[said[at + 1]]))
+    return found
+
+
+def duration(said: Sequence[str], at: int) -> Readings:
+    """In seconds: "five minutes", "an hour and a half", "2 hours and 30 minutes", "half an hour"."""
+    found: Readings = []
+    for end, value in number(said, at):
+        unit = _time_unit(said, end)
+        if unit == 0:
+            continue
+        end, seconds = end + 1, value * unit
+        found.append((end, float(seconds)))
+        half = words_at(said, end, "and a half")
+        if half > 0:
+            found.append((half, seconds + unit / 2))
+        rest = end + 1 if words_at(said, end, "and") > 0 else end
+        found += [(last, seconds + more) for last, more in duration(said, rest) if more < unit]
+    return longest_first(found)
+
+
+def _time_unit(said: Sequence[str], at: int) -> int:
+    word = said[at] if at < len(said) else ""
+    return SECONDS.get(word, SECONDS.get(word.removesuffix("s"), 0))
+
+
+def time_of_day(said: Sequence[str], at: int) -> Readings:
+    """A `Clock`: "seven thirty p m", "19:30", "half past six", "a quarter to eight", "noon"."""
+    found: Readings = []
+    for words, clock in (("noon", Clock(12, 0, "pm")), ("midnight", Clock(0, 0, "am"))):
+        end = words_at(said, at, words)
+        if end > 0:
+            found.append((end, clock))
+    for end, hour, minute in [*_clock_face(said, at), *_past_and_to(said, at)]:
+        found += _with_half(said, end, hour, minute)
+    return longest_first(found)
+
+
+def _clock_face(said: Sequence[str], at: int) -> list[tuple[int, int, int]]:
+    if at < len(said) and ":" in said[at]:
+        hour, minute = said[at].split(":")
+        return [(at + 1, int(hour), int(minute))] if int(hour) < 24 and int(minute) < 60 else []
+    found: list[tuple[int, int, int]] = []
+    for end, hour in _below_hundred(said, at):
+        if not (isinstance(hour, int) and hour < 24):
+            continue
+        sharp = words_at(said, end, "o'clock")
+        found.append((sharp if sharp > 0 else end, hour, 0))
+        zero = end + 1 if end < len(said) and said[end] in ("oh", "o", "zero") else end
+        found += [(last, hour, minute) for last, minute in _below_hundred(said, zero)
+                  if isinstance(minute, int) and (10 <= minute < 60 if zero == end else 1 <= minute < 10)]
+    return found
+
+
+def _past_and_to(said: Sequence[str], at: int) -> list[tuple[int, int, int]]:
+    begins: list[tuple[int, int]] = [(end, minute) for words, minute in (
+        ("half", 30), ("quarter", 15), ("a quarter", 15)) if (end := words_at(said, at, words)) > 0]
+    begins += [(end, minute) for end, minute in _below_hundred(said, at) if isinstance(minute, int) and minute < 60]
+    found: list[tuple[int, int, int]] = []
+    for end, minute in begins:
+        end = max(end, words_at(said, end, "minutes"))
+        for words, before in (("past", False), ("after", False), ("to", True), ("before", True)):
+            place = words_at(said, end, words)
+            if place > 0:
+                found += [(last, ((hour - 2) % 12 + 1 if hour < 13 else hour - 1) if before else hour,
+                           60 - minute if before else minute)
+                          for last, hour in _below_hundred(said, place) if isinstance(hour, int) and 0 < hour < 24]
+    return found
+
+
+HALVES: dict[str, Literal["am", "pm"]] = {
+    "am": "am", "a m": "am", "a.m": "am", "in the morning": "am", "pm": "pm", "p m": "pm", "p.m": "pm",
+    "in the afternoon": "pm", "in the evening": "pm", "at night": "pm", "tonight": "pm"}
+
+
+def _with_half(said: Sequence[str], at: int, hour: int, minute: int) -> Readings:
+    found: Readings = [(at, Clock(hour, minute))]
+    for words, half in HALVES.items():
+        end = words_at(said, at, words)
+        if end > 0 and 1 <= hour <= 12:
+            found.append((end, Clock(hour % 12 + (12 if half == "pm" else 0), minute, half)))
+    return found
+
+
+def unit(said: Sequence[str], at: int) -> Readings:
+    """The unit's name in `UNITS`."""
+    return longest_first([(end, name) for name, ways in UNITS.items() for words in ways
+                          if (end := words_at(said, at, words)) > 0])
+
+
+def _any(words: Sequence[str]) -> str:
+    return " | ".join(words)
+
+
+# What each kind is in JSGF. Numbers are spoken up to 99,999 here; whatever people write is read above.
+RULES: dict[str, str] = {
+    "digit": _any(list(ONES)[1:]),
+    "below_hundred": f"zero | <digit> | {_any(list(TEENS))} | ({_any(list(TENS))}) [<digit>]",
+    "below_thousand": "<below_hundred> | (<digit> | a) hundred [[and] <below_hundred>]",
+    "number": "[minus] (<below_thousand> | <below_thousand> thousand [[and] <below_thousand>]) "
+              "[point (zero | <digit>)+ | and a half]",
+    "count": "<below_hundred> | (<digit> | a) hundred",
+    "part": "(one | a | an) (second | minute | hour | day | week) | <count> (seconds | minutes | hours | days | weeks)",
+    "duration": "<part> [[and] <part>] | (one | an) hour and a half | half an hour | half a minute "
+                "| <digit> and a half (hours | minutes)",
+    "hour": f"{_any(list(ONES)[1:])} | ten | eleven | twelve",
+    "minute": f"oh <digit> | {_any(list(TEENS))} | (twenty | thirty | forty | fifty) [<digit>]",
+    "half_of_day": "a m | p m | in the (morning | afternoon | evening) | at night",
+    "time": "(<hour> [<minute> | o'clock] | (half | quarter | a quarter | <below_hundred>) (past | to) <hour>) "
+            "[<half_of_day>] | noon | midnight",
+}
