@@ -57,11 +57,18 @@ class Node:
 
     # sessions --------------------------------------------------------------------------------------
 
-    async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest") -> Session:
-        """A new, waiting session. Raises `InvalidPipeline`, `Busy` or `Unavailable`."""
+    async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest",
+                   hears: bool = False) -> Session:
+        """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do.
+
+        Raises `InvalidPipeline`, `Busy` or `Unavailable`.
+        """
         self._admit()
+        if hears or any(self.stages.listens(stage.name) for stage in spec.stages):
+            self._may_listen()
         session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
-                          sync=sync, settings=self.settings, on_closed=self._forget)
+                          sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
+                          on_closed=self._forget)
         self._sessions[session.id] = session
         self._empty.clear()
         metrics.SESSIONS.labels(transport).inc()
@@ -114,6 +121,13 @@ class Node:
         if reason is not None:
             metrics.ADMISSIONS.labels("busy").inc()
             raise Busy(reason, retry_after=5)
+
+    def _may_listen(self) -> None:
+        """Raises `Busy` when no further session can have its speech recognised in time."""
+        most = self.settings.max_listeners
+        if sum(session.listens for session in self._sessions.values()) >= most:
+            metrics.ADMISSIONS.labels("listeners").inc()
+            raise Busy(f"speech of {most} sessions is recognised already, which is the limit", retry_after=5)
 
     def full(self) -> str | None:
         """Why nobody would be admitted now, or None."""

@@ -49,6 +49,8 @@ class Session:
         transport: str,
         sync: Sync = "lowest",
         settings: Settings,
+        hears: bool = False,
+        may_listen: Callable[[], None] = lambda: None,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
@@ -60,6 +62,8 @@ class Session:
         self.sync: Sync = sync
         self.state: State = "waiting"
         self.executor = Workers(THREADS, self.id[:8])
+        self._hears = hears
+        self._may_listen = may_listen
         self._resume_seconds = settings.resume_seconds
         self._on_closed = on_closed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +89,14 @@ class Session:
     @property
     def spec(self) -> PipelineSpec:
         return self.pipeline.spec
+
+    @property
+    def listens(self) -> bool:
+        """True while speech is recognised here, by a stage or (`hears`) by the transport."""
+        return self._hears or self._has_ears(self.spec)
+
+    def _has_ears(self, spec: PipelineSpec) -> bool:
+        return any(self.pipeline.registry.listens(stage.name) for stage in spec.stages)
 
     @property
     def sinks(self) -> list[Sink]:
@@ -264,11 +276,17 @@ class Session:
     # changes ---------------------------------------------------------------------------------------
 
     async def update(self, *, pipeline: object = None, sync: object = None, request_id: str | None = None) -> None:
-        """Change the pipeline, the way of syncing, or both. Refused whole: `InvalidInput` names the field."""
+        """Change the pipeline, the way of syncing, or both. Refused whole: `InvalidInput` names the field.
+
+        Raises `Busy` when speech is to be recognised and as many sessions as may have that already.
+        """
         if sync not in (None, "lowest", "lips"):
             raise InvalidInput("'sync' is 'lowest' or 'lips'", field="sync")
         if pipeline is not None:
-            await self.pipeline.update(PipelineSpec.parse(pipeline))
+            spec = PipelineSpec.parse(pipeline)
+            if self._has_ears(spec) and not self.listens:
+                self._may_listen()
+            await self.pipeline.update(spec)
         if sync is not None and sync != self.sync:
             self.sync = sync
             self._lipsync.flush(deliver=True)

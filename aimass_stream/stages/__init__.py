@@ -86,6 +86,10 @@ class Registry:
             raise InvalidPipeline(f"stage {name!r} can't be used: {self._errors[name]}")
         return None if factory is None else factory.Params
 
+    def listens(self, name: str) -> bool:
+        """True for a stage that has speech recognised: sessions with one are admitted by a count of their own."""
+        return bool(getattr(self._factory(name), "listens", False))
+
     def create(self, name: str, params: BaseModel) -> Stage:
         """A new stage with parameters that `params(name)` has checked. Raises what the stage raises."""
         factory = self._factory(name)
