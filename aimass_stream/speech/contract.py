@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..frames import Samples
 from .words import Waveform, Word
@@ -54,6 +54,21 @@ class Recognizer(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Pausing(Protocol):
+    """Of a recogniser whose text may lag behind what it accepted. One whose partials are always up to date needs none.
+
+    The speaker has been silent for about 0.2 s. The end of turn is decided by the text, so that has to be all there.
+    """
+
+    async def pause(self) -> Heard | None:
+        """Bring the text up to date with all that was accepted; None: it is. The utterance is not over.
+
+        Either more of it is accepted after this, or `finish` comes at once and should then cost next to nothing.
+        """
+        ...
 
 
 Gender = Literal["female", "male", "neutral"]
