@@ -22,28 +22,32 @@ SCALES = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 
-# by the name that a skill gets, everything that people say for it; singular and plural
+# by the name that a skill gets, everything that people say for it
 UNITS: dict[str, tuple[str, ...]] = {
-    "millimeter": ("millimeter", "millimeters", "mm"), "centimeter": ("centimeter", "centimeters", "cm"),
-    "meter": ("meter", "meters", "m"), "kilometer": ("kilometer", "kilometers", "km"),
-    "inch": ("inch", "inches"), "foot": ("foot", "feet", "ft"), "yard": ("yard", "yards"), "mile": ("mile", "miles"),
-    "gram": ("gram", "grams", "g"), "kilogram": ("kilogram", "kilograms", "kilo", "kilos", "kg"),
-    "ton": ("ton", "tons"), "ounce": ("ounce", "ounces", "oz"), "pound": ("pound", "pounds", "lb", "lbs"),
-    "stone": ("stone", "stones"),
-    "milliliter": ("milliliter", "milliliters", "ml"), "liter": ("liter", "liters", "l"),
+    "millimeter": ("millimeter", "millimeters"), "centimeter": ("centimeter", "centimeters"),
+    "meter": ("meter", "meters"), "kilometer": ("kilometer", "kilometers"),
+    "inch": ("inch", "inches"), "foot": ("foot", "feet"), "yard": ("yard", "yards"), "mile": ("mile", "miles"),
+    "gram": ("gram", "grams"), "kilogram": ("kilogram", "kilograms", "kilo", "kilos"),
+    "ton": ("ton", "tons"), "ounce": ("ounce", "ounces"), "pound": ("pound", "pounds"), "stone": ("stone", "stones"),
+    "milliliter": ("milliliter", "milliliters"), "liter": ("liter", "liters"),
     "teaspoon": ("teaspoon", "teaspoons"), "tablespoon": ("tablespoon", "tablespoons"), "cup": ("cup", "cups"),
     "pint": ("pint", "pints"), "quart": ("quart", "quarts"), "gallon": ("gallon", "gallons"),
-    "celsius": ("celsius", "degrees celsius", "degree celsius", "centigrade", "degrees c"),
-    "fahrenheit": ("fahrenheit", "degrees fahrenheit", "degree fahrenheit", "degrees f"),
-    "kelvin": ("kelvin",),
+    "celsius": ("celsius", "degrees celsius", "degree celsius", "centigrade"),
+    "fahrenheit": ("fahrenheit", "degrees fahrenheit", "degree fahrenheit"), "kelvin": ("kelvin",),
     "second": ("second", "seconds"), "minute": ("minute", "minutes"), "hour": ("hour", "hours"),
     "day": ("day", "days"), "week": ("week", "weeks"), "year": ("year", "years"),
-    "kilometer per hour": ("kilometers per hour", "kilometers an hour", "kph", "kmh"),
-    "mile per hour": ("miles per hour", "miles an hour", "mph"), "meter per second": ("meters per second",),
+    "kilometer per hour": ("kilometers per hour", "kilometers an hour"),
+    "mile per hour": ("miles per hour", "miles an hour"), "meter per second": ("meters per second",),
     "byte": ("byte", "bytes"), "kilobyte": ("kilobyte", "kilobytes"), "megabyte": ("megabyte", "megabytes"),
-    "gigabyte": ("gigabyte", "gigabytes"),
-    "radian": ("radian", "radians"), "degree": ("degree", "degrees"),
+    "gigabyte": ("gigabyte", "gigabytes"), "degree": ("degree", "degrees"),
 }
+WRITTEN_UNITS: dict[str, str] = {
+    "mm": "millimeter", "cm": "centimeter", "m": "meter", "km": "kilometer", "ft": "foot", "g": "gram",
+    "kg": "kilogram", "oz": "ounce", "lb": "pound", "lbs": "pound", "ml": "milliliter", "l": "liter",
+    "degrees c": "celsius", "degrees f": "fahrenheit", "kph": "kilometer per hour", "kmh": "kilometer per hour",
+    "mph": "mile per hour", "kb": "kilobyte",
+    "radian": "radian", "radians": "radian", "mb": "megabyte", "gb": "gigabyte"}
+_UNITS = {way: name for name, ways in UNITS.items() for way in ways} | WRITTEN_UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +223,7 @@ def _with_half(said: Sequence[str], at: int, hour: int, minute: int) -> Readings
 
 def unit(said: Sequence[str], at: int) -> Readings:
     """The unit's name in `UNITS`."""
-    return longest_first([(end, name) for name, ways in UNITS.items() for words in ways
-                          if (end := words_at(said, at, words)) > 0])
+    return longest_first([(end, name) for way, name in _UNITS.items() if (end := words_at(said, at, way)) > 0])
 
 
 def _any(words: Sequence[str]) -> str:
@@ -232,10 +235,11 @@ RULES: dict[str, str] = {
     "digit": _any(list(ONES)[1:]),
     "below_hundred": f"zero | <digit> | {_any(list(TEENS))} | ({_any(list(TENS))}) [<digit>]",
     "below_thousand": "<below_hundred> | (<digit> | a) hundred [[and] <below_hundred>]",
+    "unit": _any([way for ways in UNITS.values() for way in ways]),
     "number": "[minus] (<below_thousand> | <below_thousand> thousand [[and] <below_thousand>]) "
               "[point (zero | <digit>)+ | and a half]",
     "count": "<below_hundred> | (<digit> | a) hundred",
-    "part": "(one | a | an) (second | minute | hour | day | week) | <count> (seconds | minutes | hours | days | weeks)",
+    "part": "(<count> | a | an) (second | seconds | minute | minutes | hour | hours | day | days | week | weeks)",
     "duration": "<part> [[and] <part>] | (one | an) hour and a half | half an hour | half a minute "
                 "| <digit> and a half (hours | minutes)",
     "hour": f"{_any(list(ONES)[1:])} | ten | eleven | twelve",

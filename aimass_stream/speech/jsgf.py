@@ -1,0 +1,90 @@
+"""Phrases as a grammar in the Java Speech Grammar Format 1.0, for a recogniser that can hear nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from . import quantities
+from .grammar import AFTER, BEFORE, OPEN, Choice, Lists, Node, Phrase, Row, Said, Slot, parse, slots_of, tokens
+
+SPOKEN = {"ok": "okay"}  # from how `tokens` writes a word to how a dictionary does
+SHORT = {("what", "is"): "what's", ("it", "is"): "it's", ("that", "is"): "that's", ("who", "is"): "who's",
+         ("where", "is"): "where's", ("do", "not"): "don't", ("can", "not"): "can't", ("i", "am"): "i'm"}
+_REFERENCES = re.compile(r"<(\w+)>")
+
+
+def jsgf(phrases: Sequence[Phrase], known: Callable[[str], bool]) -> tuple[str, tuple[str, ...]]:
+    """The grammar, with one public rule, and the patterns that it can't hold.
+
+    Left out is what has an open slot (``<text>``) or needs a word that is not `known`; a way among others goes alone.
+    """
+    writer = _Writer(known)
+    ways, left_out = [], []
+    for phrase in phrases:
+        for pattern in phrase.patterns:
+            node = parse(pattern)
+            way = None if any(slot.kind in OPEN for slot in slots_of(node)) else writer.write(node, phrase.lists)
+            ways += [way] if way else []
+            left_out += [] if way else [pattern]
+    around = [writer.write(parse(pattern), {}) or "" for pattern in (BEFORE, AFTER)]
+    rules = [f"public <command> = {around[0]} ({' | '.join(dict.fromkeys(ways)) or '<VOID>'}) {around[1]};"]
+    rules += [f"<{name}> = {quantities.RULES[name]};" for name in _needed(writer.kinds)]
+    return "\n".join(["#JSGF V1.0;", "grammar commands;", *rules, ""]), tuple(left_out)
+
+
+class _Writer:
+    def __init__(self, known: Callable[[str], bool]) -> None:
+        self.known = known
+        self.kinds: dict[str, None] = {}  # in the order of their first use
+
+    def write(self, node: Node, lists: Lists) -> str | None:
+        match node:
+            case Said(word):
+                return self._words([word])
+            case Slot(_, kind) if kind in lists:
+                return _one_of(self._words(tokens(way)) for way in lists[kind])
+            case Slot(_, kind):
+                self.kinds[kind] = None
+                return f"<{kind}>"
+            case Choice(ways, needed):
+                written = _one_of(self.write(way, lists) for way in ways)
+                return written if needed else f"[{written}]" if written else ""
+            case Row(parts):
+                return self._row(parts, lists)
+
+    def _row(self, parts: tuple[Node, ...], lists: Lists) -> str | None:
+        written, at = [], 0
+        while at < len(parts):
+            pair = [part.word for part in parts[at : at + 2] if isinstance(part, Said)]
+            short = SHORT.get((pair[0], pair[1])) if len(pair) == 2 else None
+            part = self.write(parts[at], lists)
+            if part is None:
+                return None
+            if short and self.known(short):
+                written.append(f"({' '.join(pair)} | {short})")
+            else:
+                written.append(part)
+            at += 2 if short and self.known(short) else 1
+        return " ".join(filter(None, written))
+
+    def _words(self, words: list[str]) -> str | None:
+        spoken = [SPOKEN.get(word, word) for word in words]
+        return " ".join(spoken) if all(map(self.known, spoken)) else None
+
+
+def _one_of(ways: Iterable[str | None]) -> str | None:
+    there = list(dict.fromkeys(filter(None, ways)))
+    return f"({' | '.join(there)})" if there else None
+
+
+def _needed(kinds: Iterable[str]) -> list[str]:
+    """These rules and the ones they refer to."""
+    found: dict[str, None] = {}
+    wanted = list(kinds)
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = None
+            wanted += _REFERENCES.findall(quantities.RULES[name])
+    return list(found)
