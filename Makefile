@@ -3,15 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench soak help clean
+.PHONY: run test check bench bench-speech soak help clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: .venv/.run ## install what is missing, start the server, print its address
 	@$(BIN)/aimass serve $(ARGS)
 
-test: .venv/.test web/node_modules/.installed check ## install what tests need, check, run all tests
+test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## install what tests need, check, run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-linter, tsc
@@ -23,11 +23,14 @@ check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-li
 bench: .venv/.bench ## compare with other servers on this machine (about 20 minutes); writes benchmarks/results.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 40 minutes); writes benchmarks/speech.md
+	$(BIN)/python -m benchmarks.speech $(ARGS)
+
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## remove everything that was installed or built here
-	rm -rf .venv web/node_modules benchmarks/.venvs dist
+	rm -rf .venv .venv-clients web/node_modules benchmarks/.venvs dist
 
 .venv/.base: pyproject.toml constraints.txt tools/apt.sh
 	@tools/apt.sh libgl1 libglib2.0-0
@@ -47,6 +50,13 @@ clean: ## remove everything that was installed or built here
 
 .venv/.bench: .venv/.test
 	@$(UV) --constraint constraints.txt --editable '.[test,bench]'
+	@touch $@
+
+# stock clients of the voice protocols: beside ours they would drag websockets and OpenCV to other versions
+.venv-clients/.installed: tests/clients/requirements.txt .venv/.base
+	@echo "Installing stock clients into .venv-clients"
+	@test -x .venv-clients/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-clients
+	@$(BIN)/uv pip sync --quiet --python .venv-clients/bin/python tests/clients/requirements.txt
 	@touch $@
 
 web/node_modules/.installed: web/package.json web/package-lock.json
