@@ -1,0 +1,100 @@
+"""What a brain is: something that is asked with a conversation and answers in pieces of text and calls of tools.
+
+Whether it is a language model behind a URL, the built-in command layer, or both is nobody else's business:
+replies, protocols and the assistant see this contract only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from ..errors import Unavailable
+from ..settings import Settings
+from .record import Item, new_id
+from .tools import Surroundings, Toolbox
+
+Choice: TypeAlias = Literal["default", "offline"]  # what a client may ask for; the URL is the operator's alone
+
+
+class BrainFailed(Unavailable):
+    """No answer in time, an answer that makes no sense, or one that broke off."""
+
+    title = "The language model failed"
+
+
+class Described(Protocol):
+    """What a brain is told of a tool. `parameters` is a JSON Schema of an object."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def parameters(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A tool that somebody else runs: a client that defined it, over its protocol."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The brain wants a tool to be run. `arguments` is a JSON object as text, whole."""
+
+    name: str
+    arguments: str = "{}"
+    call_id: str = field(default_factory=lambda: new_id("call"))
+
+
+@dataclass(frozen=True, slots=True)
+class BrainRequest:
+    items: tuple[Item, ...]  # the conversation, the oldest first; `Record.for_brain`
+    instructions: str = ""
+    tools: tuple[Described, ...] = ()
+    tool_choice: str = "auto"  # "auto", "none", "required", or a tool's name
+    model: str = ""  # empty: the operator's
+    temperature: float | None = None
+    max_tokens: int | None = None
+    language: str = "en"  # BCP 47, what the user speaks
+    session: str = ""
+
+
+class Brain(Protocol):
+    """Shared by the turns of one conversation; `reply` may run several times at once."""
+
+    name: str  # for people: "offline", or the model's name
+
+    def reply(self, request: BrainRequest) -> AsyncIterator[TextDelta | ToolCall]:
+        """The answer, as it comes. Closing the iterator cancels it. Raises `BrainFailed`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default") -> Brain:
+    """The brain of one conversation. `toolbox` must be loaded.
+
+    "default" is what the operator set: a language model with the command layer beside it, or that layer alone.
+    """
+    from .chat import ChatBrain
+    from .guarded import GuardedBrain
+    from .offline import OfflineBrain
+
+    commands = OfflineBrain(toolbox, around)
+    if choice == "offline" or settings.brain == "offline":
+        return commands
+    model = ChatBrain(settings.brain, model=settings.brain_model, key=settings.brain_key,
+                      timeout=settings.brain_timeout)
+    return GuardedBrain(model, commands)
