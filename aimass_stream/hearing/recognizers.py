@@ -174,6 +174,7 @@ def _named(model: str, want: str, offers: dict[str, Offers]) -> Choice:
 
 
 def _nothing(offers: dict[str, Offers], language: str | None, task: Task) -> str:
-    asked = [f"hears {language!r}" for _ in [0] if language] + ["translates" for _ in [0] if task == "translate"]
+    asked = [f"hears {language!r}"] if language else []
+    asked += ["translates"] if task == "translate" else []
     reasons = [f"{name}: {reason or 'its models do not'}" for name, (_, reason) in offers.items()]
     return f"nothing that is here {' and '.join(asked) or 'recognises speech'} ({'; '.join(reasons)})"

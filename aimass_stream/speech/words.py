@@ -45,11 +45,12 @@ class HearRequest:
     language: str | None = None  # "en"; None: detect
     task: Task = "transcribe"
     prompt: str = ""  # what was said before
-    prefix: str = ""  # what the answer must begin with
+    prefix: str = ""  # words of this sound that are settled: the answer goes on behind them and leaves them out
     hotwords: str = ""
     word_times: bool = True
     beam: int = 1
     temperature: float = 0.0
+    retries: int = 0  # how often a poor answer is tried again, at a higher temperature each time
 
 
 @dataclass(frozen=True, slots=True)
