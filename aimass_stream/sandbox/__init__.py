@@ -2,6 +2,7 @@
 
     width, height = await call(measure, path)                      # a function, by its name
     output = await command(["espeak-ng", "--version"])             # a program
+    async for piece in stream(decode, 3, files=[3]): ...           # a generator of bytes
 
 The child can use up to its `Limits` of processor, memory and disk; it has no network, none of the server's
 environment, and a scratch folder that is removed afterwards. The function's arguments travel pickled, for
@@ -25,11 +26,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from .. import errors
 from ..errors import (
@@ -43,11 +45,14 @@ from ..errors import (
 )
 from .child import CANNOT_ISOLATE, SIGNALLED
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 CHILD = Path(__file__).with_name("child.py")
 TAIL = 16 * 1024  # bytes of stderr that are kept
 PIECE = 64 * 1024  # bytes read at a time
+PIECE_MOST = 1 << 20  # bytes that a generator may yield at once
 GRACE = 1.0  # s the supervisor has to end its worker
 KEEP = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")  # of our environment; the rest may hold secrets
 
@@ -82,11 +87,37 @@ async def call(function: Callable[..., Any], *arguments: Any, limits: Limits = L
     Raises `SandboxTimeout`, `SandboxTooBig`, `SandboxKilled`; `SandboxRaised` for what the function raised, or
     that same error if it is one of ours; `Unavailable` where a child can't be isolated.
     """
-    request = pickle.dumps((sys.path, function.__module__, function.__qualname__, arguments, named))
-    output = await _run([], request, limits)
-    if output.status != 0 or not output.stdout:
+    output = await _run([], _request(function, arguments, named), limits)
+    return await _answer(output.stdout, output, limits)
+
+
+async def stream(function: Callable[..., Iterator[bytes]], *arguments: Any, files: Sequence[int] = (),
+                 limits: Limits = Limits(), **named: Any) -> AsyncGenerator[bytes, None]:
+    """What a module's generator function yields, as it comes; a slow reader holds the child back.
+
+    The child has the open `files` under the same numbers, so that it needs no path to what it reads. Closing the
+    iterator ends the child. `limits.seconds` is what the child may take, without what the reader takes;
+    `limits.output_bytes` counts all that it yields. Raises as `call`, also after some pieces.
+    """
+    scratch, spool = await asyncio.to_thread(_prepare, _request(function, arguments, named))
+    try:
+        with spool:
+            async with aclosing(_Child([], scratch, spool, limits, files).pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
+    finally:
+        await asyncio.to_thread(shutil.rmtree, scratch, True)
+
+
+def _request(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> bytes:
+    return pickle.dumps((sys.path, function.__module__, function.__qualname__, arguments, named))
+
+
+async def _answer(answer: bytes, output: Output, limits: Limits) -> Any:
+    """What the child's function returned, or raises what it raised."""
+    if output.status != 0 or not answer:
         raise SandboxRaised(f"ended without an answer{_last_line(output.stderr)}", exception="SystemExit")
-    kind, body = output.stdout[:1], output.stdout[1:]
+    kind, body = answer[:1], answer[1:]
     if kind == b"b":
         return body
     if kind == b"m":
@@ -144,13 +175,61 @@ def _prepare(stdin: bytes) -> tuple[str, IO[bytes]]:
 class _Child:
     """One run: start, read both pipes to their ends, wait; whatever happens, nothing is left."""
 
-    def __init__(self, argv: list[str], scratch: str, stdin: IO[bytes], limits: Limits) -> None:
+    def __init__(self, argv: list[str], scratch: str, stdin: IO[bytes], limits: Limits,
+                 files: Sequence[int] = ()) -> None:
         told = json.dumps(dataclasses.asdict(limits) | {"server": os.getpid()})
         self.argv = [sys.executable, "-I", "-B", str(CHILD), told, *argv]
-        self.scratch, self.stdin, self.limits = scratch, stdin, limits
+        self.scratch, self.stdin, self.limits, self.files = scratch, stdin, limits, files
         self.output, self.tail = bytearray(), bytearray()
 
     async def run(self) -> Output:
+        async with self._begun() as (process, stdout, stderr):
+            return await self._watch(process, stdout, stderr)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """A child that yields: "p", four bytes of length, the piece; at the end an answer as that of `call`."""
+        async with self._begun() as (process, stdout, stderr):
+            self.left, self.size = self.limits.seconds, 0
+            tail = asyncio.create_task(self._read_tail(stderr), name="sandbox stderr")
+            try:
+                while (kind := await self._within(stdout.read(1))) == b"p":
+                    length = int.from_bytes(await self._within(_exactly(stdout, 4)), "little")
+                    if length > PIECE_MOST:
+                        raise SandboxTooBig(f"a piece of {length} bytes; {PIECE_MOST} are the most")
+                    self._count(length)
+                    yield await self._within(_exactly(stdout, length))
+                answer = kind
+                while piece := await self._within(stdout.read(PIECE)):
+                    self._count(len(piece))
+                    answer += piece
+                await self._within(tail)
+                output = Output(await self._within(process.wait()), b"", bytes(self.tail))
+                _judge(output, self.limits)
+                await _answer(answer, output, self.limits)
+            finally:
+                tail.cancel()
+                await _end(process)
+
+    async def _within(self, reading: Awaitable[T]) -> T:
+        """Waits for the child, and only that counts against its time."""
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(self.left):
+                return await reading
+        except TimeoutError:
+            raise SandboxTimeout(f"not done within {self.limits.seconds:g} s") from None
+        finally:
+            self.left -= time.monotonic() - begun
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        if self.size > self.limits.output_bytes:
+            raise SandboxTooBig(f"the answer is longer than {self.limits.output_bytes} bytes")
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader,
+                                                  asyncio.StreamReader]]:
+        """The child with its stdout and stderr."""
         loop = asyncio.get_running_loop()
         readers, transports, ends = [], [], []
         for _ in range(2):
@@ -165,11 +244,11 @@ class _Child:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *self.argv, stdin=self.stdin, stdout=ends[0], stderr=ends[1], cwd=self.scratch,
-                    env=self._environment(), start_new_session=True)
+                    env=self._environment(), start_new_session=True, pass_fds=self.files)
             finally:
                 for end in ends:
                     os.close(end)
-            return await self._watch(process, *readers)
+            yield process, readers[0], readers[1]
         finally:
             for transport in transports:
                 transport.close()
@@ -206,6 +285,14 @@ class _Child:
         kept = {name: os.environ[name] for name in KEEP if name in os.environ}
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         return kept | threads | {"HOME": self.scratch, "TMPDIR": self.scratch}
+
+
+async def _exactly(stream: asyncio.StreamReader, size: int) -> bytes:
+    """Fewer bytes where the child ended before it said all of that."""
+    try:
+        return await stream.readexactly(size)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -149,7 +149,7 @@ def _limit(limits: dict[str, Any], spaces: bool) -> None:
 
 
 def _call() -> NoReturn:
-    """Run the function that stdin names; its answer goes to what was stdout, its prints to stderr."""
+    """Run the function that stdin names; what it answers or yields goes to what was stdout, its prints to stderr."""
     answer = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -160,6 +160,9 @@ def _call() -> NoReturn:
         for part in name.split("."):
             function = getattr(function, part)
         result = function(*arguments, **named)
+        if hasattr(result, "__next__"):
+            _hand_out(answer, result)
+            result = None
         body = b"b" + result if isinstance(result, bytes) else b"j" + json.dumps(result).encode()
     except MemoryError:
         body = b"m"
@@ -170,10 +173,20 @@ def _call() -> NoReturn:
                 "traceback": traceback.format_exc()[-4000:]}
         body = b"e" + json.dumps(told).encode()
     sys.stdout.flush()
+    _write(answer, body)
+    os._exit(0)
+
+
+def _hand_out(answer: int, pieces: Any) -> None:
+    """What a generator yields: each piece with its length before it. The server reads at its own pace."""
+    for piece in pieces:
+        _write(answer, b"p" + len(piece).to_bytes(4, "little") + piece)
+
+
+def _write(answer: int, body: bytes) -> None:
     view = memoryview(body)
     while view:
         view = view[os.write(answer, view) :]
-    os._exit(0)
 
 
 if __name__ == "__main__":

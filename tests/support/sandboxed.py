@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,24 @@ def loop() -> int:
         return 7
 
     return asyncio.run(main())
+
+
+def count_up(pieces: int, size: int, file: int | None = None) -> Iterator[bytes]:
+    """Pieces that begin with their number, or with what the open file holds there."""
+    for number in range(pieces):
+        yield (os.pread(file, 1, number) if file is not None else bytes([number % 256])) + bytes(size - 1)
+
+
+def yield_and_refuse() -> Iterator[bytes]:
+    yield b"the first"
+    raise InvalidMedia("the second is none", field="file")
+
+
+def yield_and_crash() -> Iterator[bytes]:
+    yield b"the first"
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def yield_and_sleep() -> Iterator[bytes]:
+    yield b"the first"
+    time.sleep(60)
