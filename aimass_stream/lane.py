@@ -60,6 +60,7 @@ class Surroundings:
     settings: Settings
     flush: Callable[[str], None]  # throw away a track's sound that is on its way out
     pipeline: Callable[[], list[dict[str, Any]]]
+    stages: Callable[[], list[dict[str, Any]]]  # all there are, described
     steer: Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 
@@ -107,6 +108,9 @@ class Runner:
 
     def pipeline(self) -> list[dict[str, Any]]:
         return self.lane.around.pipeline()
+
+    def stages(self) -> list[dict[str, Any]]:
+        return self.lane.around.stages()
 
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         await self.lane.around.steer(pipeline)

@@ -49,7 +49,7 @@ class Pipeline:
         self.spec = spec
         self._params = spec.validate(registry.params, registry.names)
         self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session, settings,
-                                    flush, lambda: self.spec.json(), steer)
+                                    flush, lambda: self.spec.json(), registry.describe, steer)
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._changing = asyncio.Lock()
         self._closed = False

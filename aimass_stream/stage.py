@@ -44,6 +44,10 @@ class Context(Protocol):
         """The session's list of stages as JSON, to be changed and given to `steer`."""
         ...
 
+    def stages(self) -> list[dict[str, Any]]:
+        """All the stages there are, as `Registry.describe` lists them."""
+        ...
+
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         """Run another list of stages, as if the client had asked for it. From a task of its own, not from
         `process`: the change waits for this stage to be idle. Raises `InvalidPipeline`; then nothing changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 import cv2
@@ -43,6 +44,9 @@ class BaseStage(ABC, Generic[P]):
 
     accepts: ClassVar[frozenset[Kind]]
     Params: ClassVar[type[BaseModel]] = NoParams
+    # what people say to have it (`speech.grammar`), each with the parameters that it sets; a step, text with a sign,
+    # is added to the present value
+    phrases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     context: Context
 

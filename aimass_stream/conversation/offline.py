@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -52,15 +52,16 @@ class OfflineBrain:
         offers = [(tool, phrase) for tool in self._toolbox.all() for phrase in _phrases(tool, self._around)]
         closed = [offer for offer in offers if not _open(offer[1])]
         opened = [offer for offer in offers if _open(offer[1])]
-        plain = " ".join(said)
-        return (self._first(plain, closed) or self._first(plain, opened)
+        return (self._first(text, closed) or self._first(text, opened)
                 or self._first(corrected(said, _vocabulary(closed)), closed))
 
     def _first(self, text: str | None, offers: list[tuple[Tool, Phrase]]) -> Intent | None:
         if not text:
             return None
+        said = frozenset(tokens(text))
         for tool, phrase in offers:
-            command = match(text, (phrase,))
+            possible = tuple(pattern for pattern in phrase.patterns if needed(pattern) <= said)
+            command = match(text, (replace(phrase, patterns=possible),)) if possible else None
             arguments = None if command is None else tool.arguments(command, self._around)
             if arguments is not None:
                 return Intent(tool, arguments)
@@ -131,9 +132,13 @@ def _speakable(output: str) -> str:
     return str(value)
 
 
-@lru_cache(maxsize=4096)
 def _open(phrase: Phrase) -> bool:
-    return any(slot.kind in OPEN for pattern in phrase.patterns for slot in slots_of(parse(pattern)))
+    return any(_has_free_text(pattern) for pattern in phrase.patterns)
+
+
+@lru_cache(maxsize=4096)
+def _has_free_text(pattern: str) -> bool:
+    return any(slot.kind in OPEN for slot in slots_of(parse(pattern)))
 
 
 # misheard words -------------------------------------------------------------------------------------
@@ -191,6 +196,23 @@ def _vocabulary(offers: Iterable[tuple[Tool, Phrase]]) -> frozenset[str]:
 def _words(phrase: Phrase) -> frozenset[str]:
     own = {word for ways in phrase.lists.values() for way in ways for word in tokens(way)}
     return frozenset(own).union(*(_pattern_words(pattern) for pattern in phrase.patterns))
+
+
+@lru_cache(maxsize=4096)
+def needed(pattern: str) -> frozenset[str]:
+    """Words without which nothing matches the pattern: most patterns are ruled out by these alone."""
+    def words(node: Node) -> frozenset[str]:
+        match node:
+            case Said(word):
+                return frozenset({word})
+            case Row(parts):
+                return frozenset().union(*(words(part) for part in parts))
+            case Choice(ways, needed=True):
+                return frozenset.intersection(*(words(way) for way in ways))
+            case _:
+                return frozenset()
+
+    return words(parse(pattern))
 
 
 @lru_cache(maxsize=4096)

@@ -128,6 +128,7 @@ class Registry:
                 "name": name, "title": title, "doc": inspect.cleandoc(factory.__doc__ or ""),
                 "accepts": [kind for kind in KINDS if kind in factory.accepts],
                 "params": factory.Params.model_json_schema(),
+                "phrases": dict(getattr(factory, "phrases", {})),
             }
         return self._described[name]
 

@@ -23,6 +23,9 @@ class Blur(PictureStage[BlurParams]):
     """A soft blur, as large as you like at the same cost."""
 
     Params = BlurParams
+    phrases = {"blur [the] (picture|image|video|camera|it|me|everything)": {}, "make (it|the picture) blurry": {},
+               "[blur] [it] (more|stronger) blur": {"sigma": "+8"}, "blur it more": {"sigma": "+8"},
+               "less blur": {"sigma": "-4"}}
     inline = VGA
 
     @staticmethod

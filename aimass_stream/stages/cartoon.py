@@ -27,6 +27,7 @@ class Cartoon(PictureStage[CartoonParams]):
     """Flat areas of strong colour with dark lines."""
 
     Params = CartoonParams
+    phrases = {"(make|turn) (it|me|the picture|the video) [into] a cartoon": {}, "[a] comic": {}}
 
     @staticmethod
     def draw(picture: Picture, params: CartoonParams) -> Picture:

@@ -25,6 +25,7 @@ class Edges(PictureStage[EdgesParams]):
     """Finds edges in the brightness (Canny's way) and draws them as lines of one pixel."""
 
     Params = EdgesParams
+    phrases = {"(find|draw|show) [me] [the] (edges|outlines|lines)": {}, "outlines": {}}
     inline = VGA
 
     @staticmethod

@@ -24,6 +24,11 @@ class Gain(BaseStage[GainParams]):
 
     accepts = AUDIO
     Params = GainParams
+    phrases = {"[make it|a bit|a little|much|speak] louder": {"db": "+6"}, "(speak up|volume up)": {"db": "+6"},
+               "turn (it|the volume|the sound) up": {"db": "+6"}, "turn up the (volume|sound)": {"db": "+6"},
+               "[make it|a bit|a little|much|speak|be] (quieter|softer)": {"db": "-6"}, "volume down": {"db": "-6"},
+               "turn (it|the volume|the sound) down": {"db": "-6"}, "turn down the (volume|sound)": {"db": "-6"},
+               "[the] normal volume": {"db": 0}}
 
     def __init__(self, params: GainParams) -> None:
         super().__init__(params)

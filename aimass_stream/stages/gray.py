@@ -10,6 +10,8 @@ class Gray(PictureStage[NoParams]):
     """Black and white: brightness stays exactly as it is, colour goes."""
 
     Params = NoParams
+    phrases = {"black and white": {}, "grayscale": {}, "(make|turn) (it|me|the picture) gray": {},
+               "(remove|take away|no) [the] color": {}}
     inline = EVERY_SIZE
 
     @staticmethod

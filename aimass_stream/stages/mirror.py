@@ -22,6 +22,8 @@ class Mirror(PictureStage[MirrorParams]):
     """Swaps left and right, or top and bottom. Every pixel is kept as it is."""
 
     Params = MirrorParams
+    phrases = {"(mirror|flip) [the] (picture|image|video|camera|me|it)": {"direction": "horizontal"},
+               "[turn] [the] (picture|image|video|me|it) upside down": {"direction": "vertical"}}
     inline = EVERY_SIZE
 
     @staticmethod

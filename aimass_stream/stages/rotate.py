@@ -23,6 +23,9 @@ class Rotate(PictureStage[RotateParams]):
     """Turns the picture. Quarter turns keep every pixel, and 90 and 270 degrees swap width and height."""
 
     Params = RotateParams
+    phrases = {"(rotate|turn) [the] (picture|image|video|it) [to the right|right]": {"degrees": 90},
+               "(rotate|turn) [the] (picture|image|video|it) [to the] left": {"degrees": 270},
+               "(rotate|turn) [the] (picture|image|video|it) <degrees:number> degrees": {"degrees": "<degrees>"}}
     inline = VGA
 
     @staticmethod

@@ -34,7 +34,7 @@ class Context:
         self.ran: list[str] = []  # what went to a thread
         self.tasks: set[asyncio.Task[None]] = set()  # beside the frames
         self.flushes = 0
-        self.stages: list[dict[str, Any]] = []
+        self.running: list[dict[str, Any]] = []  # what `pipeline` answers
         self._news = asyncio.Event()
 
     def emit(self, frame: Frame) -> None:
@@ -61,10 +61,13 @@ class Context:
         self.flushes += 1
 
     def pipeline(self) -> list[dict[str, Any]]:
-        return self.stages
+        return self.running
+
+    def stages(self) -> list[dict[str, Any]]:
+        return REGISTRY.describe()
 
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
-        self.stages = pipeline
+        self.running = pipeline
 
     async def until_emitted(self, count: int, seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):

@@ -53,11 +53,11 @@ class Clock(Tool):
 
 
 def spoken_time(moment: datetime) -> str:
-    """"2 oh 5 PM", "noon", "9 o'clock AM"."""
+    """"2:05 PM", "noon", "9 o'clock AM"."""
     hour, half = (moment.hour - 1) % 12 + 1, "AM" if moment.hour < 12 else "PM"
     if moment.minute == 0:
         return {0: "midnight", 12: "noon"}.get(moment.hour, f"{hour} o'clock {half}")
-    return f"{hour} {'oh ' if moment.minute < 10 else ''}{moment.minute} {half}"
+    return f"{hour}:{moment.minute:02d} {half}"
 
 
 def spoken_date(moment: datetime) -> str:

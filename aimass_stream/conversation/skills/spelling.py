@@ -14,7 +14,8 @@ LONGEST = 60  # letters
 class Spelling(Tool):
     name = "spell"
     description = "Spells a word letter by letter."
-    parameters: ClassVar[dict[str, Any]] = {"type": "object", "required": ["word"], "properties": {"word": {"type": "string"}}}
+    parameters: ClassVar[dict[str, Any]] = {"type": "object", "required": ["word"], "properties": {
+        "word": {"type": "string"}}}
     phrases = (Phrase("spell", ("spell [the word] <text>", "how (do|would) (you|i) spell [the word] <text>",
                                 "how is <text> spelled", "how to spell <text>", "what is the spelling of <text>")),)
     example = "spell necessary"

@@ -5,7 +5,8 @@ that its class declares::
 
     phrases = {"mirror [the] (picture|video)": {}, "flip it": {"direction": "vertical"}, "darker": {"light": "-0.1"}}
 
-A pattern leads to the parameters that it sets. One given as text with a sign is added to the present value.
+A pattern leads to the parameters that it sets. A step, text with a sign, is added to the present value; "<degrees>"
+stands for what was said in that slot of the pattern.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Steering(Tool):
         kind, _, number = command.name.partition(".")
         if kind == "way":
             _, way = list(_ways(_steerable(around)))[int(number)]
-            return {"action": "on", "stage": way.stage, "parameters": way.parameters}
+            filled = {name: command.slots.get(value[1:-1], value) if isinstance(value, str) else value
+                      for name, value in way.parameters.items()}
+            return {"action": "on", "stage": way.stage, "parameters": filled}
         return {"action": kind, **({"stage": command.slots["stage"]} if "stage" in command.slots else {})}
 
     def changes(self, arguments: dict[str, Any]) -> bool:
