@@ -30,6 +30,7 @@ from ..errors import InvalidInput
 from ..inference.contract import Batch, Capabilities, TensorSpec
 from ..inference.device import Device
 from ..inference.loader import Entry
+from ..speech.timing import tightened
 from ..speech.words import HEARING_RATE, HearRequest, Hypothesis, Waveform, Word
 
 log = logging.getLogger(__name__)
@@ -218,8 +219,9 @@ class FasterWhisper:
             return [() for _ in rows]
         frames = [max(2, row.mel.shape[1]) for row in rows]
         aligned = self._model.align(encoded, tokenizer.sot_sequence, texts, frames)
-        return [_words(tokenizer, text, len(text) - sum(token < tokenizer.eot for token in tokens), result)
-                for text, tokens, result in zip(texts, said, aligned, strict=True)]
+        words = [_words(tokenizer, text, len(text) - sum(token < tokenizer.eot for token in tokens), result)
+                 for text, tokens, result in zip(texts, said, aligned, strict=True)]
+        return [tightened(timed, row.request.audio) for timed, row in zip(words, rows, strict=True)]
 
 
 def _request(row: object) -> HearRequest:
@@ -361,9 +363,14 @@ def cached() -> dict[str, Path]:
     return found
 
 
+def accelerated() -> bool:
+    """Whether CTranslate2 sees a CUDA device."""
+    return bool(ctranslate2.get_cuda_device_count())
+
+
 def _open(folder: Path, device: Device) -> Any:
     """On a CUDA device that CTranslate2 can use, else on the processor."""
-    if device.name.startswith("cuda") or ctranslate2.get_cuda_device_count():
+    if accelerated():
         kinds = ctranslate2.get_supported_compute_types("cuda")
         kind = next((kind for kind in ("float16", "int8_float16", "int8") if kind in kinds), "default")
         try:
