@@ -1,0 +1,317 @@
+"""Whose turn it is to be said, and the processes that say it.
+
+Each process has a few parts that it says in turns; the others wait here, parts that begin an utterance before those
+that go on with one: their callers have heard nothing yet. When a process dies, the part it was at fails with
+`ModelFailed`; the others go on in its successor where they were, with their next word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import AimassError, Busy, InvalidInput, ModelFailed, Unavailable
+from ...frames import Samples
+from ...inference.device import cores
+from . import child
+
+log = logging.getLogger(__name__)
+
+DEPTH = child.MOUTHS  # parts a process has
+MOST_WAITING = 512  # parts of all callers
+START_SECONDS = 10.0  # for a process to begin
+PART_SECONDS = 10.0  # without a sound of the part at work: it hangs
+DEATHS = 5  # in a row, of processes that had said nothing yet: then it is given up
+
+
+@dataclass(slots=True)
+class Piece:
+    samples: Samples  # (n, 1)
+    begin: int  # its first sample, counted in its part
+    words: list[tuple[int, int, int, int]]  # first and last character + 1, first and last sample + 1 in the part
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One part of an utterance."""
+
+    voice: str  # as espeak calls it
+    text: str
+    rate: int
+    pitch: int
+    volume: int
+    pause: bool  # that follows such a clause; False: nothing follows
+    first: bool  # of its utterance
+    number: int = 0
+    said: int = 0  # samples
+    done: int = 0  # characters that have been said
+    since: int = 0  # the first character and sample of what the process at work was given
+    offset: int = 0
+    over: bool = False
+    error: AimassError | None = None
+    pieces: deque[Piece] = field(default_factory=lambda: deque(maxlen=4096))  # a part is a few hundred words at most
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def packed(self) -> bytes:
+        voice, text = self.voice.encode(), self.text[self.since :].encode("utf-8", "replace")
+        return child.SPEAK_HEAD.pack(child.SPEAK, self.number, self.rate, self.pitch, self.volume, self.pause,
+                                     len(voice), len(text)) + voice + text
+
+    def end(self, error: AimassError | None = None) -> None:
+        self.over, self.error = True, error
+        self.news.set()
+
+
+class Desk:
+    """Made anywhere, opened and used on one event loop."""
+
+    def __init__(self, library: str, data: str, processes: int | None = None) -> None:
+        """As many processes as there are cores to speak at once, up to four."""
+        self._workers = [Worker(self, library, data) for _ in range(processes or min(4, cores()))]
+        self._starts: deque[Job] = deque(maxlen=MOST_WAITING)
+        self._others: deque[Job] = deque(maxlen=MOST_WAITING)
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    async def open(self) -> dict[str, Any]:
+        """Start the processes; what espeak tells of itself. Raises `Unavailable`."""
+        try:
+            return (await asyncio.gather(*(worker.start() for worker in self._workers)))[0]
+        except BaseException:
+            await self.close()
+            raise
+
+    async def speak(self, job: Job) -> AsyncGenerator[Piece, None]:
+        """The part's sound as it is made; closing the iterator cancels it. Raises `Busy`, `ModelFailed`."""
+        self._add(job)
+        try:
+            while True:
+                while job.pieces:
+                    yield job.pieces.popleft()
+                if job.error is not None:
+                    raise job.error
+                if job.over:
+                    return
+                job.news.clear()
+                await job.news.wait()
+        finally:
+            self._remove(job)
+
+    async def close(self) -> None:
+        self._closed = True
+        for job in (*self._starts, *self._others):
+            job.end(Unavailable("the voice was closed"))
+        self._starts.clear()
+        self._others.clear()
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    @property
+    def processes(self) -> list[int]:
+        """Their process ids."""
+        return [worker.process.pid for worker in self._workers if worker.process is not None]
+
+    def _add(self, job: Job) -> None:
+        if self._closed:
+            raise Unavailable("the voice was closed")
+        if len(self._starts) + len(self._others) >= MOST_WAITING:
+            raise Busy(f"{MOST_WAITING} pieces of text wait to be spoken")
+        if all(worker.given_up for worker in self._workers):
+            raise ModelFailed("espeak died too often and was given up")
+        job.number = next(self._numbers) & 0xFFFFFFFF
+        (self._starts if job.first else self._others).append(job)
+        self.dispatch()
+
+    def _remove(self, job: Job) -> None:
+        for waiting in (self._starts, self._others):
+            if job in waiting:
+                waiting.remove(job)
+        for worker in self._workers:
+            worker.cancel(job)
+
+    def again(self, jobs: list[Job]) -> None:
+        """Parts that a process had not begun when it died."""
+        for job in reversed(jobs):
+            (self._starts if job.first else self._others).appendleft(job)
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Hand out what waits, to the process that has the least to do."""
+        while self._starts or self._others:
+            free = [worker for worker in self._workers if worker.ready and len(worker.jobs) < DEPTH]
+            if not free:
+                if all(worker.given_up for worker in self._workers):
+                    for waiting in (self._starts, self._others):
+                        while waiting:
+                            waiting.popleft().end(ModelFailed("espeak died too often and was given up"))
+                return
+            waiting = self._starts or self._others
+            min(free, key=lambda worker: len(worker.jobs)).give(waiting.popleft())
+
+
+class Worker:
+    """One process of espeak's, started anew when it dies."""
+
+    def __init__(self, desk: Desk, library: str, data: str) -> None:
+        self.desk = desk
+        self.process: asyncio.subprocess.Process | None = None
+        self.jobs: dict[int, Job] = {}
+        self._turn = 0  # whose it is: a job's number
+        self.ready = False
+        self.given_up = False
+        self._argv = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__)), library, data]
+        self._deaths = 0
+        self._heard = 0.0  # s on the loop's clock: when it last said something, or was given something to say
+        self._timer: asyncio.TimerHandle | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> dict[str, Any]:
+        told = await self._start()
+        self._serving = asyncio.create_task(self._serve(), name="espeak")
+        return told
+
+    def give(self, job: Job) -> None:
+        if not self.jobs:
+            self._heard = asyncio.get_running_loop().time()
+        job.since, job.offset = job.done, job.said
+        self.jobs[job.number] = job
+        self._write(job.packed())
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PART_SECONDS / 2, self._look)
+
+    def cancel(self, job: Job) -> None:
+        """It is still counted until the process says that it is done with it."""
+        if not job.over and self.jobs.get(job.number) is job:
+            job.over = True
+            self._write(child.CANCEL_HEAD.pack(child.CANCEL, job.number))
+
+    async def close(self) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._end()
+        for job in self.jobs.values():
+            job.end(Unavailable("the voice was closed"))
+        self.jobs.clear()
+
+    def _write(self, data: bytes) -> None:
+        if self.process is not None and self.process.stdin is not None and not self.process.stdin.is_closing():
+            self.process.stdin.write(data)  # at most DEPTH parts and as many cancellations: a few kilobytes
+
+    async def _start(self) -> dict[str, Any]:
+        self.process = await asyncio.create_subprocess_exec(
+            *self._argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+            env={name: os.environ[name] for name in ("LANG", "LC_ALL", "SYSTEMROOT") if name in os.environ})
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                kind, _, size, _ = child.ANSWER.unpack(await self._read(child.ANSWER.size))
+                told: dict[str, Any] = json.loads(await self._read(size))
+        except (TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+            await self._end()
+            raise Unavailable(f"espeak does not start: {type(error).__name__}") from error
+        self.ready = kind == child.READY
+        return told
+
+    async def _read(self, size: int) -> bytes:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        return await self.process.stdout.readexactly(size)
+
+    async def _serve(self) -> None:
+        """Read what the process says, for as long as there is one."""
+        while True:
+            try:
+                await self._listen()
+            except (asyncio.IncompleteReadError, ConnectionError):
+                await self._died()
+            if self.given_up:
+                return
+
+    async def _listen(self) -> None:
+        while True:
+            kind, number, count, samples = child.ANSWER.unpack(await self._read(child.ANSWER.size))
+            body = await self._read(count * child.WORD.size + samples * 2) if kind == child.PIECE else b""
+            self._heard = asyncio.get_running_loop().time()
+            self._answered(kind, number, count, body)
+
+    def _look(self) -> None:
+        """Every few seconds while there is work: a process that says nothing for too long hangs, and is ended."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if self.jobs and self.process is not None:
+            if loop.time() - self._heard > PART_SECONDS and self.process.returncode is None:
+                log.warning("espeak has said nothing for %g s at a text that waits", PART_SECONDS)
+                self.process.kill()
+            self._timer = loop.call_later(PART_SECONDS / 2, self._look)
+
+    def _answered(self, kind: int, number: int, count: int, body: bytes) -> None:
+        job = self.jobs.get(number)
+        if kind == child.TURN:
+            self._turn = number
+        if job is None or kind == child.TURN:
+            return
+        self._deaths = 0
+        if kind == child.PIECE:
+            if not job.over:
+                job.pieces.append(_piece(job, count, body))
+                job.news.set()
+            return
+        del self.jobs[number]
+        if not job.over:
+            job.end(InvalidInput(f"espeak has no voice {job.voice!r}", field="voice") if kind == child.NONE else None)
+        self.desk.dispatch()
+
+    async def _died(self) -> None:
+        """What it was at is lost; what it had not begun is said by the next one."""
+        self.ready = False
+        await self._end()
+        status = None if self.process is None else self.process.returncode
+        jobs, self.jobs = self.jobs, {}
+        culprit = jobs.pop(self._turn, None)
+        if culprit is not None and not culprit.over:
+            log.warning("espeak died (status %s) at a text of %d characters", status, len(culprit.text))
+            culprit.end(ModelFailed("espeak died at this text; it has been started anew"))
+        self._deaths += 1
+        self.desk.again([job for job in jobs.values() if not job.over])
+        while self._deaths < DEATHS and not self.ready:
+            try:
+                await self._start()
+            except Unavailable as error:
+                self._deaths += 1
+                log.warning("%s", error)
+        self.given_up = not self.ready
+        self.desk.dispatch()
+
+    async def _end(self) -> None:
+        self.ready = False
+        process = self.process
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _piece(job: Job, count: int, body: bytes) -> Piece:
+    packed = (child.WORD.unpack_from(body, place * child.WORD.size) for place in range(count))
+    words = [(first + job.since, last + job.since, start + job.offset, end + job.offset)
+             for first, last, start, end in packed]
+    samples = np.frombuffer(body, "<i2", offset=count * child.WORD.size).astype(np.int16).reshape(-1, 1)
+    piece = Piece(samples, job.said, words)
+    job.said += len(samples)
+    job.done = words[-1][1] if words else job.done
+    return piece

@@ -1,0 +1,88 @@
+"""Text as a voice can say it: without control characters, and without the marks that only eyes read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# controls, private use, surrogates, unassigned; format characters but for the joiners that some scripts need
+SILENT = {"Cc", "Cs", "Co", "Cn"}
+JOINERS = "\u200c\u200d"
+
+
+def plain(text: str) -> str:
+    """Text with one blank for every run of blanks and characters that nobody can say; never fails, whatever it is."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    said = "".join(letter if _sayable(letter) else " " if letter in "\t\n\r" or _category(letter) == "Cc" else ""
+                   for letter in text)
+    return " ".join(said.split())
+
+
+def _sayable(letter: str) -> bool:
+    return letter in JOINERS or (_category(letter) not in SILENT and _category(letter) != "Cf")
+
+
+def _category(letter: str) -> str:
+    return unicodedata.category(letter)
+
+
+# language models write for eyes; each of these stands for what is said in its place
+FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+IMAGE = re.compile(r"!\[([^\]\n]{0,200})\]\([^)\s]{0,2000}\)")
+LINK = re.compile(r"\[([^\]\n]{1,200})\]\([^)\s]{0,2000}\)")
+HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+(.*?)[ \t]*#*$", re.MULTILINE)
+QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
+BULLET = re.compile(r"^[ \t]*[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?", re.MULTILINE)
+RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$", re.MULTILINE)
+TABLE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
+STRONG = re.compile(r"(\*\*|__|~~)(?=\S)(.{1,500}?)(?<=\S)\1", re.DOTALL)
+EMPHASIS = re.compile(r"(?<![\w*_])([*_])(?=\S)([^*_\n]{1,500}?)(?<=\S)\1(?![\w*_])")
+CODE = re.compile(r"`([^`\n]{1,500})`")
+STRAY = re.compile(r"\*{2,}|~{2,}|_{2,}|`+|(?<!\w)\*(?=\w)|(?<=\w)\*(?!\w)")  # whose other half is in another clause
+PICTOGRAPHS = re.compile(
+    "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+")
+
+
+def spoken(markdown: str) -> str:
+    """What of a language model's text is read aloud: no marks of Markdown, no code blocks, no emoji."""
+    text = FENCE.sub("\n", markdown)
+    for pattern in (RULE, TABLE, QUOTE, BULLET):
+        text = pattern.sub("", text)
+    text = HEADING.sub(r"\1.", text)
+    text = LINK.sub(r"\1", IMAGE.sub(r"\1", text))
+    text = CODE.sub(r"\1", STRONG.sub(r"\2", text))
+    text = EMPHASIS.sub(r"\2", text)
+    text = PICTOGRAPHS.sub(" ", STRAY.sub("", text))
+    text = re.sub(r"[ \t]*\|[ \t]*", ", ", text)
+    return re.sub(r"([.!?:,])\.(?=\s|$)", r"\1", text)
+
+
+class Fences:
+    """Leaves the code blocks out of Markdown that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._inside = False
+        self._held = ""  # back-ticks at the end that may be the begin of a fence
+
+    def feed(self, delta: str) -> str:
+        text, said = self._held + delta, []
+        self._held = ""
+        while text:
+            before, fence, after = text.partition("```")
+            if not fence:
+                kept = before.rstrip("`")
+                if len(kept) < len(before):
+                    before, self._held = kept, before[len(kept) :]
+            if not self._inside:
+                said.append(before)
+            if fence:
+                self._inside = not self._inside
+                said.append("\n")
+            text = after
+        return "".join(said)
+
+    def flush(self) -> str:
+        rest, self._held = self._held, ""
+        inside, self._inside = self._inside, False
+        return "" if inside else rest
