@@ -175,6 +175,12 @@ class Ears:
         return self._endpointer.silence
 
     @property
+    def backlog(self) -> float:
+        """s of sound that nobody has listened to yet, for senders that can wait: some is dropped beyond 30."""
+        waiting = 0 if self._utterance is None else len(self._utterance.waiting)
+        return self._waiting + waiting * WINDOW_SECONDS
+
+    @property
     def position(self) -> float:
         """s of media time: the end of what came in."""
         return self._input
