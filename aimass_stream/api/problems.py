@@ -85,6 +85,13 @@ async def _unexpected(request: Request, error: Exception) -> Response:
                     "detail": "something of ours went wrong; the server's log has more"})
 
 
+async def answer(request: Request, error: Exception) -> Response:
+    """What any route answers for an error that it raises on purpose; for routes that have more to say."""
+    if isinstance(error, AimassError):
+        return await _ours(request, error)
+    return await (_validation if isinstance(error, RequestValidationError) else _http)(request, error)
+
+
 def install(app: FastAPI) -> None:
     app.add_exception_handler(AimassError, _ours)
     app.add_exception_handler(HTTPException, _http)
