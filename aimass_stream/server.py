@@ -17,12 +17,13 @@ from starlette.middleware.cors import CORSMiddleware
 from . import __version__, tls
 from .api import catalogue, health, origin, pages, problems, sessions, webrtc, whep, whip
 from .api.keys import ApiKey
+from .conversation.tools import Toolbox
 from .errors import InvalidInput
 from .inference import Engine, installed
 from .node import Node
 from .settings import Settings
 from .stages import Registry
-from .transports import websocket
+from .transports import realtime, websocket
 from .transports.webrtc import WebRtc
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     registry.load()  # before the loop runs: an import may take long
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
+    toolbox = Toolbox().load()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,6 +60,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
+    app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
     app.add_middleware(origin.OriginGuard, settings=settings)
@@ -68,6 +71,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_websocket_route("/v1/stream", websocket.stream)
+    app.add_api_websocket_route("/v1/realtime", realtime.realtime)
     app.openapi()  # made once, now: it takes longer than the event loop may be held
     return app
 
