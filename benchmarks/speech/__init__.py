@@ -1,0 +1,1 @@
+"""What `make bench-speech` runs: hearing, speaking and conversing, measured at a client over real sockets."""
