@@ -101,19 +101,25 @@ def _joined(pieces: Sequence[tuple[str, Waveform, list[Word]]], rng: random.Rand
         pause = np.zeros(int(rng.uniform(0.6, 1.2) * HEARING_RATE), np.float32)
         parts += [pause, audio]
         at += len(pause) / HEARING_RATE
-        # the engine's words are those it speaks ("27" is two): the reference is the sentence as it is written
+        single = [word for time in timed for word in _apart(time)]
         written = text.split()
-        if len(timed) == len(written):
-            words += [Word(word, at + time.start, at + time.end) for word, time in zip(written, timed, strict=True)]
-        else:
-            step = len(audio) / HEARING_RATE / len(written)
-            words += [Word(word, at + n * step, at + (n + 1) * step) for n, word in enumerate(written)]
+        if len(single) != len(written):
+            raise ValueError(f"the voice told {len(single)} words for {text!r}")
+        words += [Word(word, at + time.start, at + time.end) for word, time in zip(written, single, strict=True)]
         loud = np.flatnonzero(np.abs(audio) > 0.01)
         ends.append(at + (int(loud[-1]) + 1 if len(loud) else len(audio)) / HEARING_RATE)
         at += len(audio) / HEARING_RATE
     audio = np.concatenate(parts)
     noise = np.random.default_rng(rng.randrange(2**31)).normal(0, 0.001, len(audio))
     return Stream((audio * 0.8 + noise).astype(np.float32), tuple(words), tuple(ends), tuple(p[0] for p in pieces))
+
+
+def _apart(word: Word) -> list[Word]:
+    """espeak says small words as one ("on the"): its time is shared by their letters."""
+    parts = word.text.split()
+    each = (word.end - word.start) / max(1, sum(map(len, parts)))
+    begins = [word.start + each * sum(map(len, parts[:place])) for place in range(len(parts))]
+    return [Word(part, begin, begin + each * len(part)) for part, begin in zip(parts, begins, strict=True)]
 
 
 def librivox() -> Stream | None:
