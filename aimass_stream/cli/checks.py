@@ -140,38 +140,49 @@ def encoding(_: Settings) -> Finding:
     return Finding("ok", text)
 
 
-def voice(_: Settings) -> Finding:
-    """Lets espeak speak in a process of its own: it is one global state of C."""
-    if importlib.util.find_spec("espeakng_loader") is None:
-        return Finding("warn", "espeak-ng is not installed", "the default voice: pip install espeakng-loader")
+def hearing(settings: Settings) -> Finding:
+    """Every recogniser that could hear now, and the one that `auto` takes."""
+    from ..errors import AimassError
+    from ..hearing import recognizers
+
+    told = recognizers.describe(settings)
+    there = "; ".join(f"{one['engine']}: {', '.join(model['name'] for model in one['models'])}"
+                      for one in told if one["available"])
+    missing = "; ".join(f"{one['engine']}: {one['reason']}" for one in told if not one["available"])
     try:
-        spoken = subprocess.run([sys.executable, "-c", _SPEAK], capture_output=True, text=True, timeout=20, check=True)
-    except (subprocess.SubprocessError, OSError) as error:
-        detail = getattr(error, "stderr", None) or str(error)
-        return Finding("warn", f"the voice does not speak: {detail.strip().splitlines()[-1]}")
-    return Finding("ok", f"the bundled voice speaks, first sound after {float(spoken.stdout):.1f} ms")
+        choice = recognizers.chosen(settings)
+    except AimassError as error:
+        return Finding("fail", f"nothing hears: {error.detail}", missing)
+    text = f"{there}. Taken: {choice.engine} {choice.model}, {choice.reason}"
+    if any(model["general"] and one["engine"] != "pocketsphinx" for one in told for model in one["models"]):
+        return Finding("ok", text)
+    return Finding("warn", text, "for good transcripts fetch weights: aimass models pull whisper-base.en")
 
 
-_SPEAK = """
-import ctypes, time, espeakng_loader
-lib = ctypes.CDLL(espeakng_loader.get_library_path())
-assert lib.espeak_Initialize(2, 0, espeakng_loader.get_data_path().encode(), 0) > 0, "espeak did not start"
-first = []
-Heard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-def heard(samples, count, events):
-    if count and not first:
-        first.append(time.perf_counter())
-    return 0
-callback = Heard(heard)
-lib.espeak_SetSynthCallback(callback)
-assert lib.espeak_SetVoiceByName(b"en-us") == 0, "it has no English voice"
-text = b"Can you hear me?"
-begun = time.perf_counter()
-lib.espeak_Synth(text, len(text) + 1, 0, 0, 0, 1, None, None)
-lib.espeak_Synchronize()
-assert first, "it stays silent"
-print((first[0] - begun) * 1000)
-"""
+def voice(settings: Settings) -> Finding:
+    """Lets the default voice speak, in its own process as it does in the server."""
+    import asyncio
+
+    from ..inference import Engine, installed
+    from ..speaking.voices import open_synthesizer
+    from ..speech.contract import Manner
+
+    async def speak() -> tuple[str, float, int]:
+        engine = Engine(installed())
+        try:
+            synthesizer = await open_synthesizer(engine, settings)
+            begun = time.perf_counter()
+            async for _ in synthesizer.speak("Can you hear me?", Manner()):
+                return synthesizer.name, (time.perf_counter() - begun) * 1000, len(synthesizer.voices())
+            return synthesizer.name, float("inf"), 0
+        finally:
+            await engine.close()
+
+    try:
+        name, ms, count = asyncio.run(speak())
+    except Exception as error:  # whatever a library's start may raise: it is told, and the other checks go on
+        return Finding("fail", f"nothing speaks: {error}", "the default voice: pip install espeakng-loader")
+    return Finding("ok", f"{name} speaks, first sound after {ms:.1f} ms, {count} voices")
 
 
 def onnx(_: Settings) -> Finding:
@@ -276,6 +287,6 @@ def data(settings: Settings) -> Finding:
 
 CHECKS: dict[str, Check] = {
     "Python": python, "machine": machine, "open files": descriptors, "packages": packages, "OpenCV": opencv,
-    "VP8": libvpx, "Opus": libopus, "H264": x264, "encoding": encoding, "voice": voice, "models": onnx, "GPU": gpu,
-    "browser": browser, "network": port, "TLS": encryption, "access": exposure, "data": data,
+    "VP8": libvpx, "Opus": libopus, "H264": x264, "encoding": encoding, "hearing": hearing, "voice": voice,
+    "models": onnx, "GPU": gpu, "browser": browser, "network": port, "TLS": encryption, "access": exposure, "data": data,
 }
