@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Literal
 
 import psutil
@@ -17,12 +17,15 @@ from .ports import Caller
 from .session import Session, Sync
 from .settings import Settings
 from .spec import PipelineSpec
+from .speech.transcript import Transcript
 from .stages import Registry
 
 log = logging.getLogger(__name__)
 
 LAG_EVERY = 0.05  # s between looks at the loop's punctuality
 LOAD_EVERY = 1.0  # s between looks at the processor
+KEPT_TRANSCRIPTS = 64  # of sessions that have ended
+TRANSCRIPT_AGE = 3600.0  # s they are kept
 
 
 class Node:
@@ -35,6 +38,7 @@ class Node:
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self._sessions: dict[str, Session] = {}
+        self._transcripts: OrderedDict[str, tuple[float, Transcript]] = OrderedDict()  # with the time of the end
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
         self._process = psutil.Process()
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,6 +90,17 @@ class Node:
     def sessions(self) -> list[Session]:
         return list(self._sessions.values())
 
+    def transcript(self, session_id: str) -> Transcript:
+        """What was said in a session, also for a while after its end. Raises `NotFound`."""
+        self._forget_transcripts()
+        kept = self._transcripts.get(session_id)
+        return self.get(session_id).transcript if kept is None else kept[1]
+
+    def _forget_transcripts(self) -> None:
+        while self._transcripts and (len(self._transcripts) > KEPT_TRANSCRIPTS
+                                     or next(iter(self._transcripts.values()))[0] < now() - TRANSCRIPT_AGE):
+            self._transcripts.popitem(last=False)
+
     async def end(self, session_id: str, reason: str) -> None:
         """End one session. Raises `NotFound`."""
         await self.get(session_id).close(reason)
@@ -105,6 +120,9 @@ class Node:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
+        if len(session.transcript):
+            self._transcripts[session.id] = now(), session.transcript
+            self._forget_transcripts()
         self._left_memory = True
         if not self._sessions:
             self._empty.set()

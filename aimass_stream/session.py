@@ -20,6 +20,7 @@ from .pipeline import Pipeline
 from .ports import Caller, Sink, Source
 from .settings import Settings
 from .spec import PipelineSpec, StageSpec
+from .speech.transcript import Transcript
 from .stages import Registry
 from .timebase import Timebase
 from .workers import Workers
@@ -78,6 +79,7 @@ class Session:
         self._sinks: list[Sink] = []
         self._log: deque[tuple[float, Event]] = deque(maxlen=EVENT_LOG)  # with the time of each
         self._seq = 0
+        self.transcript = Transcript()
         self._keyframe_callbacks: list[Callable[[str | None], None]] = []
         self._waiting: asyncio.TimerHandle | None = None
         self._timebase = Timebase(self.meter)
@@ -339,6 +341,8 @@ class Session:
         """Number an event, remember it for a peer that comes back, and send it to every sink."""
         self._seq += 1
         event = Event(data.type, self._seq, pts, track, data.model_dump(mode="json"))
+        if isinstance(data, events.TranscriptCommitted):
+            self.transcript.add(data)
         moment = now()
         self._log.append((moment, event))
         while self._log[0][0] < moment - self._resume_seconds - EVENT_AGE:

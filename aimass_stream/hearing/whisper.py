@@ -98,15 +98,25 @@ class WhisperRecognizer:
                 committed += self._cut(must=self._heard > 1.5 * WINDOW * HEARING_RATE)
         return self._news(committed)
 
+    async def pause(self) -> Heard | None:
+        """The speaker is silent: all that was said is heard, and words that have ended are whole."""
+        committed: list[Word] = []
+        if len(self._audio) > self._heard and not self._hushed():
+            committed += await self._try(pause=True)
+        else:
+            committed += self._settle(len(self._audio), pause=True)
+        return self._news(committed)
+
     async def finish(self) -> Heard:
-        """What the last pass heard is committed if the device gives no time for one more."""
+        """What the last pass heard is committed if the model can't hear it once more."""
+        settled: list[Word] = []
         try:
             if len(self._audio) > self._heard and not self._hushed():
-                await self._pass(len(self._audio), now() + PATIENCE, final=True)
+                settled = await self._pass(len(self._audio), now() + PATIENCE)
         except (Unavailable, Busy) as error:
             log.warning("%s: the end of an utterance was not heard once more: %s", self._session, error)
-        committed = self._words
-        self._settled += committed
+        self._settled += self._words
+        committed = (*settled, *self._words)
         self._words, self._audio, self._heard = (), self._audio[:0], 0
         return Heard(committed, (), self._language)
 
@@ -131,15 +141,15 @@ class WhisperRecognizer:
 
     # passes ----------------------------------------------------------------------------------------
 
-    async def _try(self) -> list[Word]:
+    async def _try(self, pause: bool = False) -> list[Word]:
         try:
-            return await self._pass(len(self._audio), now() + PATIENCE)
+            return await self._pass(len(self._audio), now() + PATIENCE, pause)
         except (DeadlineMissed, Busy):  # the sound stays for a pass over more of it
             self._chunk = LONGEST_CHUNK
             return []
 
-    async def _pass(self, count: int, deadline: float | None, final: bool = False) -> list[Word]:
-        """Hear the first `count` samples of the window; the words that are settled by it, none if it is the last."""
+    async def _pass(self, count: int, deadline: float | None, pause: bool = False) -> list[Word]:
+        """Hear the first `count` samples of the window; the words that are settled by it."""
         audio = self._audio[:count]
         begun = now()
         request = HearRequest(audio, language=self._language or None, task=self.task, prompt=self._context(),
@@ -150,7 +160,7 @@ class WhisperRecognizer:
         words = [word.moved(self._start) for word in believable(heard, audio)]
         self._words = _in_order(unrepeated(words, self._said, self._start) if not self._settled else words,
                                 self._settled)
-        return [] if final else self._settle(count)
+        return self._settle(count, pause)
 
     async def _submit(self, request: HearRequest, deadline: float | None) -> Hypothesis:
         row = np.empty(1, object)
@@ -159,11 +169,11 @@ class WhisperRecognizer:
         hypothesis: Hypothesis = answer["hypothesis"][0]
         return hypothesis
 
-    def _settle(self, count: int) -> list[Word]:
+    def _settle(self, count: int, pause: bool = False) -> list[Word]:
         """Ask the policy about the last pass's words, the sound being known up to `count` samples."""
         self._heard = count
         end = self._start + count / HEARING_RATE
-        settled = self._policy.settled(self._words, end)
+        settled = self._policy.settled(self._words, end, pause)
         words, self._words = list(self._words[:settled]), self._words[settled:]
         self._settled += words
         return words

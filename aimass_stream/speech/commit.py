@@ -31,8 +31,11 @@ SENTENCE_ENDS = ".?!。？！…"
 
 
 class Policy(Protocol):
-    def settled(self, words: Sequence[Word], end: float) -> int:
-        """How many of the first words stay; `end` (s) is where the sound ends. Remembers what it was shown."""
+    def settled(self, words: Sequence[Word], end: float, pause: bool = False) -> int:
+        """How many of the first words stay; `end` (s) is where the sound ends, `pause`: in silence.
+
+        It remembers what it was shown.
+        """
         ...
 
     def forget(self) -> None:
@@ -49,7 +52,7 @@ class LocalAgreement:
         self.n = n
         self._before: list[list[str]] = []  # keys of the last hypotheses, of what is not settled
 
-    def settled(self, words: Sequence[Word], end: float) -> int:
+    def settled(self, words: Sequence[Word], end: float, pause: bool = False) -> int:
         keys = [key(word.text) for word in words]
         count = 0
         if len(self._before) == self.n - 1:
@@ -64,14 +67,16 @@ class LocalAgreement:
 
 
 class Alignment:
-    """Settles the words that end at least `margin` s before the sound does."""
+    """Settles the words that end at least `margin` s before the sound does, or `rest` s where it ends in a pause."""
 
-    def __init__(self, margin: float = 0.4) -> None:
+    def __init__(self, margin: float = 0.4, rest: float = 0.1) -> None:
         self.margin = margin
+        self.rest = rest
 
-    def settled(self, words: Sequence[Word], end: float) -> int:
+    def settled(self, words: Sequence[Word], end: float, pause: bool = False) -> int:
+        clear = end - (self.rest if pause else self.margin)
         count = 0
-        while count < len(words) and words[count].end <= end - self.margin:
+        while count < len(words) and words[count].end <= clear:
             count += 1
         return count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..events import TranscriptCommitted
@@ -81,6 +81,13 @@ class Transcript:
             lost = len(self._utterances.popleft().words)
             self._count -= lost
             self.dropped += lost
+
+    def copy(self) -> Transcript:
+        """As it is now, for another thread to read."""
+        copied = Transcript(self._most)
+        copied.dropped, copied._count = self.dropped, self._count
+        copied._utterances.extend(replace(each, words=list(each.words)) for each in self._utterances)
+        return copied
 
     def utterances(self) -> list[Utterance]:
         """In the order in which they began."""

@@ -37,12 +37,14 @@ BUILT_IN = {
     "cartoon": "cartoon:Cartoon",
     "blur": "blur:Blur",
     "text": "text:Text",
+    "captions": "captions:Captions",
     "model": "model:ImageModel",
     "fps": "fps:Fps",
     "gain": "gain:Gain",
     "level": "level:Level",
     "mute": "mute:Mute",
     "delay": "delay:Delay",
+    "asr": "asr:Asr",
 }
 
 
