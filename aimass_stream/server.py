@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
-from .api import catalogue, health, origin, pages, problems, sessions, transcripts, webrtc, whep, whip
+from .api import catalogue, health, origin, pages, problems, sessions, speech, transcripts, webrtc, whep, whip
 from .api.keys import ApiKey
 from .conversation.tools import Toolbox
 from .errors import InvalidInput
@@ -29,7 +29,7 @@ from .transports.webrtc import WebRtc
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, catalogue.router,
-           health.router, pages.router)
+           health.router, speech.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

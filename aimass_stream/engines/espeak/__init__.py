@@ -78,7 +78,8 @@ class Espeak:
 
         found = {language for path in Path(espeakng_loader.get_data_path(), "lang").rglob("*") if path.is_file()
                  for language in LANGUAGE.findall(path.read_text("utf-8", "replace"))}
-        return sorted(found, key=lambda language: (not language.startswith(("en", "cmn", "zh")), language))
+        return sorted(found, key=lambda language: (not language.startswith("en"),
+                                                   not language.startswith(("cmn", "zh")), language))
 
     def voices(self) -> list[Voice]:
         return self._voices
