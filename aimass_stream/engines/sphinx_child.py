@@ -1,0 +1,195 @@
+"""The processes that PocketSphinx decodes in: a script run as ``python -I -B sphinx_child.py SOCKET`` (its number).
+
+PocketSphinx holds Python's interpreter lock while it decodes: one decoder makes an event loop in the same process
+12 ms late (p50) and 150 ms at times. So this process loads the model once, and forks itself for each stream it is
+sent a socket for. What is loaded (100 MB) is shared between the copies, a stream's own memory goes with its process,
+and an utterance that ends a decoder ends one stream.
+
+A stream's messages, each answered with one of JSON (its length, little-endian, before it)::
+
+    BEGIN                 an utterance begins
+    HEAR     float32      more of it           -> {"words": [[text, first frame, last frame, score]...], "frames": n}
+    FINISH                it is over           -> the same, for the last time
+    WORDS    JSON list    which of them can a grammar have?                  -> {"known": [...]}
+    GRAMMAR  JSGF         from now on DECIDE listens for this                -> {} or {"error": "..."}
+    DECIDE   float32      a whole utterance, by grammar and by phones alone  -> {"words": ..., "phones": ..., "frames"}
+
+Sound is at 16 kHz; a frame is 10 ms. A score is a mean log likelihood for each frame, in PocketSphinx's own unit.
+The process of a stream ends when its socket does, this one when SOCKET does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BEGIN, HEAR, FINISH, WORDS, GRAMMAR, DECIDE = range(1, 7)
+HEAD = struct.Struct("<BI")  # kind, bytes
+ANSWER = struct.Struct("<I")  # bytes
+
+NICENESS = 3  # media go first
+LOUD = 0.3  # the level that speech is brought to, as a peak
+MOST_GAIN = 30.0
+# a floor of noise: the model knows no digital silence. Synthetic voices gain by it, others lose nothing
+NOISE = 0.0015
+STEP = 1280  # samples decoded at a time
+SILENCES = ("<s>", "</s>", "<sil>", "(NULL)")
+LOG = math.log(1.0001)  # PocketSphinx's logarithms are to this base
+BEAMS = {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80}  # of grammars, which are small
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to the server, which ends us
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the streams' processes
+    from pocketsphinx import Decoder  # the server imports this file, too, for what a message looks like
+
+    # neither a second pass over a finished utterance nor a search of its lattice: they cost 0.4 s and gain nothing
+    decoder = Decoder(fwdflat=False, bestpath=False, loglevel="FATAL")
+    control.sendall(b"ready")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+        if not message:
+            return
+        with socket.socket(fileno=descriptors[0]) as stream:
+            if os.fork() == 0:
+                control.close()
+                Stream(decoder, stream).serve()
+                os._exit(0)
+
+
+class Stream:
+    def __init__(self, decoder: Any, stream: socket.socket) -> None:
+        self.decoder = decoder
+        self.stream = stream
+        self.peak = 0.02  # the loudest yet; louder than a quiet room
+        self.noise = np.random.default_rng(0)
+        self.hearing = False
+
+    def serve(self) -> None:
+        while head := self._read(HEAD.size):
+            kind, size = HEAD.unpack(head)
+            payload = self._read(size)
+            answer = json.dumps(self._answer(kind, payload)).encode()
+            self.stream.sendall(ANSWER.pack(len(answer)) + answer)
+
+    def _read(self, size: int) -> bytes:
+        """Empty when the other side has gone."""
+        read = bytearray()
+        while len(read) < size:
+            piece = self.stream.recv(size - len(read))
+            if not piece:
+                return b""
+            read += piece
+        return bytes(read)
+
+    def _answer(self, kind: int, payload: bytes) -> dict[str, Any]:
+        if kind == BEGIN:
+            return self._begin()
+        if kind == HEAR:
+            return self._hear(np.frombuffer(payload, np.float32))
+        if kind == FINISH:
+            return self._finish()
+        if kind == WORDS:
+            return {"known": [word for word in json.loads(payload) if self._knows(word)]}
+        if kind == GRAMMAR:
+            return self._grammar(payload.decode())
+        return self._decide(np.frombuffer(payload, np.float32))
+
+    # one stream ------------------------------------------------------------------------------------
+
+    def _begin(self) -> dict[str, Any]:
+        if self.hearing:
+            self.decoder.end_utt()
+        self.decoder.start_utt()
+        self.hearing = True
+        return {}
+
+    def _hear(self, sound: NDArray[np.float32]) -> dict[str, Any]:
+        if not self.hearing:
+            self._begin()
+        self.peak = max(self.peak, float(np.abs(sound).max(initial=0.0)))
+        samples = self._samples(sound)
+        for at in range(0, len(samples), STEP):
+            self.decoder.process_raw(samples[at : at + STEP].tobytes())
+        return self._heard()
+
+    def _finish(self) -> dict[str, Any]:
+        if self.hearing:
+            self.decoder.end_utt()
+        self.hearing = False
+        heard = self._heard()
+        self.peak = max(0.02, self.peak * 0.8)  # who was once loud need not stay so
+        return heard
+
+    def _heard(self) -> dict[str, Any]:
+        return {"words": self._segments(), "frames": self.decoder.n_frames()}
+
+    def _samples(self, sound: NDArray[np.float32]) -> NDArray[np.int16]:
+        levelled = sound * min(LOUD / self.peak, MOST_GAIN) + self.noise.normal(0, NOISE, len(sound))
+        return (np.clip(levelled, -1, 1) * 32767).astype("<i2")
+
+    def _segments(self) -> list[tuple[str, int, int, float]]:
+        if self.decoder.hyp() is None:
+            return []
+        return [(segment.word, segment.start_frame, segment.end_frame,
+                 round(_log(segment.ascore) / (segment.end_frame - segment.start_frame + 1), 1))
+                for segment in self.decoder.seg() if segment.word not in SILENCES]
+
+    # commands --------------------------------------------------------------------------------------
+
+    def _knows(self, word: str) -> bool:
+        """In the dictionary, or made of two words that are: "grayscale"."""
+        if self.decoder.lookup_word(word):
+            return True
+        for cut in range(len(word) - 3, 2, -1):
+            parts = [self.decoder.lookup_word(part) for part in (word[:cut], word[cut:])]
+            if all(parts):
+                self.decoder.add_word(word, " ".join(parts), False)
+                return True
+        return False
+
+    def _grammar(self, jsgf: str) -> dict[str, Any]:
+        config = self.decoder.get_config()
+        for name, beam in BEAMS.items():
+            config[name] = beam
+        try:
+            self.decoder.add_jsgf_string("commands", jsgf)
+        except ValueError as error:
+            return {"error": str(error)}
+        from pocketsphinx import get_model_path
+
+        self.decoder.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
+        return {}
+
+    def _decide(self, sound: NDArray[np.float32]) -> dict[str, Any]:
+        self.peak = max(0.005, float(np.abs(sound).max(initial=0.0)))
+        samples = self._samples(sound).tobytes()
+        words = self._search("commands", samples)
+        return {"words": words, "phones": self._search("phones", samples) if words else [],
+                "frames": self.decoder.n_frames()}
+
+    def _search(self, name: str, samples: bytes) -> list[tuple[str, int, int, float]]:
+        self.decoder.activate_search(name)
+        self.decoder.start_utt()
+        self.decoder.process_raw(samples, full_utt=True)
+        self.decoder.end_utt()
+        return self._segments()
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) / LOG if probability > 0 else -1e6
+
+
+if __name__ == "__main__":
+    main()
