@@ -288,5 +288,6 @@ def data(settings: Settings) -> Finding:
 CHECKS: dict[str, Check] = {
     "Python": python, "machine": machine, "open files": descriptors, "packages": packages, "OpenCV": opencv,
     "VP8": libvpx, "Opus": libopus, "H264": x264, "encoding": encoding, "hearing": hearing, "voice": voice,
-    "models": onnx, "GPU": gpu, "browser": browser, "network": port, "TLS": encryption, "access": exposure, "data": data,
+    "models": onnx, "GPU": gpu, "browser": browser, "network": port, "TLS": encryption, "access": exposure,
+    "data": data,
 }

@@ -176,7 +176,8 @@ def test_doctor_knows_this_machine(tmp_path: Path) -> None:
         assert found[name]["state"] in ("ok", "warn"), found[name]
     assert "aiortc 1.16" in found["packages"]["detail"]
     assert "ms a picture" in found["encoding"]["detail"]
-    assert "voice speaks" in found["voice"]["detail"]
+    assert "speaks, first sound after" in found["voice"]["detail"]
+    assert "Taken: " in found["hearing"]["detail"]
 
 
 def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
