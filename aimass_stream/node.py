@@ -12,6 +12,7 @@ import psutil
 
 from . import memory, metrics
 from .errors import Busy, NotFound, Unavailable
+from .events import EventData
 from .frames import now
 from .ports import Caller
 from .session import Session, Sync
@@ -100,6 +101,11 @@ class Node:
         while self._transcripts and (len(self._transcripts) > KEPT_TRANSCRIPTS
                                      or next(iter(self._transcripts.values()))[0] < now() - TRANSCRIPT_AGE):
             self._transcripts.popitem(last=False)
+
+    def tell(self, news: EventData) -> None:
+        """The same event in every session."""
+        for session in self.sessions():
+            session.event(news)
 
     async def end(self, session_id: str, reason: str) -> None:
         """End one session. Raises `NotFound`."""

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
-from .api import catalogue, health, origin, pages, problems, sessions, speech, transcripts, webrtc, whep, whip
+from .api import catalogue, health, models, origin, pages, problems, sessions, speech, transcripts, webrtc, whep, whip
 from .api.keys import ApiKey
 from .conversation.tools import Toolbox
 from .errors import InvalidInput
@@ -25,32 +25,37 @@ from .settings import Settings
 from .stages import Registry
 from .transports import realtime, websocket
 from .transports.webrtc import WebRtc
+from .weights import folder_of
+from .weights.background import Fetcher
 
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, catalogue.router,
-           health.router, speech.router, pages.router)
+           health.router, speech.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
     """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
     check(settings)
-    models = installed()
-    models.add(*settings.model_dirs)
-    engine = Engine(models)
+    store = installed()
+    store.add(*settings.model_dirs, folder_of(settings))
+    engine = Engine(store)
     registry = registry or Registry()
     registry.load()  # before the loop runs: an import may take long
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
     toolbox = Toolbox().load()
+    fetcher = Fetcher(settings, node.tell)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await node.start()
         await peers.start()
+        await fetcher.start()
         try:
             yield
         finally:
+            await fetcher.close()
             await node.close()
             await peers.close()
             await engine.close()
@@ -61,6 +66,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
+    app.state.fetcher = fetcher
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)

@@ -17,6 +17,7 @@ COMMANDS = {  # name -> "module:function"
     "sessions": "sessions:sessions",
     "load": "load:load",
     "doctor": "doctor:doctor",
+    "models": "models:models",
     "settings": "settings:settings",
 }
 
