@@ -171,6 +171,9 @@ class Configuration(Part):
         """What ``session.created`` and ``session.updated`` show."""
         whole = self.model_dump(mode="json", exclude={"aimass"})
         whole |= {"id": session_id, "expires_at": expires_at}
+        heard = whole["audio"]["input"]["transcription"]
+        if heard is not None and heard["keywords"] is None:
+            del heard["keywords"]  # Pipecat's reader fails at it
         if self.aimass is not None:
             whole["aimass"] = self.aimass.model_dump(mode="json")
         if self.type == "realtime":
