@@ -88,7 +88,7 @@ class Ears:
         self._pre_roll: deque[tuple[float, Waveform]] = deque(maxlen=_windows(settings.endpoint))
         self._rest = NOTHING  # less than a window
         self._at = 0.0  # media time of the first sample of `_rest`
-        self._used = 0.0  # media time up to which sound belongs to turns that are over
+        self._used = 0.0  # media time up to which utterances have had the sound: none gets it twice
         self._epoch = 0  # counts what makes sound at hand worthless
 
     async def start(self) -> None:
@@ -284,13 +284,16 @@ class Ears:
     async def _catch_up(self) -> None:
         """Sound that comes faster than it was spoken: in a pause the text is waited for, as if it were live."""
         utterance = self._utterance
-        if self._recognition is not None and utterance is not None and utterance.asked and not utterance.settled:
+        if self._recognition is None or utterance is None or utterance.waited:
+            return
+        if utterance.asked and not utterance.settled:
+            utterance.waited = True
             await self._recognition.until_settled(utterance, MOST)
 
     def _hear_window(self, window: Waveform, at: float, probability: float) -> None:
         self._pre_roll.append((at, window))
         if self._utterance is not None:
-            self._deliver(self._utterance, window)
+            self._deliver(self._utterance, window, at + WINDOW_SECONDS)
         self._follow(probability, at)
 
     def _follow(self, probability: float, at: float, *, seconds: float = WINDOW_SECONDS) -> None:
@@ -311,8 +314,8 @@ class Ears:
         earliest = max(self._used, started.at - self.settings.endpoint.pre_roll_ms / 1000) - 1e-6
         sound = [(at, window) for at, window in self._pre_roll if at >= earliest]
         utterance = self._open(sound[0][0], started.at)
-        for _, window in sound:
-            self._deliver(utterance, window)
+        for at, window in sound:
+            self._deliver(utterance, window, at + WINDOW_SECONDS)
         self._output(SpeechBegan(started.at, started.noticed, utterance.name, started.probability))
 
     def _open(self, at: float, began: float) -> Utterance:
@@ -321,14 +324,15 @@ class Ears:
             self._recognition.add(utterance)
         return utterance
 
-    def _deliver(self, utterance: Utterance, window: Waveform) -> None:
+    def _deliver(self, utterance: Utterance, window: Waveform, end: float) -> None:
         if self.settings.keep_audio:
             utterance.kept.append(window)
             shorten(utterance.kept, int(KEPT / WINDOW_SECONDS))
-        if self._recognition is None:
-            return
         if utterance.asked:
             utterance.held.append(window)
+            return
+        self._used = end
+        if self._recognition is None:
             return
         utterance.waiting.append(window)
         self.dropped += shorten(utterance.waiting, int(BACKLOG / WINDOW_SECONDS)) * WINDOW_SECONDS
@@ -348,6 +352,7 @@ class Ears:
 
     def _resume(self, utterance: Utterance, noticed: float) -> None:
         utterance.resume()
+        self._used = noticed
         if self._recognition is not None:
             self._recognition.wake()
         if utterance.likely:
@@ -367,7 +372,6 @@ class Ears:
     def _end(self, stopped: Stopped) -> None:
         utterance = self._utterance
         assert utterance is not None
-        self._used = stopped.noticed if stopped.cut else stopped.at
         self._finish(utterance, stopped.at)
         self._output(SpeechEnded(stopped.at, stopped.noticed, utterance.name, stopped.began, stopped.probability,
                                  stopped.voiced, stopped.cut))
@@ -390,7 +394,7 @@ class Ears:
 
     def _record(self, window: Waveform, at: float) -> None:
         """Push to talk: all sound belongs to the turn."""
-        self._deliver(self._utterance or self._open(at, at), window)
+        self._deliver(self._utterance or self._open(at, at), window, at + WINDOW_SECONDS)
 
     def _committed(self, commit: _Commit) -> None:
         end = self._at + len(self._rest) / HEARING_RATE
@@ -399,7 +403,7 @@ class Ears:
         utterance = commit.utterance = self._utterance
         if utterance is not None:
             if len(self._rest):
-                self._deliver(utterance, self._rest)
+                self._deliver(utterance, self._rest, end)
             if self._endpointer.speaking:
                 self._end(self._endpointer.stop(end, cut=not self._endpointer.silence))
             else:

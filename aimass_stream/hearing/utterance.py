@@ -31,6 +31,7 @@ class Utterance:
 
     asked: bool = False  # a pause: the text is wanted
     paused: bool = False  # the recogniser has answered that
+    waited: bool = False  # the listener has waited for that answer, and will not again
     busy: bool = False  # it is at work on this
     likely: bool = False  # `TurnLikely` was told
     over: bool = False
@@ -76,7 +77,7 @@ class Utterance:
         """The pause was one inside of the utterance."""
         self.waiting += self.held
         self.held.clear()
-        self.asked = self.paused = False
+        self.asked = self.paused = self.waited = False
 
 
 def shorten(windows: list[Waveform], most: int) -> int:

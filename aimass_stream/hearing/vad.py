@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import time
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MODEL = "silero-vad"
 WINDOW = 512  # samples
-MOST_WINDOWS = 64  # at once
+MOST_WINDOWS = 64  # in one request
 
 AGAIN = 5.0  # s until a detector that failed is tried anew
 FLOOR_RISE = 1.5 * WINDOW / HEARING_RATE  # dB a window: the gate's idea of the background follows rising noise slowly
@@ -25,13 +26,16 @@ SLOPE = 3.0  # dB
 QUIETEST, LOUDEST_FLOOR = -60.0, -25.0  # dBFS the background is held between
 
 
+COUNTER = itertools.count()
+
+
 class Vad:
     """The stream's place in the shared detector. Nothing here raises on account of the model."""
 
     def __init__(self, engine: Engine, *, session: str) -> None:
         self._engine = engine
         self._session = session
-        self._state = f"{session}/vad/{id(self)}"
+        self._state = self._new_state()
         self._gate = Gate()
         self._retry = math.inf  # s, monotonic: when to try the model again; inf: it is well
         self.failure = ""  # why the gate is in use; empty: it is not
@@ -50,25 +54,33 @@ class Vad:
         return (await self.probabilities(window[None]))[0]
 
     async def probabilities(self, windows: Waveform) -> list[float]:
-        """The same for several windows that follow each other, (n, 512) with n from 1 to 64."""
+        """The same for windows that follow each other, (n, 512), at once."""
         gated = [self._gate.probability(window) for window in windows]
         if time.monotonic() >= self._retry:
             await self.start()
         if self.failure:
             return gated
+        state = self._state
         try:
-            answer = await self._engine.submit(MODEL, {"sound": windows}, session=self._session, state=self._state)
+            answers = [await self._engine.submit(MODEL, {"sound": windows[begin : begin + MOST_WINDOWS]},
+                                                 session=self._session, state=state)
+                       for begin in range(0, len(windows), MOST_WINDOWS)]
         except AimassError as error:
-            self._failed(error)
+            if state is self._state:  # else it was given back meanwhile, and nobody wants this any more
+                self._failed(error)
             return gated
-        return [float(probability) for probability in answer["probability"]]
+        return [float(probability) for answer in answers for probability in answer["probability"]]
 
     def reset(self) -> None:
         """What comes next has nothing to do with what came before."""
-        self._engine.forget(MODEL, self._state)
+        before, self._state = self._state, self._new_state()
+        self._engine.forget(MODEL, before)
 
     async def close(self) -> None:
         self._engine.forget(MODEL, self._state)
+
+    def _new_state(self) -> str:
+        return f"{self._session}/vad/{next(COUNTER)}"
 
     def _failed(self, error: AimassError) -> None:
         log.warning("voice activity of %s is decided by loudness: %s", self._session, error)

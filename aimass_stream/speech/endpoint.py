@@ -14,7 +14,7 @@ MIN_RESUME = 0.06  # s: what is shorter is a click and does not interrupt a sile
 class EndpointSettings:
     threshold: float = 0.5  # probability from which a window is speech
     release: float = 0.35  # speech that has begun goes on above this
-    min_speech_ms: float = 100.0  # of speech, before it counts as begun
+    min_speech_ms: float = 90.0  # of speech, before it counts as begun: three windows
     silence_ms: float = 500.0  # that ends it
     pre_roll_ms: float = 300.0  # of sound before the begin, for the recogniser
     max_utterance_s: float = 60.0  # then it is cut

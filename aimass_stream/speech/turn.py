@@ -83,6 +83,8 @@ PARTICLE_VERBS = _words("turn turned switch switched log sign come came go went 
                         "carry calm sit stand wake zoom play hang give fall fell going coming looking on it them that "
                         "lights light music sound radio picture volume camera effects everything")
 PRONOUNS = _words("it there this that you he she we they i these those")
+CLAUSES = CONJUNCTIONS - {"and", "but", "or", "nor", "than", "as", "like"}
+SAYING = _words("say says said think thinks thought believe hope hoped told mean so")
 OPENERS = _words("i we they he she it there this these those you here")
 QUALITY = re.compile(r"[a-z]{2}(ous|ive|al|ful|less|able|ible|ish|ic|est)$")
 CLOSERS = _words("it them me him us you yours mine hers theirs ours now today tomorrow tonight yesterday again there "
@@ -153,6 +155,10 @@ def _hangs(sentence: list[str]) -> bool:
         return True
     if last in {"before", "after", "where", "who"} and before not in {"", "ever", "day", "know", "or", "guess"}:
         return last in {"where", "who"} or before not in {"week", "year", "morning", "night", "month"}
+    if last == "that" and before in SAYING:
+        return True
+    if last in PRONOUNS and (before in CLAUSES or (before in AUXILIARIES and len(sentence) == 2)):
+        return True
     if last in PREPOSITIONS:
         return not (last in PARTICLES and before in PARTICLE_VERBS) and not _stranded(sentence)
     if last in AUXILIARIES or last in SUBJECTS:
