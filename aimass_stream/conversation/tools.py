@@ -23,7 +23,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from ..errors import AimassError
-from ..speech.grammar import Command, Phrase
+from ..speech.grammar import Command, Phrase, parse
 from .record import Record
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,9 @@ class Toolbox:
             self._loaded = True
             for entry in self._entries:
                 self._load(entry)
+            for phrase in self.phrases(Surroundings()):  # read now: all at once takes longer than a loop may be held
+                for pattern in phrase.patterns:
+                    parse(pattern)
         return self
 
     def _load(self, entry: EntryPoint) -> None:

@@ -7,6 +7,7 @@ imported when they are first asked for.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ async def open_recognizer(engine: Engine, settings: Settings, *, session: str, w
 
     Raises `InvalidInput` or `NotFound`, saying what there is.
     """
-    choice = chosen(settings, want=want, model=model, language=language, task=task)
+    # in a thread: it imports the engines' libraries and looks at files
+    choice = await asyncio.to_thread(chosen, settings, want=want, model=model, language=language, task=task)
     log.info("%s hears with %s %s: %s", session, choice.engine, choice.model, choice.reason)
     return await opener(choice.engine).open(engine, settings, session=session, model=choice.model, language=language,
                                             task=task, policy=policy, prompt=prompt, hotwords=hotwords)
