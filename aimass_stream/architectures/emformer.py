@@ -47,7 +47,7 @@ class Steps:
 
 
 class Stepper:
-    """One segment of each row, and the tokens that it brings."""
+    """One segment of each row, and the tokens that it brings. Everything is called in `torch.inference_mode`."""
 
     def __init__(self, network: nn.Module, shape: dict[str, Any], *, blank: int, slots: int, most_symbols: int) -> None:
         """`most_symbols`: tokens of one encoded frame, at most."""
@@ -61,15 +61,14 @@ class Stepper:
         self.segment = shape["segment_length"] // stride
         self.layers: Any = self.network.transcriber.transformer.emformer_layers
         width = shape["time_reduction_input_dim"] * stride
-        with torch.inference_mode():
-            weight = next(network.parameters())
-            self._first = self._predict(torch.tensor([blank], device=weight.device), None)
-            predicted, (hidden, cell) = self._first
-            self.state = Steps(
-                keys=weight.new_zeros(len(self.layers), slots, self.context, width),
-                values=weight.new_zeros(len(self.layers), slots, self.context, width),
-                past=torch.zeros(slots, dtype=torch.long, device=weight.device),
-                hidden=hidden.repeat(1, slots, 1), cell=cell.repeat(1, slots, 1), predicted=predicted.repeat(slots, 1))
+        weight = next(network.parameters())
+        self._first = self._predict(torch.tensor([blank], device=weight.device), None)
+        predicted, (hidden, cell) = self._first
+        self.state = Steps(
+            keys=weight.new_zeros(len(self.layers), slots, self.context, width),
+            values=weight.new_zeros(len(self.layers), slots, self.context, width),
+            past=torch.zeros(slots, dtype=torch.long, device=weight.device),
+            hidden=hidden.repeat(1, slots, 1), cell=cell.repeat(1, slots, 1), predicted=predicted.repeat(slots, 1))
 
     def reset(self, slot: int) -> None:
         predicted, (hidden, cell) = self._first
@@ -77,7 +76,6 @@ class Stepper:
         self.state.hidden[:, slot], self.state.cell[:, slot] = hidden[:, 0], cell[:, 0]
         self.state.predicted[slot] = predicted[0]
 
-    @torch.inference_mode()
     def encode(self, frames: Tensor, slots: Tensor) -> Tensor:
         """(B, segment + right context, input_dim) and slots (B,), each at most once -> (B, frames, D)."""
         encoder = self.network.transcriber
@@ -113,9 +111,8 @@ class Stepper:
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
-    @torch.inference_mode()
     def tokens(self, encoded: Tensor, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Greedy search over (B, T, D): tokens (B, T, most_symbols), -1 where there is none, and their probabilities."""
+        """Greedy search over (B, T, D): tokens (B, T, most_symbols), -1 for none, and how likely they are."""
         rows, frames, _ = encoded.shape
         found = torch.full((rows, frames, self.most_symbols), -1)
         sure = torch.zeros(rows, frames, self.most_symbols)
