@@ -27,6 +27,9 @@ DECODE = Histogram("aimass_decode_seconds", "Time to decode one frame", ["codec"
 LOOP_LAG = Histogram("aimass_loop_lag_seconds", "How late the event loop runs its timers", buckets=BUCKETS)
 SESSIONS = Gauge("aimass_sessions", "Sessions now", ["transport"])
 ADMISSIONS = Counter("aimass_admissions_total", "Session requests", ["result"])
+TURN = Histogram("aimass_turn_seconds", "Time from the end of the user's speech to the reply's first sound, by part",
+                 ["part"], buckets=BUCKETS)
+INTERRUPTIONS = Counter("aimass_interruptions_total", "Replies that somebody spoke into", ["result"])
 MEMORY = Gauge("aimass_memory_bytes", "Resident memory of the process")
 
 

@@ -83,6 +83,21 @@ class Brain(Protocol):
     async def close(self) -> None: ...
 
 
+class Canned:
+    """Says one text: a greeting, a timer that rings."""
+
+    name = "canned"
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def reply(self, request: BrainRequest) -> AsyncIterator[TextDelta | ToolCall]:
+        yield TextDelta(self._text)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default") -> Brain:
     """The brain of one conversation. `toolbox` must be loaded.
 
