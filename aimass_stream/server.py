@@ -15,8 +15,23 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
-from .api import catalogue, health, models, origin, pages, problems, sessions, speech, transcripts, webrtc, whep, whip
+from .api import (
+    audio,
+    catalogue,
+    health,
+    models,
+    origin,
+    pages,
+    problems,
+    sessions,
+    speech,
+    transcripts,
+    webrtc,
+    whep,
+    whip,
+)
 from .api.keys import ApiKey
+from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
 from .errors import InvalidInput
 from .inference import Engine, installed
@@ -30,8 +45,8 @@ from .weights.background import Fetcher
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, catalogue.router,
-           health.router, speech.router, models.router, pages.router)
+ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, realtime_router,
+           catalogue.router, health.router, speech.router, audio.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
