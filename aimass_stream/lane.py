@@ -276,6 +276,9 @@ class Lane:
     def flush(self) -> None:
         for runner in self.runners:
             runner.queue.clear()
+            flushed = getattr(runner.stage, "flushed", None)  # stages that make sound of their own have it
+            if flushed is not None:
+                flushed()
 
     def _leave(self, frame: Frame) -> None:
         if frame.kind != "text":

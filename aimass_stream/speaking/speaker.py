@@ -64,6 +64,7 @@ class Speaker:
         self._made: deque[Piece] = deque(maxlen=MOST_TEXT)  # not taken yet: AHEAD clauses and the one at hand
         self._ahead = 0  # clauses begun to be made that the listener has not begun
         self._samples = 0  # made so far
+        self._making = False
         self._finished = self._cancelled = self._over = False
         self._error: Exception | None = None
         self._news = asyncio.Event()  # for the maker
@@ -89,13 +90,27 @@ class Speaker:
                 self._length += len(text)
         self._news.set()
 
-    def finish(self) -> None:
-        """That was all of the text."""
+    def flush(self) -> None:
+        """What there is of a clause is one; more text may follow, and is another utterance's."""
         if not self._finished:
             rest = self._fences.flush() if self._fences is not None else ""
             self._take(self._clauses.feed(rest) + self._clauses.flush())
-            self._finished = True
-            self._news.set()
+
+    def finish(self) -> None:
+        """That was all of the text."""
+        self.flush()
+        self._finished = True
+        self._news.set()
+
+    @property
+    def idle(self) -> bool:
+        """Everything that can be said so far has been made."""
+        return not self._waiting and not self._making
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come: finished and said, cancelled or failed."""
+        return self._over or self._cancelled
 
     def cancel(self) -> None:
         """Say no more: `pieces` ends at once, with what it has given."""
@@ -152,7 +167,7 @@ class Speaker:
         """The next clause, when it is its turn; None when there will be none."""
         while not self._cancelled:
             if self._waiting and self._ahead < AHEAD:
-                clause = self._waiting.popleft()
+                clause, self._making = self._waiting.popleft(), True
                 self._length -= len(clause.text)
                 return clause
             if self._finished and not self._waiting:
@@ -164,6 +179,7 @@ class Speaker:
     async def _speak(self, clause: _Clause) -> None:
         """One clause, and the pause that follows it: its last piece, which may be empty."""
         if clause.pause:
+            self._making = False
             self._give(Piece(self._silence(clause.pause), "", first=True, last=True))
             return
         text = spoken(clause.text) if self._fences is not None else clause.text
@@ -176,11 +192,12 @@ class Speaker:
                     words = tuple(word.moved(begin) for word in part.words)
                     self._give(Piece(part.samples, clause.text, words, first))
                     first = False
+        self._making = False
         self._give(Piece(self._silence(self._pause(clause.text)), clause.text, (), first, last=True))
 
     def _pause(self, text: str) -> float:
         if self._finished and not self._waiting:
-            return 0.0
+            return 0.0  # nothing follows
         return SENTENCE_PAUSE if text[-1:] in SENTENCE_END else CLAUSE_PAUSE
 
     def _give(self, piece: Piece) -> None:

@@ -40,11 +40,15 @@ BUILT_IN = {
     "captions": "captions:Captions",
     "model": "model:ImageModel",
     "fps": "fps:Fps",
+    "denoise": "denoise:Denoise",
+    "agc": "agc:Agc",
     "gain": "gain:Gain",
     "level": "level:Level",
     "mute": "mute:Mute",
     "delay": "delay:Delay",
+    "vad": "vad:Vad",
     "asr": "asr:Asr",
+    "tts": "tts:Tts",
 }
 
 

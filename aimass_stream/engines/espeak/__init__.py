@@ -2,7 +2,7 @@
 
 It lives in processes of its own (`child.py`), a few for all sessions, because it is one global state of C and because
 some texts end it. What is to be said is cut into parts of at most some 150 characters, and the parts of all callers
-are served in turns (`desk.py`), so a book that is read aloud delays nobody's first word by more than one part.
+are served in turns (`speech/mouths.py`), so a book that is read aloud delays nobody's first word by more than one part.
 
 Rate, pitch and volume are espeak's own; speed goes from 0.46 on (80 words a minute), pitch from 0.7 to 1.6 times.
 """
@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import math
 import re
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,20 @@ import numpy as np
 
 from ...errors import InvalidInput, Unavailable
 from ...frames import Samples
+from ...inference.device import cores
 from ...settings import Settings
+from ...speech import mouth_wire
 from ...speech.contract import Gender, Manner, Spoken, Voice
+from ...speech.mouths import Desk, Job, Piece
 from ...speech.plain import plain
 from ...speech.words import Word
-from .desk import Desk, Job, Piece
 
 USUAL_RATE, SLOWEST, FASTEST = 175, 80, 900  # words a minute
 USUAL_PITCH, LOWEST, HIGHEST = 50, 0, 99  # of espeak's scale, which reaches from 0.71 to 1.6 times the usual
 LOWEST_RATIO, HIGHEST_RATIO = 0.71, 1.6
 USUAL_VOLUME = 100  # %
 
+MOUTHS = 8  # parts that a process says in turns: as many as it has copies of the library
 FIRST_PART, PART = 80, 160  # characters
 TOKEN = 40  # characters without a blank; espeak's own buffers overflow on long runs such as "A.B.C.D."
 QUIET = 150  # of 32768: below this a word has ended
@@ -63,7 +67,10 @@ class Espeak:
             raise Unavailable(reason)
         import espeakng_loader
 
-        desk = Desk(espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
+        argv = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("child.py")),
+                str(Path(mouth_wire.__file__).parent), espeakng_loader.get_library_path(),
+                espeakng_loader.get_data_path(), str(MOUTHS)]
+        desk = Desk(cls.name, argv, processes=min(4, cores()), depth=MOUTHS)
         return cls(desk, await desk.open())
 
     @staticmethod

@@ -1,17 +1,7 @@
-"""The process that espeak lives in: a script of the standard library only, run as ``python -I -S child.py LIB DATA``.
+"""The process that espeak lives in, of the standard library only: ``python -I -S child.py PATH LIBRARY DATA MOUTHS``.
 
 espeak-ng is one global state of C: it says one thing at a time, and some texts end it. So it has a process of its
-own, which reads what to say from its standard input and writes sound to its standard output::
-
-    in   SPEAK  job, rate (words/min), pitch (0-99), volume (%), pause, bytes of voice, bytes of text, both (UTF-8)
-         CANCEL job
-    out  READY  bytes of JSON: {"rate": Hz, "mouths": n, "voices": [[languages, name, identifier, gender]...], ...}
-         TURN   job: what follows is of its making, and so is the end of this process
-         PIECE  job, words, samples; each word: first and last character + 1, first and last sample + 1; int16
-         DONE   job
-         NONE   job: there is no such voice
-
-A piece ends where a word ends, so that its words can be given with their times. The process ends when its input does.
+own, which `speech/mouth_wire.py` describes; PATH is that file's folder. Rate is in words a minute, pitch from 0 to 99.
 
 Several utterances take turns in the middle of a clause, so that one that begins need not wait for the others' clauses:
 the library is loaded several times from copies of its file, each with a global state and a thread of its own, of which
@@ -23,25 +13,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
-import struct
 import sys
 import threading
 from bisect import bisect_right
 from json import dumps
 
-TYPE_CHECKING = False  # the module `typing` would double the time that this takes to start
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-SPEAK, CANCEL, READY, TURN, PIECE, DONE, NONE = range(1, 8)
-SPEAK_HEAD = struct.Struct("<BIHHHBHI")  # kind, job, rate, pitch, volume, pause, bytes of voice, bytes of text
-CANCEL_HEAD = struct.Struct("<BI")  # kind, job
-ANSWER = struct.Struct("<BIII")  # kind, job, words (or bytes of JSON), samples
-WORD = struct.Struct("<IIII")
+    from ...speech.mouth_wire import DONE, NONE, PIECE, READY, SPEAK, TURN, WORD, Line, Speak
+else:  # beside no package: this process must be up in milliseconds
+    sys.path.append(sys.argv[1])
+    from mouth_wire import DONE, NONE, PIECE, READY, SPEAK, TURN, WORD, Line
 
 USUAL_VOICE = b"gmw/en-US"
-MOUTHS = 8  # copies of the library
 TURN_SECONDS = 1.0  # of sound that an utterance may be ahead of another before it is that one's turn
 PIECE_SECONDS = 0.25  # of sound in a piece, at least, but for an utterance's first one: that is out with its first word
 CJK = "\u2e80"  # from here on scripts are written without blanks, as far as espeak speaks them
@@ -50,10 +34,6 @@ CJK = "\u2e80"  # from here on scripts are written without blanks, as far as esp
 SYNCHRONOUS, UTF8, ENDPAUSE, BY_CHARACTER = 2, 1, 0x1000, 1
 RATE, VOLUME, PITCH = 1, 2, 3
 EVENT_NONE, EVENT_WORD, EVENT_END = 0, 1, 5
-
-
-# SPEAK, job, rate, pitch, volume, pause, voice, text
-Speak: TypeAlias = "tuple[int, int, int, int, int, int, bytes, bytes]"
 
 
 class Event(ctypes.Structure):
@@ -69,48 +49,6 @@ class Voice(ctypes.Structure):
 
 
 HeardBy = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(Event))
-
-
-class Line:
-    """The way to the server: commands in, answers out."""
-
-    def __init__(self) -> None:
-        self._gathered = bytearray()
-        self._poll = select.poll()
-        self._poll.register(0, select.POLLIN)
-
-    def read(self, *, wait: bool) -> list[tuple[int, ...] | Speak]:
-        """The commands that have come; ends this process when the server has gone."""
-        if not wait and not self._poll.poll(0):
-            return []
-        data = os.read(0, 65536)
-        if not data:
-            os._exit(0)
-        self._gathered += data
-        commands = []
-        while (command := self._take()) is not None:
-            commands.append(command)
-        return commands
-
-    def _take(self) -> tuple[int, ...] | Speak | None:
-        held = self._gathered
-        if held and held[0] == CANCEL and len(held) >= CANCEL_HEAD.size:
-            cancelled: tuple[int, ...] = CANCEL_HEAD.unpack_from(held)
-            del held[: CANCEL_HEAD.size]
-            return cancelled
-        if held and held[0] == SPEAK and len(held) >= SPEAK_HEAD.size:
-            *numbers, voice, text = SPEAK_HEAD.unpack_from(held)
-            middle, end = SPEAK_HEAD.size + voice, SPEAK_HEAD.size + voice + text
-            if len(held) >= end:
-                command = (*numbers, bytes(held[SPEAK_HEAD.size : middle]), bytes(held[middle:end]))
-                del held[:end]
-                return command
-        return None
-
-    def answer(self, kind: int, job: int, words: int = 0, samples: int = 0, body: bytes = b"") -> None:
-        data = memoryview(ANSWER.pack(kind, job, words, samples) + body)
-        while data:
-            data = data[os.write(1, data) :]
 
 
 class Utterance:
@@ -235,10 +173,10 @@ class Mouth:
 class Stage:
     """The mouths, what waits for them, and whose turn it is."""
 
-    def __init__(self, library: str, data: str) -> None:
+    def __init__(self, library: str, data: str, mouths: int) -> None:
         self.line = Line()
         self.waiting: list[Speak] = []  # as many as the server hands over
-        self.mouths = [Mouth(self, copy, data) for copy in copies(library)]
+        self.mouths = [Mouth(self, copy, data) for copy in copies(library, mouths)]
         self.ended = threading.Semaphore(0)  # nobody is at it any more
         self._ahead = int(self.mouths[0].rate * TURN_SECONDS)
 
@@ -301,13 +239,13 @@ class Stage:
         mouth.turn.release()
 
 
-def copies(library: str) -> list[ctypes.CDLL]:
+def copies(library: str, wanted: int) -> list[ctypes.CDLL]:
     """The library several times over, each with a global state of its own; once where copies can't be loaded."""
     found, numbers = [ctypes.CDLL(library)], []
     with contextlib.suppress(OSError, AttributeError):
         with open(library, "rb") as file:
             code = file.read()
-        for _ in range(MOUTHS - 1):
+        for _ in range(wanted - 1):
             # files in memory, since folders may forbid code; all open at once, since a library is known by its name
             numbers.append(os.memfd_create("espeak"))
             with open(numbers[-1], "wb", closefd=False) as file:
@@ -346,4 +284,4 @@ def languages(address: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    Stage(sys.argv[1], sys.argv[2]).serve()
+    Stage(sys.argv[2], sys.argv[3], int(sys.argv[4])).serve()

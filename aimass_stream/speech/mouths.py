@@ -1,4 +1,7 @@
-"""Whose turn it is to be said, and the processes that say it.
+"""Processes that speak, and whose turn it is to be said.
+
+A voice whose library is one global state of C, or dies of some texts, lives in processes of its own; what is said to
+them is in `mouth_wire.py`.
 
 Each process has a few parts that it says in turns; the others wait here, parts that begin an utterance before those
 that go on with one: their callers have heard nothing yet. When a process dies, the part it was at fails with
@@ -12,23 +15,19 @@ import itertools
 import json
 import logging
 import os
-import sys
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import AimassError, Busy, InvalidInput, ModelFailed, Unavailable
-from ...frames import Samples
-from ...inference.device import cores
-from . import child
+from ..errors import AimassError, Busy, InvalidInput, ModelFailed, Unavailable
+from ..frames import Samples
+from . import mouth_wire as wire
 
 log = logging.getLogger(__name__)
 
-DEPTH = child.MOUTHS  # parts a process has
 MOST_WAITING = 512  # parts of all callers
 START_SECONDS = 10.0  # for a process to begin
 PART_SECONDS = 10.0  # without a sound of the part at work: it hangs
@@ -46,7 +45,7 @@ class Piece:
 class Job:
     """One part of an utterance."""
 
-    voice: str  # as espeak calls it
+    voice: str  # as its process calls it
     text: str
     rate: int
     pitch: int
@@ -65,7 +64,7 @@ class Job:
 
     def packed(self) -> bytes:
         voice, text = self.voice.encode(), self.text[self.since :].encode("utf-8", "replace")
-        return child.SPEAK_HEAD.pack(child.SPEAK, self.number, self.rate, self.pitch, self.volume, self.pause,
+        return wire.SPEAK_HEAD.pack(wire.SPEAK, self.number, self.rate, self.pitch, self.volume, self.pause,
                                      len(voice), len(text)) + voice + text
 
     def end(self, error: AimassError | None = None) -> None:
@@ -76,16 +75,18 @@ class Job:
 class Desk:
     """Made anywhere, opened and used on one event loop."""
 
-    def __init__(self, library: str, data: str, processes: int | None = None) -> None:
-        """As many processes as there are cores to speak at once, up to four."""
-        self._workers = [Worker(self, library, data) for _ in range(processes or min(4, cores()))]
+    def __init__(self, name: str, argv: Sequence[str], *, processes: int, depth: int) -> None:
+        """`argv` starts a process; each has up to `depth` parts at a time."""
+        self.name = name
+        self._depth = depth
+        self._workers = [Worker(self, argv) for _ in range(processes)]
         self._starts: deque[Job] = deque(maxlen=MOST_WAITING)
         self._others: deque[Job] = deque(maxlen=MOST_WAITING)
         self._numbers = itertools.count(1)
         self._closed = False
 
     async def open(self) -> dict[str, Any]:
-        """Start the processes; what espeak tells of itself. Raises `Unavailable`."""
+        """Start the processes; what the first of them tells of itself. Raises `Unavailable`."""
         try:
             return (await asyncio.gather(*(worker.start() for worker in self._workers)))[0]
         except BaseException:
@@ -127,7 +128,7 @@ class Desk:
         if len(self._starts) + len(self._others) >= MOST_WAITING:
             raise Busy(f"{MOST_WAITING} pieces of text wait to be spoken")
         if all(worker.given_up for worker in self._workers):
-            raise ModelFailed("espeak died too often and was given up")
+            raise ModelFailed(f"{self.name} died too often and was given up")
         job.number = next(self._numbers) & 0xFFFFFFFF
         (self._starts if job.first else self._others).append(job)
         self.dispatch()
@@ -148,28 +149,28 @@ class Desk:
     def dispatch(self) -> None:
         """Hand out what waits, to the process that has the least to do."""
         while self._starts or self._others:
-            free = [worker for worker in self._workers if worker.ready and len(worker.jobs) < DEPTH]
+            free = [worker for worker in self._workers if worker.ready and len(worker.jobs) < self._depth]
             if not free:
                 if all(worker.given_up for worker in self._workers):
                     for waiting in (self._starts, self._others):
                         while waiting:
-                            waiting.popleft().end(ModelFailed("espeak died too often and was given up"))
+                            waiting.popleft().end(ModelFailed(f"{self.name} died too often and was given up"))
                 return
             waiting = self._starts or self._others
             min(free, key=lambda worker: len(worker.jobs)).give(waiting.popleft())
 
 
 class Worker:
-    """One process of espeak's, started anew when it dies."""
+    """One process, started anew when it dies."""
 
-    def __init__(self, desk: Desk, library: str, data: str) -> None:
+    def __init__(self, desk: Desk, argv: Sequence[str]) -> None:
         self.desk = desk
         self.process: asyncio.subprocess.Process | None = None
         self.jobs: dict[int, Job] = {}
         self._turn = 0  # whose it is: a job's number
         self.ready = False
         self.given_up = False
-        self._argv = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__)), library, data]
+        self._argv = list(argv)
         self._deaths = 0
         self._heard = 0.0  # s on the loop's clock: when it last said something, or was given something to say
         self._timer: asyncio.TimerHandle | None = None
@@ -177,7 +178,7 @@ class Worker:
 
     async def start(self) -> dict[str, Any]:
         told = await self._start()
-        self._serving = asyncio.create_task(self._serve(), name="espeak")
+        self._serving = asyncio.create_task(self._serve(), name=self.desk.name)
         return told
 
     def give(self, job: Job) -> None:
@@ -193,7 +194,7 @@ class Worker:
         """It is still counted until the process says that it is done with it."""
         if not job.over and self.jobs.get(job.number) is job:
             job.over = True
-            self._write(child.CANCEL_HEAD.pack(child.CANCEL, job.number))
+            self._write(wire.CANCEL_HEAD.pack(wire.CANCEL, job.number))
 
     async def close(self) -> None:
         if self._serving is not None:
@@ -208,7 +209,7 @@ class Worker:
 
     def _write(self, data: bytes) -> None:
         if self.process is not None and self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(data)  # at most DEPTH parts and as many cancellations: a few kilobytes
+            self.process.stdin.write(data)  # at most `depth` parts and as many cancellations: a few kilobytes
 
     async def _start(self) -> dict[str, Any]:
         self.process = await asyncio.create_subprocess_exec(
@@ -216,12 +217,12 @@ class Worker:
             env={name: os.environ[name] for name in ("LANG", "LC_ALL", "SYSTEMROOT") if name in os.environ})
         try:
             async with asyncio.timeout(START_SECONDS):
-                kind, _, size, _ = child.ANSWER.unpack(await self._read(child.ANSWER.size))
+                kind, _, size, _ = wire.ANSWER.unpack(await self._read(wire.ANSWER.size))
                 told: dict[str, Any] = json.loads(await self._read(size))
         except (TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
             await self._end()
-            raise Unavailable(f"espeak does not start: {type(error).__name__}") from error
-        self.ready = kind == child.READY
+            raise Unavailable(f"{self.desk.name} does not start: {type(error).__name__}") from error
+        self.ready = kind == wire.READY
         return told
 
     async def _read(self, size: int) -> bytes:
@@ -241,8 +242,8 @@ class Worker:
 
     async def _listen(self) -> None:
         while True:
-            kind, number, count, samples = child.ANSWER.unpack(await self._read(child.ANSWER.size))
-            body = await self._read(count * child.WORD.size + samples * 2) if kind == child.PIECE else b""
+            kind, number, count, samples = wire.ANSWER.unpack(await self._read(wire.ANSWER.size))
+            body = await self._read(count * wire.WORD.size + samples * 2) if kind == wire.PIECE else b""
             self._heard = asyncio.get_running_loop().time()
             self._answered(kind, number, count, body)
 
@@ -252,25 +253,26 @@ class Worker:
         loop = asyncio.get_running_loop()
         if self.jobs and self.process is not None:
             if loop.time() - self._heard > PART_SECONDS and self.process.returncode is None:
-                log.warning("espeak has said nothing for %g s at a text that waits", PART_SECONDS)
+                log.warning("%s has said nothing for %g s at a text that waits", self.desk.name, PART_SECONDS)
                 self.process.kill()
             self._timer = loop.call_later(PART_SECONDS / 2, self._look)
 
     def _answered(self, kind: int, number: int, count: int, body: bytes) -> None:
         job = self.jobs.get(number)
-        if kind == child.TURN:
+        if kind == wire.TURN:
             self._turn = number
-        if job is None or kind == child.TURN:
+        if job is None or kind == wire.TURN:
             return
         self._deaths = 0
-        if kind == child.PIECE:
+        if kind == wire.PIECE:
             if not job.over:
                 job.pieces.append(_piece(job, count, body))
                 job.news.set()
             return
         del self.jobs[number]
         if not job.over:
-            job.end(InvalidInput(f"espeak has no voice {job.voice!r}", field="voice") if kind == child.NONE else None)
+            missing = InvalidInput(f"{self.desk.name} has no voice {job.voice!r}", field="voice")
+            job.end(missing if kind == wire.NONE else None)
         self.desk.dispatch()
 
     async def _died(self) -> None:
@@ -281,8 +283,8 @@ class Worker:
         jobs, self.jobs = self.jobs, {}
         culprit = jobs.pop(self._turn, None)
         if culprit is not None and not culprit.over:
-            log.warning("espeak died (status %s) at a text of %d characters", status, len(culprit.text))
-            culprit.end(ModelFailed("espeak died at this text; it has been started anew"))
+            log.warning("%s died (status %s) at a text of %d characters", self.desk.name, status, len(culprit.text))
+            culprit.end(ModelFailed(f"{self.desk.name} died at this text; it has been started anew"))
         self._deaths += 1
         self.desk.again([job for job in jobs.values() if not job.over])
         while self._deaths < DEATHS and not self.ready:
@@ -307,10 +309,10 @@ class Worker:
 
 
 def _piece(job: Job, count: int, body: bytes) -> Piece:
-    packed = (child.WORD.unpack_from(body, place * child.WORD.size) for place in range(count))
+    packed = (wire.WORD.unpack_from(body, place * wire.WORD.size) for place in range(count))
     words = [(first + job.since, last + job.since, start + job.offset, end + job.offset)
              for first, last, start, end in packed]
-    samples = np.frombuffer(body, "<i2", offset=count * child.WORD.size).astype(np.int16).reshape(-1, 1)
+    samples = np.frombuffer(body, "<i2", offset=count * wire.WORD.size).astype(np.int16).reshape(-1, 1)
     piece = Piece(samples, job.said, words)
     job.said += len(samples)
     job.done = words[-1][1] if words else job.done
