@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .channel import Channel, Foreign
 from .peer import Peer
 from .server import WebRtc, link_headers
 
-__all__ = ["Peer", "WebRtc", "link_headers"]
+__all__ = ["Channel", "Foreign", "Peer", "WebRtc", "link_headers"]

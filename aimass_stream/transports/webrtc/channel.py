@@ -1,4 +1,7 @@
-"""The data channel "aimass": events out, control messages in, one JSON object each (RFC 8831)."""
+"""The data channel of a peer (RFC 8831). "aimass": events out, control messages in, one JSON object each.
+
+A channel of another label carries another protocol instead: see `Foreign`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InvalidMessage, TooLarge
@@ -24,26 +29,47 @@ HOPELESS = 2 * 1024 * 1024  # and from which the channel is closed
 EXPENDABLE = frozenset({"frame.result", "session.stats", "audio.level"})
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Another protocol over a peer: texts by a data channel of this label, and the sound of this track sent back.
+
+    `received` gets every message, on the loop; `opened` is told once when texts can be sent, `gone` when the peer is.
+    """
+
+    label: str
+    track: str
+    received: Callable[[str | bytes], None]
+    opened: Callable[[Channel], None]
+    gone: Callable[[str], None]
+
+
 class Channel:
     """One peer's. Events that come before it opens wait; those that are only news are the first to go."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, foreign: Foreign | None = None) -> None:
         self._session = session
+        self._foreign = foreign
         self._channel: Any = None
         self._backlog: deque[Event] = deque(maxlen=BACKLOG)
         self._controls: asyncio.Queue[object] = asyncio.Queue(MAX_CONTROLS)
-        self.silent = False  # there is none and none to come: events need not be kept for it
+        self.silent = foreign is not None  # there is none and none to come: events need not be kept for it
         self.dropped = 0  # events left out because the client does not keep up
 
     def opened(self, channel: Any) -> None:
         """A data channel of the peer's making; one with another label, or a second one, is closed."""
-        if channel.label != LABEL or self._channel is not None:
+        label = LABEL if self._foreign is None else self._foreign.label
+        if channel.label != label or self._channel is not None:
             log.info("session %s: data channel %r is of no use here", self._session.id, channel.label[:32])
             channel.close()
             return
-        self._channel, self.silent = channel, False
-        channel.on("message", self._received)
+        self._channel = channel
         channel.on("close", self._closed)
+        if self._foreign is not None:
+            channel.on("message", self._foreign.received)
+            self._foreign.opened(self)
+            return
+        self.silent = False
+        channel.on("message", self._received)
         backlog, self._backlog = self._backlog, deque(maxlen=BACKLOG)
         for event in backlog:
             self.send(event)
@@ -53,7 +79,21 @@ class Channel:
 
     # out -------------------------------------------------------------------------------------------
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that were sent and have not left."""
+        channel = self._channel
+        return 0 if channel is None else int(channel.bufferedAmount)
+
+    def send_text(self, text: str) -> None:
+        """One message of another protocol. The one who sends looks at `waiting`."""
+        channel = self._channel
+        if channel is not None and channel.readyState == "open":
+            channel.send(text)
+
     def send(self, event: Event) -> None:
+        if self._foreign is not None:
+            return
         channel = self._channel
         if channel is None or channel.readyState != "open":
             if self.silent:

@@ -20,7 +20,7 @@ from ...session import Session
 from ...settings import Settings
 from . import private
 from .audio_in import AudioIn
-from .channel import Channel
+from .channel import Channel, Foreign
 from .inbound import Inbound
 from .outbound import Outbound
 from .output import Output
@@ -45,11 +45,11 @@ class Peer:
     """`answer` an offer once, then hand it to `Session.attach` as source and sink.
 
     With `viewer` it neither feeds nor steers the session: it only gets its tracks, and the one who made it
-    awaits `run` and closes it.
+    awaits `run` and closes it. With `foreign` its data channel and the sound it gets are another protocol's.
     """
 
     def __init__(self, session: Session, settings: Settings, output: Output, connection: private.PeerConnection, *,
-                 viewer: bool = False) -> None:
+                 viewer: bool = False, foreign: Foreign | None = None) -> None:
         self.session = session
         self.viewer = viewer
         self.etag = ""
@@ -61,7 +61,8 @@ class Peer:
         self._inputs: list[VideoIn | AudioIn] = []
         self._sections: list[tuple[Inbound, Outbound]] = []
         self._sent: dict[str, Outbound] = {}
-        self._channel = Channel(session)
+        self._foreign = foreign
+        self._channel = Channel(session, foreign)
         self._gone = asyncio.Event()
         self._reason = "closed"
         self._closing: asyncio.Task[None] | None = None
@@ -88,7 +89,7 @@ class Peer:
         except _REFUSALS as error:
             log.info("session %s: an offer could not be answered: %r", self.session.id, error)
             raise InvalidMedia(f"the offer can't be answered: {error}", field="sdp") from error
-        self._channel.silent = connection.sctp is None
+        self._channel.silent = connection.sctp is None or self._foreign is not None
         self.etag = f'"{private.ice_parameters(connection)[0]}"'
         self._timer = self._loop.call_later(REPORT_SECONDS / 4, self._tick)
         return str(connection.localDescription.sdp)
@@ -110,6 +111,8 @@ class Peer:
                 received[kind].append(track)
                 self._receive(track, kind, transceiver.receiver.inbound)
             if direction in ("sendrecv", "sendonly"):
+                if kind == "audio" and self._foreign is not None:
+                    track = self._foreign.track
                 sending.append((transceiver.sender.outbound, track))
             self._sections.append((transceiver.receiver.inbound, transceiver.sender.outbound))
         self._sent = _ways_back(sending, received)
@@ -158,6 +161,8 @@ class Peer:
             self._reason = reason
             log.info("session %s: %s", self.session.id, reason)
             self._gone.set()
+            if self._foreign is not None:
+                self._foreign.gone(reason)
 
     async def close(self, reason: str) -> None:
         """Nothing is left of the peer afterwards: no task, socket or timer. May be called again."""

@@ -14,6 +14,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from ...errors import Conflict
 from ...session import Session
 from ...settings import Settings
+from .channel import Foreign
 from .output import Outputs
 from .peer import Peer
 from .private import Certificate, PeerConnection
@@ -86,12 +87,13 @@ class WebRtc:
                     for url in settings.turn]
         return servers
 
-    async def connect(self, session: Session, offer: Offer, *, last_seq: int = 0) -> tuple[Peer, str]:
+    async def connect(self, session: Session, offer: Offer, *, last_seq: int = 0,
+                      foreign: Foreign | None = None) -> tuple[Peer, str]:
         """A peer that feeds the session, and the SDP to answer with. Raises `InvalidMedia`.
 
-        Its client is sent every event after `last_seq`.
+        Its client is sent every event after `last_seq`, or speaks another protocol (`foreign`).
         """
-        peer, answer = await self._answer(session, offer, viewer=False)
+        peer, answer = await self._answer(session, offer, viewer=False, foreign=foreign)
         self.peers[session.id] = peer
         await session.attach(peer, peer, last_seq=last_seq)
         _check(session)
@@ -118,12 +120,14 @@ class WebRtc:
             if viewer.session is session:
                 viewer.end("the session is over")
 
-    async def _answer(self, session: Session, offer: Offer, *, viewer: bool) -> tuple[Peer, str]:
+    async def _answer(self, session: Session, offer: Offer, *, viewer: bool, foreign: Foreign | None = None
+                      ) -> tuple[Peer, str]:
         async with self._offers():
             _check(session)
             configuration = RTCConfiguration(iceServers=self.ice_servers(), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
             connection = PeerConnection(configuration, await self._get_certificate(), self._ports, self._handshakes)
-            peer = Peer(session, self.settings, self.outputs.of(session), connection, viewer=viewer)
+            peer = Peer(session, self.settings, self.outputs.of(session), connection, viewer=viewer,
+                        foreign=foreign)
             try:
                 answer = await peer.answer(offer)
                 _check(session)
