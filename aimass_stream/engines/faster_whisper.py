@@ -12,7 +12,7 @@ import json
 import logging
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ from ..inference.contract import Batch, Capabilities, TensorSpec
 from ..inference.device import Device
 from ..inference.loader import Entry
 from ..speech.timing import tightened
+from ..speech.transcript import UNSPACED
 from ..speech.words import HEARING_RATE, HearRequest, Hypothesis, Waveform, Word
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ POOR_COMPRESSION = 2.4  # text that zlib shrinks this far goes in circles (Radfo
 POOR_LOG_PROBABILITY = -1.0
 MAX_BATCH = 8
 EXAMPLE = HearRequest(np.random.default_rng(1).normal(0, 0.05, 4 * HEARING_RATE).astype(np.float32), language="en")
-UNSPACED = ("zh", "ja", "th", "lo", "my", "yue")  # written without blanks: every character is a word of its own
+ENGLISH = ("en",)
+EMPTY = ""  # the token that vocabularies for several languages have and English ones don't, as CTranslate2 takes it
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class FasterWhisper:
         self._tokens = _tokens(entry.folder)
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
         self.multilingual = bool(self._model.is_multilingual)
-        self.languages = tuple(_LANGUAGE_CODES) if self.multilingual else ("en",)
+        self.languages = _spoken(self._tokens.token_to_id) if self.multilingual else ENGLISH
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
         tokenizer = self._tokenizer("en", "transcribe")
         # captions of noises and stray signs are no words; neither are the special tokens
@@ -150,7 +152,7 @@ class FasterWhisper:
                                field="request")
         if len(audio) < HEARING_RATE // 10:  # too short for the window of the spectrum
             audio = np.pad(audio, (0, HEARING_RATE // 10 - len(audio)))
-        return np.asarray(self._features(np.nan_to_num(audio), padding=0), np.float32)
+        return np.asarray(self._features(np.clip(np.nan_to_num(audio), -1, 1), padding=0), np.float32)
 
     def _tokenizer(self, language: str, task: str) -> Tokenizer:
         key = (language, task)
@@ -337,14 +339,19 @@ def entry(name: str, folder: Path) -> Entry:
 
 
 def languages(folder: Path) -> tuple[str, ...]:
-    """What the model in a directory hears, by its configuration. Raises `InvalidInput`."""
+    """What the model in a directory hears, by its vocabulary. Raises `InvalidInput`."""
     check(folder)
+    path = next(iter(sorted(folder.glob("vocabulary.*"))))
     try:
-        configuration = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{folder / 'config.json'} can't be read: {error}", field="model") from None
-    several = isinstance(configuration, dict) and bool(configuration.get("lang_ids"))
-    return tuple(_LANGUAGE_CODES) if several else ("en",)
+        text = path.read_text(encoding="utf-8")
+        tokens = set(json.loads(text) if path.suffix == ".json" else text.split("\n"))
+    except (OSError, ValueError, TypeError) as error:
+        raise InvalidInput(f"{path} can't be read: {error}", field="model") from None
+    return _spoken(lambda token: token if token in tokens else None) if EMPTY in tokens else ENGLISH
+
+
+def _spoken(known: Callable[[str], object | None]) -> tuple[str, ...]:
+    return tuple(code for code in _LANGUAGE_CODES if known(f"<|{code}|>") is not None)
 
 
 def cached() -> dict[str, Path]:

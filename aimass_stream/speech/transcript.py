@@ -98,7 +98,7 @@ class Transcript:
     def text(self) -> str:
         """One line an utterance; with several speakers, each line names its own."""
         several = self._several
-        return "".join(f"{each.speaker}: {each.text}\n" if several else f"{each.text}\n" for each in self.utterances())
+        return "".join(f"{_name(each.speaker)}: {each.text}\n" if several else f"{each.text}\n" for each in self.utterances())
 
     def srt(self) -> str:
         """SubRip: numbered, with commas in its times."""
@@ -111,7 +111,7 @@ class Transcript:
         for cue in self.cues():
             text = html.escape(cue.text, quote=False)  # escapes the ">" of an arrow, too
             if self._several:
-                text = f"<v {html.escape(' '.join(cue.speaker.split()), quote=False)}>{text}"
+                text = f"<v {html.escape(_name(cue.speaker), quote=False)}>{text}"
             blocks.append(f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{text}\n")
         return "\n".join(blocks)
 
@@ -134,7 +134,12 @@ class Transcript:
         return len({each.speaker for each in self._utterances}) > 1
 
     def _named(self, cue: Cue) -> str:
-        return f"{cue.speaker}: {cue.text}" if self._several else cue.text
+        return f"{_name(cue.speaker)}: {cue.text}" if self._several else cue.text
+
+
+def _name(speaker: str) -> str:
+    """In one line."""
+    return " ".join(speaker.split())
 
 
 def cut(words: Sequence[Word], *, speaker: str = "", language: str = "") -> list[Cue]:

@@ -12,7 +12,6 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 WIDTH, HEADS, LAYERS = 32, 2, 1
 LANGUAGES = ("en", "zh", "de", "es", "ru", "ko", "fr", "ja")
-MULTILINGUAL = 51_865  # tokens: from here on CTranslate2 takes a model for one of several languages
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -20,6 +19,8 @@ def make(folder: Path, *, multilingual: bool = False, seed: int = 1) -> Path:
     """Write model.bin, config.json, vocabulary.json, tokenizer.json and preprocessor_config.json."""
     tokenizer = _tokenizer(multilingual)
     vocabulary = [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
+    if multilingual:
+        vocabulary[0] = ""  # by this token CTranslate2 knows a model for several languages
     spec = ctranslate2.specs.whisper_spec.WhisperSpec(LAYERS, HEADS, LAYERS, HEADS)
     _fill(spec, len(vocabulary), np.random.default_rng(seed))
     spec.register_vocabulary(vocabulary)
@@ -43,8 +44,6 @@ def _tokenizer(multilingual: bool) -> Tokenizer:
     special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in languages), "<|translate|>",
                "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>",
                *(f"<|{tick * 0.02:.2f}|>" for tick in range(1501))]
-    while multilingual and len(pieces) + len(special) < MULTILINGUAL:
-        pieces[f"Ġx{len(pieces)}"] = len(pieces)
     tokenizer = Tokenizer(models.BPE(vocab=pieces, merges=[("Ġ", letter) for letter in LETTERS]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
