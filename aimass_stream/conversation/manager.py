@@ -108,10 +108,12 @@ class TurnManager:
     """Call `hear` with what the ears tell, `tick` with every frame of the microphone."""
 
     def __init__(self, *, brain: Brain, toolbox: Toolbox, around: Surroundings, options: TurnOptions, player: Player,
-                 guard: EchoGuard, ears: Hearing, speaker: Callable[[], Speaking | None], event: Callable[[EventData], None],
-                 flush: Callable[[], None], spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+                 guard: EchoGuard, ears: Hearing, speaker: Callable[[], Speaking | None],
+                 event: Callable[[EventData], None], flush: Callable[[], None],
+                 spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
                  trouble: Callable[[str], None] = log.warning) -> None:
-        """`speaker` makes a voice for one reply, None while there is none; `flush` throws away sound that is on its way to the client."""
+        """`speaker` makes a voice for one reply, None while there is none; `flush` throws away sound that is on its way
+        to the client; `trouble` is told why a reply failed."""
         self.brain, self.toolbox, self.around, self.options = brain, toolbox, around, options
         self.player, self.guard, self.ears = player, guard, ears
         self._speaker, self._event, self._flush, self._spawn = speaker, event, flush, spawn

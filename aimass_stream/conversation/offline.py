@@ -98,7 +98,7 @@ class OfflineBrain:
             return call
         if not tokens(text):
             return TextDelta(NOT_HEARD)
-        again = any(item.text == CANNOT for item in request.items if item.role == "assistant")
+        again = any(item.text.startswith(CANNOT[:22]) for item in request.items if item.role == "assistant")
         return TextDelta(CANNOT_AGAIN if again else CANNOT)
 
 

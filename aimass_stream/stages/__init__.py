@@ -49,6 +49,7 @@ BUILT_IN = {
     "vad": "vad:Vad",
     "asr": "asr:Asr",
     "tts": "tts:Tts",
+    "assistant": "assistant:Assistant",
 }
 
 

@@ -1,0 +1,160 @@
+"""The ears of an assistant: a recogniser that may still be loading, or change, behind one steady interface."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import AimassError
+from ..events import (
+    EventData,
+    HearingReady,
+    SpeechStarted,
+    SpeechStopped,
+    SpokenWord,
+    TranscriptCommitted,
+    TranscriptPartial,
+)
+from ..frames import AudioFrame
+from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechBegan, SpeechEnded
+from ..hearing.recognizers import chosen, open_recognizer
+from ..inference import Engine
+from ..settings import Settings
+from ..speech.contract import Recognizer
+from ..speech.transcript import line
+from ..speech.words import Word
+
+log = logging.getLogger(__name__)
+
+EARLY = 250  # frames that wait for the first recogniser: 5 s; older ones ask for an answer no more
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which recogniser."""
+
+    engine: str = "auto"
+    model: str = ""
+    language: str = "en"
+
+
+class Listener:
+    """Give it frames by `hear`; it tells what it hears by `output`, and events for the client by `event`."""
+
+    def __init__(self, engine: Engine, settings: Settings, *, session: str, track: str,
+                 output: Callable[[EarEvent], None], event: Callable[[EventData], None],
+                 text: Callable[[tuple[Word, ...], str], None],
+                 spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+                 trouble: Callable[[str], None]) -> None:
+        """`text` gets words that stay, with their language; `trouble` why hearing failed."""
+        self._engine, self._settings, self._session, self._track = engine, settings, session, track
+        self._output, self._event, self._text = output, event, text
+        self._spawn, self._trouble = spawn, trouble
+        self._ears: Ears | None = None
+        self._recognizer: Recognizer | None = None
+        self._early: deque[AudioFrame] = deque(maxlen=EARLY)
+        self._opening: asyncio.Task[None] | None = None
+        self._begun: set[str] = set()  # utterances of which words were told and whose end was not
+
+    def open(self, wanted: Wanted, settings: EarSettings) -> None:
+        """Begin to listen, or change the recogniser; what hears goes on until the new one does."""
+        if self._opening is not None:
+            self._opening.cancel()
+        self._opening = self._spawn(self._open(wanted, settings), "open ears")
+
+    def update(self, settings: EarSettings) -> None:
+        if self._ears is not None:
+            self._ears.update(settings)
+
+    def hear(self, frame: AudioFrame) -> None:
+        if self._ears is not None:
+            self._ears.hear(frame)
+        else:
+            self._early.append(frame)
+
+    @property
+    def ready(self) -> bool:
+        return self._ears is not None
+
+    @property
+    def speaking(self) -> bool:
+        return self._ears is not None and self._ears.speaking
+
+    @property
+    def silence(self) -> float:
+        return 0.0 if self._ears is None else self._ears.silence
+
+    @property
+    def position(self) -> float:
+        return 0.0 if self._ears is None else self._ears.position
+
+    async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if self._ears is not None:
+            await self._ears.close()
+
+    async def _open(self, wanted: Wanted, settings: EarSettings) -> None:
+        language = wanted.language.partition("-")[0].lower() or None
+        try:
+            choice = await asyncio.to_thread(chosen, self._settings, want=wanted.engine, model=wanted.model,
+                                             language=language)
+            recognizer = await open_recognizer(self._engine, self._settings, session=self._session,
+                                               want=choice.engine, model=choice.model, language=language)
+        except AimassError as error:
+            self._trouble(error.detail)
+            return
+        ears = Ears(self._engine, recognizer, settings, session=self._session, output=self._tell, spawn=self._spawn)
+        await ears.start()
+        old, self._ears, self._recognizer = self._ears, ears, recognizer
+        while self._early:
+            ears.hear(self._early.popleft())
+        if old is not None:
+            await old.close()
+        self._event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
+                                 languages=list(recognizer.abilities.languages)))
+
+    # what is heard ---------------------------------------------------------------------------------
+
+    def _tell(self, event: EarEvent) -> None:
+        recognizer = self._recognizer
+        if recognizer is not None:
+            match event:
+                case SpeechBegan():
+                    self._event(SpeechStarted(at=event.at))
+                case SpeechEnded():
+                    self._event(SpeechStopped(at=event.at, duration=event.duration))
+                case Partial():
+                    self._event(TranscriptPartial(
+                        utterance=event.utterance, text=line(event.words, event.language), words=spoken(event.words),
+                        engine=recognizer.engine, language=event.language))
+                case Committed():
+                    self._commit(recognizer, event)
+                case HearingTrouble():
+                    self._trouble(event.detail)
+                case _:
+                    pass
+        self._output(event)
+
+    def _commit(self, recognizer: Recognizer, heard: Committed) -> None:
+        if heard.words:
+            self._begun.add(heard.utterance)
+        if heard.utterance not in self._begun:
+            return  # nobody said a word
+        if heard.final:
+            self._begun.discard(heard.utterance)
+        self._event(TranscriptCommitted(
+            utterance=heard.utterance, text=line(heard.words, heard.language), words=spoken(heard.words),
+            engine=recognizer.engine, model=recognizer.model, language=heard.language, speaker=self._track,
+            final=heard.final))
+        if heard.words:
+            self._text(heard.words, heard.language)
+
+
+def spoken(words: tuple[Word, ...]) -> list[SpokenWord]:
+    return [SpokenWord(**word.json()) for word in words]
