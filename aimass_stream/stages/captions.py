@@ -142,8 +142,9 @@ def _blend(picture: Picture, drawn: _Drawn) -> Picture:
     params = drawn.of[3]
     high, wide = drawn.cover.shape
     margin = even(max(2, picture.height * MARGIN))
-    top = margin if params.position == "top" else picture.height - high - margin
-    top, left = max(0, even(top)), max(0, even((picture.width - wide) / 2))
+    room = max(0, picture.height - high)
+    top = min(margin, room) if params.position == "top" else max(0, room - margin)
+    top, left = even(top), even(max(0, picture.width - wide) / 2)
     i420 = picture.i420.copy()
     small = np.asarray(cv2.resize(drawn.cover, (wide // 2, high // 2), interpolation=cv2.INTER_AREA), np.uint8)
     for index, plane in enumerate(planes(i420)):
