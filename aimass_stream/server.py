@@ -38,8 +38,9 @@ from .inference import Engine, installed
 from .node import Node
 from .settings import Settings
 from .stages import Registry
-from .transports import realtime, websocket
+from .transports import realtime, telephony, websocket
 from .transports.webrtc import WebRtc
+from .transports.wyoming import Wyoming
 from .weights import folder_of
 from .weights.background import Fetcher
 
@@ -60,17 +61,20 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
     toolbox = Toolbox().load()
+    wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await node.start()
         await peers.start()
+        await wyoming.start()
         await fetcher.start()
         try:
             yield
         finally:
             await fetcher.close()
+            await wyoming.close()
             await node.close()
             await peers.close()
             await engine.close()
@@ -81,6 +85,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
+    app.state.wyoming = wyoming
     app.state.fetcher = fetcher
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
@@ -94,6 +99,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.include_router(router)
     app.add_api_websocket_route("/v1/stream", websocket.stream)
     app.add_api_websocket_route("/v1/realtime", realtime.realtime)
+    app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)
     app.openapi()  # made once, now: it takes longer than the event loop may be held
     return app
 
