@@ -19,6 +19,10 @@ MODEL = "silero-vad"
 WINDOW = 512  # samples
 MOST_WINDOWS = 64  # in one request
 
+# after a minute of silence the network notices a voice up to 0.35 s late; with a fresh state it does at once
+STALE = 150  # windows of silence
+QUIET = 0.1  # probability
+
 AGAIN = 5.0  # s until a detector that failed is tried anew
 FLOOR_RISE = 1.5 * WINDOW / HEARING_RATE  # dB a window: the gate's idea of the background follows rising noise slowly
 OVER_FLOOR = 12.0  # dB above the background: as likely speech as not
@@ -37,6 +41,7 @@ class Vad:
         self._session = session
         self._state = self._new_state()
         self._gate = Gate()
+        self._quiet = 0  # windows
         self._retry = math.inf  # s, monotonic: when to try the model again; inf: it is well
         self.failure = ""  # why the gate is in use; empty: it is not
 
@@ -69,15 +74,24 @@ class Vad:
             if state is self._state:  # else it was given back meanwhile, and nobody wants this any more
                 self._failed(error)
             return gated
-        return [float(probability) for answer in answers for probability in answer["probability"]]
+        found = [float(probability) for answer in answers for probability in answer["probability"]]
+        self._refresh(found)
+        return found
 
     def reset(self) -> None:
         """What comes next has nothing to do with what came before."""
+        self._quiet = 0
         before, self._state = self._state, self._new_state()
         self._engine.forget(MODEL, before)
 
     async def close(self) -> None:
         self._engine.forget(MODEL, self._state)
+
+    def _refresh(self, found: list[float]) -> None:
+        for probability in found:
+            self._quiet = self._quiet + 1 if probability < QUIET else 0
+        if self._quiet >= STALE:
+            self.reset()
 
     def _new_state(self) -> str:
         return f"{self._session}/vad/{next(COUNTER)}"

@@ -11,14 +11,15 @@ from .words import Waveform
 class Hops:
     """For one channel. As much comes out as went in; the delay is the least with which that is possible.
 
-    When less is made than was taken in, silence goes out first: once, as long as the pieces do not grow.
+    When less is made than was taken in, silence goes out first: with the first few pieces, as long as they do not
+    grow. `delay` is how much goes out in any case, so that nothing has to be put in later.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, delay: int = 0) -> None:
         self.size = size  # samples of a hop
-        self.delay = 0  # samples of silence that went out first
+        self.delay = delay  # samples of silence that went out first
         self._in = NOTHING
-        self._out = NOTHING
+        self._out: Waveform = np.zeros(delay, np.float32)
 
     def put(self, wave: Waveform) -> Waveform:
         """The hops that are full now, (k, size)."""

@@ -106,7 +106,8 @@ async def test_one_turn() -> None:
     assert turn.text == QUESTION
     assert (turn.began, turn.ended) == (began.at, ended.at)
     assert 0 <= turn.recognized - turn.endpointed < 0.5
-    assert {event.utterance for event in (began, ended, turn, *heard.of(Partial))} == {turn.utterance}
+    assert began.utterance == ended.utterance == turn.utterance
+    assert {event.utterance for event in heard.of(Partial)} == {turn.utterance}
     assert began.probability > 0.5
     assert 0.5 < ended.voiced <= ended.duration + 1e-6
     assert recognizer.heard[0][0] == pytest.approx(began.at - 0.3, abs=0.033)  # the pre-roll
@@ -279,7 +280,7 @@ async def test_sound_that_stops_is_silence(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_backlog_is_bounded_and_what_it_lost_is_counted() -> None:
     sound, words = said(60.0, QUESTION, 1.0)
     async with listening(KnownWords(words)) as heard:
-        heard.play(sound, length=0.5)
+        heard.play(sound[::3], rate=16_000, length=0.5)  # at once: nothing is heard meanwhile
         lost = len(sound) / RATE - module.BACKLOG
         assert heard.ears.dropped == pytest.approx(lost, abs=0.6)
         turn = await heard.until(TurnEnded)

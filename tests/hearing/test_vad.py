@@ -55,6 +55,17 @@ async def test_streams_of_one_session_do_not_mix_and_a_stream_ends_with_its_plac
     await engine.close()
 
 
+async def test_a_voice_after_a_minute_of_silence_is_noticed_at_once() -> None:
+    engine = Engine(installed())
+    vad = Vad(engine, session="s")
+    await vad.start()
+    for _ in range(30):
+        assert max(await vad.probabilities(np.zeros((64, 512), np.float32))) < 0.1
+    voiced = await vad.probabilities(windows()[31:50])  # the sentence begins within the first of these
+    assert next(place for place, probability in enumerate(voiced) if probability > 0.5) <= 2
+    await engine.close()
+
+
 async def test_without_the_model_loudness_decides_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(FolderStore([]))
     vad = Vad(engine, session="s")
