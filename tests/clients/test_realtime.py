@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aimass_stream.hearing.recognizers import RECOGNIZERS
-from tests.support import scripted
+from tests.support import prompter
 from tests.support.chat_server import Answer, ChatServer, call, chat_server, words
 from tests.support.options import settings
 from tests.support.realtime import spoken
@@ -50,10 +50,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @asynccontextmanager
 async def conversing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, ChatServer]]:
     """A server whose recogniser hears what is said here, with a language model that says what it is told to."""
-    monkeypatch.setitem(RECOGNIZERS, "scripted", "tests.support.scripted:Scripted")
-    scripted.SCRIPT.clear()
-    scripted.SCRIPT.extend(text.lower().strip("?.") for text in (QUESTION, INTERRUPTION))
-    async with chat_server(script) as chat, serve(settings(hearing="scripted", brain=chat.url,
+    monkeypatch.setitem(RECOGNIZERS, "prompted", "tests.support.prompter:Prompted")
+    prompter.SCRIPT.clear()
+    prompter.SCRIPT.extend(text.lower().strip("?.") for text in (QUESTION, INTERRUPTION))
+    async with chat_server(script) as chat, serve(settings(hearing="prompted", brain=chat.url,
                                                            api_key=KEY)) as server:
         yield server.url, chat
 

@@ -11,8 +11,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
+from fastapi import FastAPI
 
 from aimass_stream.node import Node
 from aimass_stream.server import Server, create_app
@@ -26,6 +28,7 @@ class Running:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.node: Node = server.node
+        self.state: Any = cast(FastAPI, server.config.app).state
         self.url = f"http://127.0.0.1:{server.bound_port}"
         self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
 
