@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from . import recognition
+from . import endurance, recognition, small
 from .section import Section
 
 SECTIONS = (
     Section("recognition", "Recognition", 20, recognition.run, recognition.tell, recognition.aims, recognition.plots),
+    Section("emformer", "Streaming transducer", 1, small.emformer, small.emformer_tell, small.emformer_aims),
+    Section("turns", "End of a turn", 0.2, small.turns, small.turns_tell, small.turns_aims),
+    Section("endurance", "An hour of sound", 4, endurance.run, endurance.tell, endurance.aims, endurance.plots),
 )
