@@ -16,6 +16,7 @@ import re
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from aimass_stream.stages import Registry
 PAGE = Path(__file__).parents[1] / "docs" / "api" / "stages.md"
 SIZES = ((640, 480), (1280, 720))
 ROUNDS = 60
+RNNOISE = [("rnnoise", {"engine": "rnnoise"})] if find_spec("pyrnnoise") else []  # an extra
 # parameters that make a stage work, where its defaults let frames pass; and the dearest of a stage's ways
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "mirror": [("", {})],
@@ -41,6 +43,8 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "text": [("same words", {"text": "AI Mass Stream"}), ("new words each frame", {"text": "{time} {frame} {pts}"})],
     "fps": [("", {"max": 240})],
     "mute": [("", {"video": True})],
+    "denoise": [("gate", {"engine": "gate"}), *RNNOISE],
+    "agc": [("", {})],
     "gain": [("", {"db": 6})],
     "level": [("", {})],
 }

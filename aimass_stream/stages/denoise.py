@@ -24,7 +24,7 @@ from ..stage_base import AUDIO, BaseStage, Params
 
 TASK = "noise-suppression"
 LOCAL = "aimass_stream.engines.rnnoise:RnNoise"
-INLINE = 0.05  # s of sound: its work takes under 2 ms with every local engine, longer pieces go to a thread
+INLINE = 0.035  # s of sound: its work takes under 2 ms with every local engine, longer pieces go to a thread
 SLACK = 0.004  # s that two resamplers hold back at most
 MOST_HOPS = 64  # of the model at once
 
