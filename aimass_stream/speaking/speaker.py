@@ -57,6 +57,8 @@ class Speaker:
         self.rate = synthesizer.rate  # Hz
         self.manner = manner or Manner()
         self._synthesizer = synthesizer
+        self._mandarin = any(language.startswith(("cmn", "zh")) for voice in synthesizer.voices()
+                             for language in voice.languages)
         self._clauses = Clauses()
         self._fences = Fences() if markdown else None
         self._waiting: deque[_Clause] = deque(maxlen=MOST_TEXT + 1)
@@ -183,7 +185,7 @@ class Speaker:
             self._give(Piece(self._silence(clause.pause), "", first=True, last=True))
             return
         text = spoken(clause.text) if self._fences is not None else clause.text
-        manner = _by_script(text, clause.manner)
+        manner = self._by_script(text, clause.manner)
         text = expanded(plain(text), manner.language)
         begin, first = self._samples / self.rate, True
         if any(letter.isalnum() for letter in text):
@@ -194,6 +196,12 @@ class Speaker:
                     first = False
         self._making = False
         self._give(Piece(self._silence(self._pause(clause.text)), clause.text, (), first, last=True))
+
+    def _by_script(self, text: str, manner: Manner) -> Manner:
+        """Chinese in a text for no voice in particular is said by a voice that speaks it, if there is one."""
+        if not manner.voice and manner.language.startswith("en") and HAN.search(text) and self._mandarin:
+            return replace(manner, language="cmn")
+        return manner
 
     def _pause(self, text: str) -> float:
         if self._finished and not self._waiting:
@@ -208,13 +216,6 @@ class Speaker:
 
     def _silence(self, seconds: float) -> Samples:
         return np.zeros((int(seconds * self.rate), 1), np.int16)
-
-
-def _by_script(text: str, manner: Manner) -> Manner:
-    """Chinese in a text for no voice in particular is said by a voice that speaks it."""
-    if not manner.voice and manner.language.startswith("en") and HAN.search(text):
-        return replace(manner, language="cmn")
-    return manner
 
 
 async def say_all(synthesizer: Synthesizer, text: str, manner: Manner | None = None) -> tuple[Samples, list[Word]]:

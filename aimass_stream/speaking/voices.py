@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 # the better ones first: `auto` takes the first that is really there. Adding one is a file or folder in engines/ and
 # a line here
 ENGINES = {
+    "piper": "aimass_stream.engines.piper:Piper",
+    "tacotron2": "aimass_stream.engines.tacotron2:Tacotron2",
     "espeak": "aimass_stream.engines.espeak:Espeak",
 }
 

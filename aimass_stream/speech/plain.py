@@ -27,6 +27,28 @@ def _category(letter: str) -> str:
     return unicodedata.category(letter)
 
 
+TOKEN = 40  # characters without a blank: espeak's buffers overflow on long runs such as "A.B.C.D."
+CUT = re.compile(r"[,;:.!?،。，、；：！？…—)\]]\s*|\s+")
+
+
+def parts(text: str, first: int, most: int) -> list[str]:
+    """Plain text cut where a voice pauses anyway, else between words; the first part of at most `first` characters,
+    for a quick first sound, later ones of at most `most`. Runs of letters that no voice can stand are cut, too."""
+    text = re.sub(rf"\S{{{TOKEN}}}(?=\S)", lambda run: run.group() + " ", text).strip()
+    found: list[str] = []
+    while text:
+        room = most if found else first
+        if len(text) <= room:
+            found.append(text)
+            break
+        cuts = list(CUT.finditer(text, 0, room))
+        stops = [cut.end() for cut in cuts if not cut.group().isspace() and cut.end() > room // 4]
+        end = stops[-1] if stops else cuts[-1].end() if cuts else room
+        found.append(text[:end].rstrip())
+        text = text[end:].lstrip()
+    return found
+
+
 # language models write for eyes; each of these stands for what is said in its place
 FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 IMAGE = re.compile(r"!\[([^\]\n]{0,200})\]\([^)\s]{0,2000}\)")

@@ -27,7 +27,7 @@ from ...settings import Settings
 from ...speech import mouth_wire
 from ...speech.contract import Gender, Manner, Spoken, Voice
 from ...speech.mouths import Desk, Job, Piece
-from ...speech.plain import plain
+from ...speech.plain import parts, plain
 from ...speech.words import Word
 
 USUAL_RATE, SLOWEST, FASTEST = 175, 80, 900  # words a minute
@@ -37,12 +37,10 @@ USUAL_VOLUME = 100  # %
 
 MOUTHS = 8  # parts that a process says in turns: as many as it has copies of the library
 FIRST_PART, PART = 80, 160  # characters
-TOKEN = 40  # characters without a blank; espeak's own buffers overflow on long runs such as "A.B.C.D."
 QUIET = 150  # of 32768: below this a word has ended
 GENDERS: tuple[Gender, ...] = ("neutral", "male", "female")
 LISTED = ("en-us", "en-gb", "cmn")  # whose variants are listed one by one; every voice takes every variant
 LANGUAGE = re.compile(r"^language\s+(\S+)", re.MULTILINE)  # in a voice's file
-CUT = re.compile(r"[,;:.!?،。，、；：！？…—)\]]\s*|\s+")
 
 
 class Espeak:
@@ -99,7 +97,7 @@ class Espeak:
     async def speak(self, text: str, manner: Manner) -> AsyncGenerator[Spoken, None]:
         voice = self._identifier(manner)
         numbers = (_rate(manner.speed), _pitch(manner.pitch), round(USUAL_VOLUME * min(max(manner.volume, 0.0), 2.0)))
-        cut = parts(plain(text))
+        cut = parts(plain(text), FIRST_PART, PART)
         said = 0  # samples
         for index, part in enumerate(cut):
             job = Job(voice, part, *numbers, pause=index + 1 < len(cut), first=index == 0)
@@ -163,23 +161,6 @@ class Espeak:
                 return self._languages[tag]
             tag = tag.rpartition("-")[0]
         raise InvalidInput(f"espeak does not speak {language[:35]!r}", field="language")
-
-
-def parts(text: str) -> list[str]:
-    """Text cut where espeak pauses anyway, or else between words; a short first part, for a quick first sound."""
-    text = re.sub(rf"\S{{{TOKEN}}}(?=\S)", lambda run: run.group() + " ", text).strip()
-    found: list[str] = []
-    while text:
-        most = PART if found else FIRST_PART
-        if len(text) <= most:
-            found.append(text)
-            break
-        cuts = list(CUT.finditer(text, 0, most))
-        stops = [cut.end() for cut in cuts if not cut.group().isspace() and cut.end() > most // 4]
-        end = stops[-1] if stops else cuts[-1].end() if cuts else most
-        found.append(text[:end].rstrip())
-        text = text[end:].lstrip()
-    return found
 
 
 def _rate(speed: float) -> int:
