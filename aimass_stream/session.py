@@ -329,6 +329,9 @@ class Session:
                 track = message.get("track")
                 for callback in self._keyframe_callbacks:
                     callback(track if isinstance(track, str) else None)
+            case "output.flush":
+                track = message.get("track")
+                self.flush(track if isinstance(track, str) else None)
             case "session.close":
                 self._reason = "closed by the client"
                 self._stop.set()

@@ -141,6 +141,11 @@ class TurnManager:
             text = self._announcements.popleft()
             self._begin(self._made("", brain=Canned(text)))
 
+    def stop(self) -> None:
+        """End the reply here, as if the user had spoken."""
+        if self._turn is not None:
+            self._interrupt()
+
     async def close(self) -> None:
         self.player.stop()
         for turn in (self._turn, self._likely):

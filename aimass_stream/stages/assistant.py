@@ -67,6 +67,7 @@ class Assistant(BaseStage[AssistantParams]):
         super().__init__(params)
         self._synthesizer: Synthesizer | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._flushing = False  # by ourselves
 
     async def start(self, context: Context) -> None:
         """The recogniser and the voice are opened beside the frames; why one can't be had is told with a frame."""
@@ -86,7 +87,7 @@ class Assistant(BaseStage[AssistantParams]):
         self._manager = TurnManager(
             brain=self._brain(), toolbox=self._toolbox, around=around, options=_options(self.params),
             player=self._player, guard=self._guard, ears=self._listener, speaker=self._speaker, event=self._event,
-            flush=context.flush, spawn=context.spawn, trouble=self._trouble)
+            flush=self._flush, spawn=context.spawn, trouble=self._trouble)
         self._listener.open(_wanted(self.params), self._ear_settings())
         self._tasks = [context.spawn(self._open_voice(), "voice"), context.spawn(self._player.run(), "player")]
 
@@ -111,6 +112,18 @@ class Assistant(BaseStage[AssistantParams]):
             self._listener.open(_wanted(params), self._ear_settings())
         else:
             self._listener.update(self._ear_settings())
+
+    def flushed(self) -> None:
+        """The client wants silence: the reply ends here, as if the user had spoken."""
+        if not self._flushing:
+            self._manager.stop()
+
+    def _flush(self) -> None:
+        self._flushing = True
+        try:
+            self.context.flush()
+        finally:
+            self._flushing = False
 
     async def close(self) -> None:
         self._board.leave(self.context.track)

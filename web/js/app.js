@@ -1,5 +1,7 @@
 /** The page: puts the parts together and says what follows from what. */
 
+import { Builders } from "./builders.js";
+import { Captions } from "./captions.js";
 import { CodePanel } from "./code-panel.js";
 import { Connection } from "./connection.js";
 import { KeyDialog, StagePicker } from "./dialogs.js";
@@ -14,7 +16,10 @@ import { PipelineModel, readLink, writeLink } from "./pipeline.js";
 import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
+import { SpeechModels } from "./speech-models.js";
 import { apiKey, recall, remember } from "./storage.js";
+import { Talk } from "./talk.js";
+import { Transcript } from "./transcript.js";
 import { readRecipe } from "./webm.js";
 
 /**
@@ -44,6 +49,19 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
+  transcript = new Transcript();
+  captions = new Captions(this.transcript, (format) => this.signalling.transcript(this.connection.sessionId ?? "", format));
+  models = new SpeechModels(this.signalling);
+  builders = new Builders(apiKey);
+  talk = new Talk(this.transcript, {
+    use: (track) => this.#listen(track),
+    stop: () => this.connection.tell({ type: "output.flush", track: "audio-0" }),
+    tell: (error) => this.monitor.tell(error, [{ label: "Close", act: () => this.monitor.tell(null) }]),
+    arrange: (on) => this.#converse(on),
+  });
+  #captioned = false; // there were captions before the conversation, which brings its own
+  /** @type {MediaStreamTrack | null} */
+  #microphone = null; // sent in place of the source's sound
   #what = "change"; // what the code for the whole pipeline does; or "start"
   code = new CodePanel((language) => this.#wholeCode(language));
   /** @type {import("./rtc-stats.js").Snapshot | null} */
@@ -69,7 +87,11 @@ export class App {
       const linked = readLink(location.hash);
       this.model.setSync(linked?.sync ?? "lowest", { remote: true });
       this.model.set(linked?.pipeline ?? demoOf(stages), { remote: true });
+      this.talk.able = this.#has("assistant");
+      byId("captions-button", HTMLButtonElement).hidden = !this.#has("asr");
+      this.builders.refresh();
       this.connection.open();
+      void this.models.look();
     } catch (thrown) {
       const error = explain(thrown);
       this.#trouble(error);
@@ -80,7 +102,10 @@ export class App {
 
   #wire() {
     const { model, connection, monitor } = this;
-    model.on("structure", () => this.#refreshCode());
+    model.on("structure", () => {
+      this.#refreshCode();
+      this.#speech();
+    });
     model.on("param", () => this.#refreshCode());
     model.on("sync", () => {
       mark("sync", "sync", model.sync);
@@ -88,13 +113,16 @@ export class App {
     });
     connection.on("status", (status) => this.#status(status));
     connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
-    connection.on("session", () => this.#refreshCode());
+    connection.on("session", ({ fresh }) => {
+      this.#refreshCode();
+      if (fresh) this.transcript.clear();
+    });
     connection.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, label, stream }) => {
       byId("intro", HTMLElement).hidden = kind !== "clip";
       byId("line-in", HTMLElement).textContent = kind === "clip" ? "Clip, made in this page" : label;
       void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
-      void connection.setTrack("audio", stream.getAudioTracks()[0] ?? null);
+      void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
     });
     radios("sync", "sync", (sync) => model.setSync(sync === "lips" ? "lips" : "lowest"));
     radios("code-what", "what", (what) => {
@@ -105,6 +133,8 @@ export class App {
     this.#button("camera-link", () => void monitor.choose("camera"));
     this.#button("share-button", () => void copy(new URL(this.#link ?? location.hash, location.href).href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
+    this.#button("captions-button", () => this.#caption());
+    this.#button("models-button", () => void this.models.open());
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
     addEventListener("pagehide", () => connection.close());
@@ -144,6 +174,56 @@ export class App {
     this.model.set(linked.pipeline);
   }
 
+  /** @param {string} stage */
+  #has(stage) {
+    const info = this.model.info(stage);
+    return info !== null && !info.error;
+  }
+
+  /** @param {string} stage */
+  #runs(stage) {
+    return this.model.entries.some(({ name }) => name === stage);
+  }
+
+  /** Puts a stage behind all others, or takes it out. @param {string} stage @param {boolean} on */
+  #arrange(stage, on) {
+    if (on === this.#runs(stage)) return;
+    if (on) this.model.add(stage);
+    else for (const { key, name } of [...this.model.entries]) if (name === stage) this.model.remove(key);
+  }
+
+  /** The assistant hears by itself: a second recogniser beside it would only take its time. @param {boolean} on */
+  #converse(on) {
+    if (on) {
+      this.#captioned = this.#runs("asr");
+      this.#arrange("asr", false);
+    }
+    this.#arrange("assistant", on);
+    if (!on && this.#captioned) this.#arrange("asr", true);
+  }
+
+  #caption() {
+    if (this.#runs("assistant")) this.captions.over = !this.captions.over;
+    else this.#arrange("asr", !this.#runs("asr"));
+    this.#speech();
+  }
+
+  /** What runs says what of speech there is to see. */
+  #speech() {
+    const stages = this.model.entries.map(({ name }) => name);
+    this.captions.show(stages);
+    const shown = stages.includes("assistant") ? this.captions.over : stages.includes("asr");
+    byId("captions-button", HTMLButtonElement).setAttribute("aria-pressed", String(shown));
+    if (this.talk.on && !stages.includes("assistant")) this.talk.end(); // taken out by hand
+  }
+
+  /** Sends a microphone, or the source's own sound again. @param {MediaStreamTrack | null} track */
+  #listen(track) {
+    this.#microphone = track;
+    void this.connection.setTrack("audio", track ?? this.monitor.source?.stream.getAudioTracks()[0] ?? null);
+    this.monitor.setSound(track !== null); // its answer is to be heard; the browser keeps it out of the microphone
+  }
+
   #place() {
     return { origin: location.origin, session: this.connection.sessionId, secured: apiKey() !== null };
   }
@@ -169,10 +249,14 @@ export class App {
   /** @param {ServerEvent} event */
   #event(event) {
     this.log.add(event);
+    this.transcript.hear(event);
+    this.talk.event(event);
     switch (event.type) {
       case "session.created":
       case "session.updated": return this.#accepted(event.data);
       case "session.stats": return this.#stats(event.data);
+      case "hearing.ready": return this.captions.engine(event.data);
+      case "download.progress": return this.models.progress(event.data);
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
       case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));

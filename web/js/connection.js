@@ -189,6 +189,14 @@ export class Connection extends Emitter {
   }
 
   /**
+   * Sends a control message that has no answer.
+   * @param {Record<string, unknown>} message
+   */
+  tell(message) {
+    this.#peer?.send(JSON.stringify(message));
+  }
+
+  /**
    * @param {"audio" | "video"} kind
    * @param {MediaStreamTrack | null} track
    */

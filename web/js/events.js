@@ -55,6 +55,19 @@ export function describeEvent(event) {
     case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
     case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
     case "media.refused": return `${event.data.reason}: ${event.data.detail}`;
+    case "hearing.ready": return `${event.data.engine} ${event.data.model}: ${event.data.reason}`;
+    case "speech.started": return `at ${event.data.at.toFixed(2)} s`;
+    case "speech.stopped": return `at ${event.data.at.toFixed(2)} s, after ${event.data.duration.toFixed(2)} s`;
+    case "transcript.partial":
+    case "transcript.committed": return event.data.text || "(no words)";
+    case "speech.spoken": return event.data.text;
+    case "assistant.state": return event.data.state;
+    case "assistant.reply": return event.data.delta || "(end)";
+    case "assistant.interrupted": return `heard so far: ${event.data.heard || "nothing"}`;
+    case "assistant.resumed": return "goes on";
+    case "assistant.action": return `${event.data.name}: ${event.data.result}`;
+    case "turn.latency": return `${Math.round(event.data.total)} ms from the end of speech to the answer`;
+    case "download.progress": return `${event.data.name}: ${event.data.state} ${event.data.detail}`;
     default: return JSON.stringify(/** @type {{data: unknown}} */ (event).data);
   }
 }
@@ -62,6 +75,6 @@ export function describeEvent(event) {
 /** How bad an event is: it colours its line. @param {string} type */
 export function severity(type) {
   if (["error", "stage.bypassed", "session.ended"].includes(type)) return "bad";
-  if (["stage.failed", "media.dropped", "media.refused", "session.closing"].includes(type)) return "warn";
+  if (["stage.failed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing"].includes(type)) return "warn";
   return "plain";
 }

@@ -102,7 +102,8 @@ export class LevelMeter {
 const share = (db) => Math.max(0, Math.min(100, (1 - db / FLOOR) * 100));
 
 const KEPT = 200; // lines
-const NOISE = new Set(["session.stats", "audio.level", "frame.result"]);
+const NOISE = new Set(["session.stats", "audio.level", "frame.result", "transcript.partial", "assistant.reply",
+  "download.progress"]);
 
 export class EventLog {
   #list;

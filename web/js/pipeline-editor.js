@@ -19,6 +19,7 @@ import { Sorting } from "./sorting.js";
  */
 
 const OPEN = 3; // a longer pipeline comes folded
+const FIELDS = 7; // a stage with more of them does, too
 
 export class PipelineEditor {
   /** @type {Map<string, Card>} */
@@ -160,7 +161,8 @@ export class PipelineEditor {
     this.#sorting.handle(grip, element, key);
     /** @type {Card} */
     const card = { entry, element, form, time, error, code, fold };
-    fold.setAttribute("aria-expanded", "true");
+    form.element.hidden = Object.keys(info?.params.properties ?? {}).length > FIELDS;
+    fold.setAttribute("aria-expanded", String(!form.element.hidden));
     if (!info || info.error) this.#tell(card, info?.error ?? `This server has no stage “${entry.name}”.`);
     this.#tellBroken(card);
     return card;

@@ -9,6 +9,7 @@ import { ServerError, serverGone } from "./errors.js";
  * @typedef {import("../types/api.js").ClientConfig} ClientConfig
  * @typedef {import("../types/api.js").OfferAnswer} OfferAnswer
  * @typedef {import("../types/api.js").OfferRequest} OfferRequest
+ * @typedef {import("../types/api.js").ModelList} ModelList
  * @typedef {import("../types/api.js").StageInfo} StageInfo
  */
 
@@ -44,6 +45,31 @@ export class Signalling {
     return this.#call("POST", "v1/webrtc/offer", offer, { signal });
   }
 
+  /** What hears and speaks on this server, and which weights could be fetched. @returns {Promise<ModelList>} */
+  models() {
+    return this.#call("GET", "v1/models");
+  }
+
+  /**
+   * Has the server fetch these weights.
+   * @param {string} name
+   * @returns {Promise<import("../types/events.js").DownloadProgress>}
+   */
+  pull(name) {
+    return this.#call("POST", `v1/models/${encodeURIComponent(name)}/pull`);
+  }
+
+  /**
+   * What was said in a session, as subtitles.
+   * @param {string} sessionId
+   * @param {"srt" | "vtt"} format
+   * @returns {Promise<string>}
+   */
+  transcript(sessionId, format) {
+    return this.#call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/transcript?format=${format}`, undefined,
+      { text: true });
+  }
+
   /**
    * Ends a session; also works while the page is being closed.
    * @param {string} sessionId
@@ -56,11 +82,11 @@ export class Signalling {
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
-   * @param {{signal?: AbortSignal, keepalive?: boolean}} [options]
+   * @param {{signal?: AbortSignal, keepalive?: boolean, text?: boolean}} [options] `text`: the answer is no JSON
    * @returns {Promise<any>}
    */
-  async #call(method, path, body, { signal, keepalive = false } = {}) {
-    const headers = new Headers({ Accept: "application/json" });
+  async #call(method, path, body, { signal, keepalive = false, text: plain = false } = {}) {
+    const headers = new Headers({ Accept: plain ? "*/*" : "application/json" });
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
     if (body !== undefined) headers.set("Content-Type", "application/json");
@@ -72,6 +98,7 @@ export class Signalling {
       if (signal?.aborted) throw signal.reason;
       throw serverGone(error);
     }
+    if (response.ok && plain) return response.text();
     if (response.ok) return response.status === 204 ? null : response.json();
     throw await problem(response);
   }

@@ -55,6 +55,20 @@ async function capture(media, wanted, what) {
   }
 }
 
+/**
+ * A microphone for a conversation: it must not hear the loudspeaker. The caller stops it.
+ * @param {string} [microphone] device id
+ * @returns {Promise<MediaStreamTrack>}
+ */
+export async function openMicrophone(microphone = "") {
+  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true,
+    ...(microphone && microphone !== "none" ? { deviceId: { exact: microphone } } : {}) };
+  const stream = await capture(devices(), { audio, video: false }, "microphone");
+  const [track] = stream.getAudioTracks();
+  if (!track) throw sourceError(new DOMException("no track", "NotFoundError"), "microphone");
+  return track;
+}
+
 /** @returns {Promise<Source>} */
 export async function openScreen() {
   const media = devices();

@@ -88,3 +88,45 @@ export interface ClientConfig {
   max_fps?: number;
   resume_seconds?: number;
 }
+
+/** A model that can be used now; `id` is what clients of OpenAI's ask for. */
+export interface ModelInfo {
+  id: string;
+  purpose: "hearing" | "voice";
+  engine: string;
+  title: string;
+  languages: string[];
+  general: boolean; // false: for tests and demonstrations
+  reason: string; // why it is the one that is taken by itself
+}
+
+export interface EngineInfo {
+  purpose: "hearing" | "voice";
+  engine: string;
+  available: boolean;
+  reason: string; // why not
+  languages: string[];
+}
+
+/** Weights that the server can fetch from its hub. */
+export interface WeightsInfo {
+  name: string;
+  title: string;
+  for: "hearing" | "voice";
+  description: string;
+  languages: string[];
+  licence: string;
+  source: string;
+  bytes: number | null;
+  default: boolean;
+  usable: boolean;
+  needs: string;
+  state: "ready" | "partial" | "absent" | "running";
+  progress: import("./events.js").DownloadProgress | null;
+}
+
+export interface ModelList {
+  data: ModelInfo[];
+  engines: EngineInfo[];
+  weights: WeightsInfo[];
+}
