@@ -14,7 +14,7 @@ from pydantic import Field
 from ..errors import AimassError, Unavailable
 from ..events import HearingReady, SpokenWord, TranscriptCommitted, TranscriptPartial
 from ..frames import AudioFrame, TextFrame
-from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechEnded
+from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechBegan
 from ..hearing.recognizers import Choice, chosen, open_recognizer
 from ..hearing.whisper import WhisperRecognizer
 from ..speech.captions import board
@@ -65,8 +65,10 @@ class Asr(BaseStage[AsrParams]):
         self._recognizer: Recognizer | None = None
         self._opening: asyncio.Task[None] | None = None
         self._failure: AimassError | None = None
-        self._quiet = asyncio.Event()  # an utterance ended
-        self._begun: set[str] = set()  # utterances of which words were told and whose end was not
+        self._talking: set[str] = set()  # utterances that have begun and whose last words were not told
+        self._begun: set[str] = set()  # those of them of which words were told
+        self._quiet = asyncio.Event()  # there are none
+        self._quiet.set()
 
     async def start(self, context: Context) -> None:
         """Raises `InvalidInput` or `NotFound` for what can't be had; the model itself is loaded beside the frames."""
@@ -112,6 +114,7 @@ class Asr(BaseStage[AsrParams]):
             try:
                 async with asyncio.timeout(LAST_WORDS):
                     await self._ears.commit()
+                    await self._quiet.wait()
             except TimeoutError:
                 log.info("%s ended before its last words were recognised", self.context.session)
             await self._ears.close()
@@ -156,13 +159,11 @@ class Asr(BaseStage[AsrParams]):
 
     async def _switch(self, ears: Ears, recognizer: Recognizer) -> None:
         old = self._ears
-        if old is not None and old.speaking:
-            self._quiet.clear()
-            try:
-                async with asyncio.timeout(SWITCH):
-                    await self._quiet.wait()
-            except TimeoutError:
-                log.info("%s: the recogniser changes in the middle of speech", self.context.session)
+        try:
+            async with asyncio.timeout(SWITCH):
+                await self._quiet.wait()
+        except TimeoutError:
+            log.info("%s: the recogniser changes in the middle of speech", self.context.session)
         self._ears, self._recognizer = ears, recognizer
         while self._early:
             ears.hear(self._early.popleft())
@@ -175,10 +176,13 @@ class Asr(BaseStage[AsrParams]):
     def _tell(self, recognizer: Recognizer, event: EarEvent) -> None:
         if isinstance(event, Committed):
             self._commit(recognizer, event)
+            if event.final:
+                self._finished(event.utterance)
         elif isinstance(event, Partial):
             self._suggest(recognizer, event)
-        elif isinstance(event, SpeechEnded):
-            self._quiet.set()
+        elif isinstance(event, SpeechBegan):
+            self._talking.add(event.utterance)
+            self._quiet.clear()
         elif isinstance(event, HearingTrouble) and event.part == "recognizer":
             self._failure = Unavailable(event.detail)
 
@@ -187,25 +191,36 @@ class Asr(BaseStage[AsrParams]):
         if heard.words:
             self._begun.add(heard.utterance)
         if self.params.partials:
+            text = self._text(heard)
             self.context.event(TranscriptPartial(
-                utterance=heard.utterance, text=line(heard.words, heard.language), words=_spoken(heard.words),
-                engine=recognizer.engine, language=heard.language))
+                utterance=heard.utterance, text=text.text, words=_spoken(heard.words), engine=recognizer.engine,
+                language=heard.language), text if heard.words else None)
 
     def _commit(self, recognizer: Recognizer, heard: Committed) -> None:
         if heard.words:
             self._begun.add(heard.utterance)
         if heard.utterance not in self._begun:
             return  # nobody said a word
-        if heard.final:
-            self._begun.discard(heard.utterance)
         self._board.commit(self._speaker, heard.words, heard.language)
-        text = line(heard.words, heard.language)
+        text = self._text(heard)
         self.context.event(TranscriptCommitted(
-            utterance=heard.utterance, text=text, words=_spoken(heard.words), engine=recognizer.engine,
-            model=recognizer.model, language=heard.language, speaker=self._speaker, final=heard.final))
+            utterance=heard.utterance, text=text.text, words=_spoken(heard.words), engine=recognizer.engine,
+            model=recognizer.model, language=heard.language, speaker=self._speaker, final=heard.final),
+            text if heard.words else None)
         if heard.words:
-            self.context.emit(TextFrame(text=text, pts=round(heard.words[0].start / TEXT_TIME), time_base=TEXT_TIME,
-                                        track=self.context.track))
+            self.context.emit(text)
+
+    def _finished(self, utterance: str) -> None:
+        self._begun.discard(utterance)
+        self._talking.discard(utterance)
+        if not self._talking:
+            self._quiet.set()
+
+    def _text(self, heard: Committed | Partial) -> TextFrame:
+        """At the begin of its first word."""
+        begin = heard.words[0].start if heard.words else 0.0
+        return TextFrame(text=line(heard.words, heard.language), pts=round(begin / TEXT_TIME), time_base=TEXT_TIME,
+                         track=self.context.track, final=isinstance(heard, Committed))
 
     @property
     def _speaker(self) -> str:
