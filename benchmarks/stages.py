@@ -15,7 +15,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import numpy as np
 
 from aimass_stream import clips
 from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Picture, VideoFrame
+from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
 PAGE = Path(__file__).parents[1] / "docs" / "api" / "stages.md"
@@ -75,6 +76,7 @@ class Surroundings:
     track = "video-0"
     session = ""
     engine: Any = None
+    settings = Settings()
 
     def __init__(self) -> None:
         self.threads = 0
@@ -93,6 +95,21 @@ class Surroundings:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.set_result(function(*arguments))
         return done
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(work, name=name)
+
+    def flush(self) -> None:
+        """Nothing is on its way out."""
+
+    def pipeline(self) -> list[dict[str, Any]]:
+        return []
+
+    def stages(self) -> list[dict[str, Any]]:
+        return []
+
+    async def steer(self, pipeline: list[dict[str, Any]]) -> None:
+        """The stage that is measured stays."""
 
 
 def _picture(number: int, decoded: av.VideoFrame) -> VideoFrame:
