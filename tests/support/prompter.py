@@ -45,6 +45,8 @@ class Prompted:
         return self._tell(int(self._heard / PACE) - 1)
 
     async def finish(self) -> Heard:
+        if self._words == [BROKEN]:
+            raise ModelFailed("the prompter says so")
         return self._tell(len(self._words)) or Heard()
 
     def _tell(self, until: int) -> Heard | None:

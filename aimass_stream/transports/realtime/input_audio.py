@@ -121,11 +121,19 @@ class InputAudio:
         old, self.ears = self.ears, None
         if old is not None:
             await old.close()
+            self._abandon()
         ears = Ears(place.node.engine, recognizer, ear_settings(place.configuration), session=session.id,
                     output=self._heard, spawn=session.spawn)
         await ears.start()
         self.ears, self._opened_for = ears, wanted
         log.info("session %s is heard by %s %s", session.id, recognizer.engine, recognizer.model)
+
+    def _abandon(self) -> None:
+        """The ears that would have told of these turns are gone."""
+        for turn in [turn for turn in self._turns if turn.utterance != turn.item_id]:
+            turn.by_client = True  # nobody answers it
+            self.settle(turn, "", 0.0)
+        self._current = None
 
     async def close(self) -> None:
         self._stop_idling()
@@ -227,7 +235,7 @@ class InputAudio:
             case SpeechEnded():
                 self._end(event)
             case Committed() if event.words:
-                turn = self._of(event.utterance)
+                turn = self._of(event.utterance) or self._spoken_into(event.utterance)
                 if turn is not None:
                     self._tell_words(turn, event.text, len(event.words))
             case TurnEnded():
@@ -268,6 +276,10 @@ class InputAudio:
             if not turn.utterance:
                 turn.utterance = utterance
                 return turn
+        return None
+
+    def _spoken_into(self, utterance: str) -> Turn | None:
+        """Words of what has not been committed yet, where the client alone says when a turn ends."""
         if self._config.turn_detection is None:
             self._current = Turn(utterance=utterance)
             return self._current

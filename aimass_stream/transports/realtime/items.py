@@ -119,6 +119,7 @@ class Details:
     content: list[dict[str, Any]] = field(default_factory=list)  # parts as they are shown
     clauses: list[Clause] = field(default_factory=list)  # of a spoken reply
     seconds: float = 0.0  # of its sound
+    cut: float | None = None  # s: heard until there, but more of it was still being made
 
 
 @dataclass(slots=True)
@@ -278,12 +279,15 @@ class Items:
         item, details = self.record.get(item_id), self.details(item_id)
         if item.kind != "message" or item.role != "assistant":
             raise Refused("Only a message of the assistant can be truncated.", code="invalid_value", param="item_id")
-        if index != 0 or not details.content or details.content[0]["type"] != "output_audio":
+        if index != 0 or not item.spoken:
             raise Refused("There is no sound in this part of the item.", code="invalid_value", param="content_index")
         if end > details.seconds * 1000 + 1:  # clients round
             raise Refused(f"Audio content of {details.seconds * 1000:.0f}ms is already shorter than {end}ms.",
                           code="invalid_value", param="audio_end_ms")
-        self.cut(item_id, end / 1000)
+        if item.status == "in_progress":
+            details.cut = end / 1000
+        else:
+            self.cut(item_id, end / 1000)
         self._events.send("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=end)
 
     def _known(self, event: dict[str, Any], code: str, what: str) -> str:

@@ -134,6 +134,8 @@ class Writing:
         message.details.content = [{"type": kind, name: message.text}]
         self._finish(Item(role="assistant", id=message.item_id, text=message.text, spoken=message.spoken,
                           status="completed" if whole else "incomplete"), message.index, message.details)
+        if message.details.cut is not None and self._items.has(message.item_id):
+            self._items.cut(message.item_id, message.details.cut)
         if self._player is not None and message.spoken:
             self._player.whole(message.item_id)
 
