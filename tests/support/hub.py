@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aimass_stream.weights import WeightFile, Weights
+import pytest
+
+from aimass_stream.weights import WeightFile, Weights, catalogue
 
 REPOSITORY, REVISION = "somebody/some-weights", "0123456789abcdef0123456789abcdef01234567"
 LARGE = 64 * 1024  # bytes from which a hub keeps a file's SHA-256
@@ -21,7 +23,7 @@ class TestHub:
     __test__ = False
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
+        self.files = dict(files)
         self.asked: list[tuple[str, str]] = []  # path and Range of every request
         self.break_off: dict[str, int] = {}  # bytes of a file after which the connection ends, once
         self.ignores_ranges = False
@@ -109,6 +111,17 @@ def hub_with(files: dict[str, bytes]) -> Iterator[TestHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def offered(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], *entries: Weights) -> Iterator[TestHub]:
+    """A hub with these files, and a catalogue with these entries alone."""
+    for name in list(catalogue()):
+        monkeypatch.delitem(catalogue(), name)
+    for each in entries:
+        monkeypatch.setitem(catalogue(), each.name, each)
+    with hub_with(files) as hub:
+        yield hub
 
 
 def weights(*files: WeightFile, name: str = "some-weights", **fields: Any) -> Weights:

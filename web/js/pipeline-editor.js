@@ -19,7 +19,7 @@ import { Sorting } from "./sorting.js";
  */
 
 const OPEN = 3; // a longer pipeline comes folded
-const FIELDS = 7; // a stage with more of them does, too
+const FIELDS = 8; // a stage with more of them does, too
 
 export class PipelineEditor {
   /** @type {Map<string, Card>} */
