@@ -131,6 +131,7 @@ class Response:
         self._writing.request = request
         brain: Brain = Saying(order.say) if order.say else mind.brain
         self._reply = Reply(brain, request, around=mind.around, toolbox=mind.toolbox, speaker=speaker)
+        calls: list[ToolCall] = []
         async for event in self._reply.events():
             match event:
                 case Delta(text):
@@ -141,7 +142,7 @@ class Response:
                     assert speaker is not None
                     await self._writing.say(piece, speaker.rate)
                 case Call(call):
-                    self._writing.call(call)
+                    calls.append(call)  # the client gets it when it has all that was said before it
                 case Action(items=pair):
                     if not order.aside:
                         for item in pair:
@@ -150,6 +151,8 @@ class Response:
                     self._fail(error)
                 case _:
                     pass
+        for call in calls:
+            self._writing.call(call)
 
     def _request(self, mind: Mind) -> BrainRequest:
         config = self.order.config
