@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import warnings
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from ..inference.engine import Engine
 from ..settings import Settings
 from ..speech.contract import Manner, Spoken, Voice
 from ..speech.numbers import worded
-from ..speech.plain import parts, plain
+from ..speech.plain import parts
 from ..speech.words import Word
 
 RATE = 22_050  # Hz
@@ -79,7 +80,7 @@ class Network:
                 self._wavernn = torchaudio.models.WaveRNN(**(WAVERNN | config.get("wavernn", {})))
                 self._wavernn.load_state_dict(_state(torch, weights.vocoder))
                 self._wavernn.eval()
-        except (RuntimeError, TypeError, KeyError, ValueError) as error:
+        except (RuntimeError, TypeError, KeyError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
             raise InvalidInput(f"no Tacotron 2 in {weights.tacotron.parent}: {str(error).splitlines()[0]}") from error
         self._tacotron.eval()
         mels = int(self._tacotron.n_mels)
@@ -173,7 +174,7 @@ class Tacotron2:
         if not manner.language.lower().startswith("en"):
             raise InvalidInput(f"Tacotron 2 speaks English, not {manner.language[:35]!r}", field="language")
         said = 0  # samples
-        for part in parts(plain(text), PART, PART):
+        for part, _ in parts(text, PART, PART):
             letters = "".join(letter for letter in worded(part).lower() if letter in SYMBOLS[1:]).strip()
             if not any(letter.isalpha() for letter in letters):
                 continue

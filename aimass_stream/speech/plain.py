@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 # controls, private use, surrogates, unassigned; format characters but for the joiners that some scripts need
 SILENT = {"Cc", "Cs", "Co", "Cn"}
@@ -27,26 +28,48 @@ def _category(letter: str) -> str:
     return unicodedata.category(letter)
 
 
+PAGE = 4096  # characters that are looked at together
 TOKEN = 40  # characters without a blank: espeak's buffers overflow on long runs such as "A.B.C.D."
 CUT = re.compile(r"[,;:.!?،。，、；：！？…—)\]]\s*|\s+")
 
 
-def parts(text: str, first: int, most: int) -> list[str]:
-    """Plain text cut where a voice pauses anyway, else between words; the first part of at most `first` characters,
-    for a quick first sound, later ones of at most `most`. Runs of letters that no voice can stand are cut, too."""
-    text = re.sub(rf"\S{{{TOKEN}}}(?=\S)", lambda run: run.group() + " ", text).strip()
-    found: list[str] = []
-    while text:
-        room = most if found else first
-        if len(text) <= room:
-            found.append(text)
-            break
-        cuts = list(CUT.finditer(text, 0, room))
-        stops = [cut.end() for cut in cuts if not cut.group().isspace() and cut.end() > room // 4]
-        end = stops[-1] if stops else cuts[-1].end() if cuts else room
-        found.append(text[:end].rstrip())
-        text = text[end:].lstrip()
-    return found
+def parts(text: str, first: int, most: int) -> Iterator[tuple[str, bool]]:
+    """Any text as `plain` parts, and of each whether another one follows.
+
+    It is cut where a voice pauses anyway, else between words; the first part has at most `first` characters, for a
+    quick first sound, later ones at most `most`. Runs of letters that no voice can stand are cut, too. Each part is
+    made when it is asked for: of a book, no more is looked at than is said.
+    """
+    held: str | None = None
+    for page in _pages(text):
+        rest = re.sub(rf"\S{{{TOKEN}}}(?=\S)", lambda run: run.group() + " ", plain(page))
+        while rest:
+            if held is not None:
+                yield held, True
+            end = _end(rest, first if held is None else most)
+            held, rest = rest[:end].rstrip(), rest[end:].lstrip()
+    if held is not None:
+        yield held, False
+
+
+def _pages(text: str) -> Iterator[str]:
+    """Pieces of some thousand characters, cut at a blank if there is one."""
+    begin = 0
+    while begin < len(text):
+        end = begin + PAGE
+        if end < len(text):
+            blank = text.rfind(" ", begin, end)
+            end = blank if blank > begin else end
+        yield text[begin:end]
+        begin = end
+
+
+def _end(text: str, room: int) -> int:
+    if len(text) <= room:
+        return len(text)
+    cuts = list(CUT.finditer(text, 0, room))
+    stops = [cut.end() for cut in cuts if not cut.group().isspace() and cut.end() > room // 4]
+    return stops[-1] if stops else cuts[-1].end() if cuts else room
 
 
 # language models write for eyes; each of these stands for what is said in its place

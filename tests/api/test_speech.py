@@ -42,7 +42,7 @@ def decoded(data: bytes, form: str) -> Samples:
     """Mono int16 at FILE_RATE, by FFmpeg."""
     if form == "pcm":
         return np.frombuffer(data, "<i2").astype(np.int16)[:, None]
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         resampler = av.AudioResampler("s16", "mono", FILE_RATE)
         pieces = [out.to_ndarray().reshape(-1) for frame in container.decode(audio=0)
                   for out in resampler.resample(frame)]

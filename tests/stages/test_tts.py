@@ -130,7 +130,7 @@ async def test_a_flush_silences_it_at_once_and_the_next_text_is_spoken() -> None
 
 async def test_the_track_s_own_sound_gives_way_and_tells_the_time() -> None:
     async with stage("audio-0") as (tts, context):
-        other = REGISTRY.create("tts", params("tts"))
+        other: Any = REGISTRY.create("tts", params("tts"))
         microphone = Context()
         microphone.track, microphone.engine = "audio-0", context.engine
         await other.start(microphone)

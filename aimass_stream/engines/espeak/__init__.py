@@ -27,7 +27,7 @@ from ...settings import Settings
 from ...speech import mouth_wire
 from ...speech.contract import Gender, Manner, Spoken, Voice
 from ...speech.mouths import Desk, Job, Piece
-from ...speech.plain import parts, plain
+from ...speech.plain import parts
 from ...speech.words import Word
 
 USUAL_RATE, SLOWEST, FASTEST = 175, 80, 900  # words a minute
@@ -97,10 +97,9 @@ class Espeak:
     async def speak(self, text: str, manner: Manner) -> AsyncGenerator[Spoken, None]:
         voice = self._identifier(manner)
         numbers = (_rate(manner.speed), _pitch(manner.pitch), round(USUAL_VOLUME * min(max(manner.volume, 0.0), 2.0)))
-        cut = parts(plain(text), FIRST_PART, PART)
         said = 0  # samples
-        for index, part in enumerate(cut):
-            job = Job(voice, part, *numbers, pause=index + 1 < len(cut), first=index == 0)
+        for part, more in parts(text, FIRST_PART, PART):
+            job = Job(voice, part, *numbers, pause=more, first=said == 0)
             async with contextlib.aclosing(self._desk.speak(job)) as pieces:
                 begin = said
                 async for piece in pieces:

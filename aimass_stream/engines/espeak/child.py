@@ -90,9 +90,16 @@ class Utterance:
         self.open = [start, sample]
 
     def _close(self, place: int, sample: int) -> None:
-        if self.open:
-            end = self.ended if self.open[1] < self.ended < sample else sample
-            self.words.append(WORD.pack(self.open[0], place, self.open[1], end))
+        """The word ends here; where espeak says two as one, as in "there is", each has its share of the letters."""
+        if not self.open:
+            return
+        first, start = self.open
+        end = self.ended if start < self.ended < sample else sample
+        inside = [token for token in self.tokens if first < token < place and self.text[token].isalnum()]
+        for last in [*inside, place]:
+            until = end if last == place else start + (end - start) * (last - first) // (place - first)
+            self.words.append(WORD.pack(first, last, start, until))
+            first, start = last, until
 
     def _hand_on(self, sample: int) -> None:
         count = min(sample - self.given, len(self.sound) // 2)

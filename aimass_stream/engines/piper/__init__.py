@@ -21,7 +21,7 @@ from ...settings import Settings
 from ...speech import mouth_wire
 from ...speech.contract import Manner, Spoken, Voice
 from ...speech.mouths import Desk, Job
-from ...speech.plain import parts, plain
+from ...speech.plain import parts
 from ...speech.words import Word
 
 RATE = 22_050  # Hz, which most of these voices have
@@ -85,8 +85,8 @@ class Piper:
         speed = round(min(max(USUAL_RATE * manner.speed, SLOWEST), FASTEST))
         volume = round(100 * min(max(manner.volume, 0.0), 2.0))
         said = 0  # samples
-        for index, part in enumerate(parts(plain(text), PART, PART)):
-            job = Job(path, part, speed, 0, volume, pause=False, first=index == 0)
+        for part, _ in parts(text, PART, PART):
+            job = Job(path, part, speed, 0, volume, pause=False, first=said == 0)
             begin = said
             async with contextlib.aclosing(self._desk.speak(job)) as pieces:
                 async for piece in pieces:
