@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from . import quantities
-from .grammar import AFTER, BEFORE, OPEN, Choice, Lists, Node, Phrase, Row, Said, Slot, parse, slots_of, tokens
+from .grammar import OPEN, Choice, Lists, Node, Phrase, Row, Said, Slot, parse, slots_of, tokens
 
 SPOKEN = {"ok": "okay"}  # from how `tokens` writes a word to how a dictionary does
 SHORT = {("what", "is"): "what's", ("it", "is"): "it's", ("that", "is"): "that's", ("who", "is"): "who's",
          ("where", "is"): "where's", ("do", "not"): "don't", ("can", "not"): "can't", ("i", "am"): "i'm"}
-_REFERENCES = re.compile(r"<(\w+)>")
+# what is polite is rare, and would else make up for what fits badly
+BEFORE = "(/30/ <NULL> | /2/ please | /2/ (could | can | would) you [please] | /1/ okay)"
+AFTER = "(/30/ <NULL> | /4/ please | /1/ now | /1/ thank you)"
+_REFERENCES = re.compile(r"<([a-z_]+)>")
 
 
 def jsgf(phrases: Sequence[Phrase], known: Callable[[str], bool]) -> tuple[str, tuple[str, ...]]:
@@ -27,8 +30,7 @@ def jsgf(phrases: Sequence[Phrase], known: Callable[[str], bool]) -> tuple[str, 
             way = None if any(slot.kind in OPEN for slot in slots_of(node)) else writer.write(node, phrase.lists)
             ways += [way] if way else []
             left_out += [] if way else [pattern]
-    around = [writer.write(parse(pattern), {}) or "" for pattern in (BEFORE, AFTER)]
-    rules = [f"public <command> = {around[0]} ({' | '.join(dict.fromkeys(ways)) or '<VOID>'}) {around[1]};"]
+    rules = [f"public <command> = {BEFORE} ({' | '.join(dict.fromkeys(ways)) or '<VOID>'}) {AFTER};"]
     rules += [f"<{name}> = {quantities.RULES[name]};" for name in _needed(writer.kinds)]
     return "\n".join(["#JSGF V1.0;", "grammar commands;", *rules, ""]), tuple(left_out)
 
@@ -58,7 +60,7 @@ class _Writer:
         while at < len(parts):
             pair = [part.word for part in parts[at : at + 2] if isinstance(part, Said)]
             short = SHORT.get((pair[0], pair[1])) if len(pair) == 2 else None
-            part = self.write(parts[at], lists)
+            part = self.write(_placed(parts[at], parts[at + 1 : at + 2]), lists)
             if part is None:
                 return None
             if short and self.known(short):
@@ -71,6 +73,12 @@ class _Writer:
     def _words(self, words: list[str]) -> str | None:
         spoken = [SPOKEN.get(word, word) for word in words]
         return " ".join(spoken) if all(map(self.known, spoken)) else None
+
+
+def _placed(part: Node, following: tuple[Node, ...]) -> Node:
+    if isinstance(part, Slot) and following and isinstance(following[0], Said):
+        return Slot(part.name, quantities.BEFORE_A_WORD.get(part.kind, part.kind))
+    return part
 
 
 def _one_of(ways: Iterable[str | None]) -> str | None:
