@@ -1,7 +1,7 @@
 """Whisper on CTranslate2: requests with a piece of sound in, hypotheses with word times out.
 
 Radford et al., *Robust Speech Recognition via Large-Scale Weak Supervision* (arXiv:2212.04356). The network is
-CTranslate2's, features and tokens are faster-whisper's. Only the sound there is gets encoded, in windows that
+CTranslate2's, mel filters and tokens are faster-whisper's. Only the sound there is gets encoded, in windows that
 grow by `STEP` seconds, instead of always 30: ten seconds cost a seventh of thirty. Words are timed by the
 cross-attention of the model's alignment heads (CTranslate2's `align`).
 """
@@ -30,6 +30,7 @@ from ..errors import InvalidInput
 from ..inference.contract import Batch, Capabilities, TensorSpec
 from ..inference.device import Device
 from ..inference.loader import Entry
+from ..speech.log_mel import WINDOW, log_mel
 from ..speech.timing import tightened
 from ..speech.transcript import UNSPACED
 from ..speech.words import HEARING_RATE, HearRequest, Hypothesis, Waveform, Word
@@ -86,7 +87,8 @@ class FasterWhisper:
         check(entry.folder)
         self._model = _open(entry.folder, device)
         self._tokens = _tokens(entry.folder)
-        self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        self._filters = FeatureExtractor.get_mel_filters(HEARING_RATE, WINDOW, n_mels=self._model.n_mels)
+        self._filters = self._filters.astype(np.float32)
         self.multilingual = bool(self._model.is_multilingual)
         self.languages = _spoken(self._tokens.token_to_id) if self.multilingual else ENGLISH
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
@@ -152,7 +154,7 @@ class FasterWhisper:
                                field="request")
         if len(audio) < HEARING_RATE // 10:  # too short for the window of the spectrum
             audio = np.pad(audio, (0, HEARING_RATE // 10 - len(audio)))
-        return np.asarray(self._features(np.clip(np.nan_to_num(audio), -1, 1), padding=0), np.float32)
+        return log_mel(np.clip(np.nan_to_num(audio), -1, 1), self._filters)
 
     def _tokenizer(self, language: str, task: str) -> Tokenizer:
         key = (language, task)
