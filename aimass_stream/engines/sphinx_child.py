@@ -12,7 +12,7 @@ A stream's messages, each answered with one of JSON (its length, little-endian, 
     FINISH                it is over           -> the same, for the last time
     WORDS    JSON list    which of them can a grammar have?                  -> {"known": [...]}
     GRAMMAR  JSGF         from now on DECIDE listens for this                -> {} or {"error": "..."}
-    DECIDE   float32      a whole utterance, by grammar and by phones alone  -> {"words": ..., "phones": ..., "frames"}
+    DECIDE   float32      a whole utterance, by grammar and by phones alone  -> {"words": ..., "phones": ...}
 
 Sound is at 16 kHz; a frame is 10 ms. A score is a mean log likelihood for each frame, in PocketSphinx's own unit.
 The process of a stream ends when its socket does, this one when SOCKET does.
@@ -42,9 +42,12 @@ MOST_GAIN = 30.0
 # a floor of noise: the model knows no digital silence. Synthetic voices gain by it, others lose nothing
 NOISE = 0.0015
 STEP = 1280  # samples decoded at a time
-SILENCES = ("<s>", "</s>", "<sil>", "(NULL)")
+SILENCES = ("<s>", "</s>", "<sil>")
+NOTHING = "(NULL)"  # a step of a grammar without a word
+QUIET = 0.03  # of the peak; before and after, but for LEFT, an utterance for a grammar is cut
+LEFT = 3200  # samples
 LOG = math.log(1.0001)  # PocketSphinx's logarithms are to this base
-BEAMS = {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80}  # of grammars, which are small
+BEAMS = {"beam": 1e-64, "wbeam": 1e-48, "pbeam": 1e-64}  # of grammars, which are small
 
 
 def main() -> None:
@@ -139,12 +142,13 @@ class Stream:
         levelled = sound * min(LOUD / self.peak, MOST_GAIN) + self.noise.normal(0, NOISE, len(sound))
         return (np.clip(levelled, -1, 1) * 32767).astype("<i2")
 
-    def _segments(self) -> list[tuple[str, int, int, float]]:
+    def _segments(self, silences: bool = False) -> list[tuple[str, int, int, float]]:
         if self.decoder.hyp() is None:
             return []
         return [(segment.word, segment.start_frame, segment.end_frame,
                  round(_log(segment.ascore) / (segment.end_frame - segment.start_frame + 1), 1))
-                for segment in self.decoder.seg() if segment.word not in SILENCES]
+                for segment in self.decoder.seg()
+                if segment.start_frame >= 0 and (silences or segment.word not in SILENCES) and segment.word != NOTHING]
 
     # commands --------------------------------------------------------------------------------------
 
@@ -174,17 +178,19 @@ class Stream:
 
     def _decide(self, sound: NDArray[np.float32]) -> dict[str, Any]:
         self.peak = max(0.005, float(np.abs(sound).max(initial=0.0)))
-        samples = self._samples(sound).tobytes()
+        loud = np.flatnonzero(np.abs(sound) > QUIET * self.peak)
+        if not len(loud):
+            return {"words": [], "phones": []}
+        samples = self._samples(sound[max(0, loud[0] - LEFT) : loud[-1] + LEFT]).tobytes()
         words = self._search("commands", samples)
-        return {"words": words, "phones": self._search("phones", samples) if words else [],
-                "frames": self.decoder.n_frames()}
+        return {"words": words, "phones": self._search("phones", samples) if words else []}
 
     def _search(self, name: str, samples: bytes) -> list[tuple[str, int, int, float]]:
         self.decoder.activate_search(name)
         self.decoder.start_utt()
         self.decoder.process_raw(samples, full_utt=True)
         self.decoder.end_utt()
-        return self._segments()
+        return self._segments(silences=True)
 
 
 def _log(probability: float) -> float:

@@ -35,6 +35,18 @@ def jsgf(phrases: Sequence[Phrase], known: Callable[[str], bool]) -> tuple[str, 
     return "\n".join(["#JSGF V1.0;", "grammar commands;", *rules, ""]), tuple(left_out)
 
 
+def words_of(phrases: Sequence[Phrase]) -> list[str]:
+    """Every word that a grammar of these might have: what `jsgf` asks for."""
+    asked: dict[str, None] = {}
+
+    def known(word: str) -> bool:
+        asked[word] = None
+        return True
+
+    jsgf(phrases, known)
+    return list(asked)
+
+
 class _Writer:
     def __init__(self, known: Callable[[str], bool]) -> None:
         self.known = known
