@@ -48,6 +48,7 @@ class Client:
     async def receive(self, seconds: float = WAIT) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             event: dict[str, Any] = json.loads(await self.websocket.recv())
+            await asyncio.sleep(0)
         assert event["event_id"].startswith("event_")
         self.events.append(event)
         return event

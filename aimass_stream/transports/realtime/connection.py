@@ -91,11 +91,13 @@ class Connection:
                 return
             text = message.get("text")
             await self.conversation.handle(text if text is not None else message.get("bytes") or b"")
+            await asyncio.sleep(0)  # many may have come at once: others get their turn in between
 
     async def _write(self) -> None:
         while True:
             while self._texts:
                 await self._send_next(STALL)
+                await asyncio.sleep(0)
             self._news.clear()
             await self._news.wait()
 

@@ -256,7 +256,8 @@ class Items:
         """``conversation.item.retrieve``."""
         item_id = self._known(event, "item_retrieve_invalid_item_id", "retrieve")
         shape, kept = self.json(item_id), self._sound.get(item_id)
-        if kept is not None and kept.pieces and shape.get("content"):
+        by_message = not self._place.microphone  # a data channel is no place for minutes of sound
+        if kept is not None and kept.pieces and shape.get("content") and by_message:
             audio = self._place.configuration.audio
             form = audio.input.format if shape["role"] == "user" else audio.output.format
             shape["content"][0]["audio"] = await asyncio.to_thread(_base64, list(kept.pieces), kept.rate, form)
