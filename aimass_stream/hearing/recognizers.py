@@ -8,6 +8,7 @@ imported when they are first asked for.
 from __future__ import annotations
 
 import asyncio
+import asyncio
 import importlib
 import logging
 from collections.abc import Sequence

@@ -40,8 +40,7 @@ QUIET = 0.06  # loudness that is silence, in parts of the loudest in the window 
 HUSH = 0.2  # s of silence before the last pass's end that show that no word was cut
 CERTAIN = 0.6  # probability from which a detected language is kept for the utterance
 CPU_BYTES = 80e6  # of weights that one core hears with in real time; the rule of thumb behind `auto`
-RANKS = ("tiny", "base", "small", "medium", "large")  # of model names, the better the later
-MANIFEST_RANK = 10.0
+RANKS = ("tiny", "base", "small", "medium", "turbo", "large")  # in model names, the better the later
 
 
 class WhisperRecognizer:
@@ -244,10 +243,13 @@ class WhisperRecognizer:
         offers = []
         for entry in installed().entries():
             if entry.engine == f"{MODULE}:{CLASS}":
+                if not (entry.folder / "model.bin").is_file():
+                    continue  # a folder whose model is still to be trained
                 wer = entry.card.get("wer_real")
                 offers.append(Offer(entry.name, _abilities(module.languages(entry.folder)), title=entry.title,
                                     wer=float(wer) if isinstance(wer, int | float) else None,
-                                    general=bool(entry.card.get("general", False)), rank=MANIFEST_RANK))
+                                    general=bool(entry.card.get("general", False)),
+                                    rank=_rank(entry.name, entry.folder)))
         for name, folder in module.cached().items():
             offers.append(Offer(name, _abilities(module.languages(folder)), rank=_rank(name, folder),
                                 title=f"Whisper {name}"))
@@ -326,7 +328,7 @@ def _abilities(languages: tuple[str, ...], batching: bool = False) -> HearingAbi
 
 def _rank(name: str, folder: Path) -> float:
     """The larger the better, as far as this machine hears with it in real time; beyond that the smaller the better."""
-    place = next((index for index, each in enumerate(RANKS) if each in name), len(RANKS) - 1) + 1.0
+    place = next((index + 1.0 for index, each in enumerate(RANKS) if each in name), 1.0)
     module = importlib.import_module(MODULE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     fits = module.accelerated() or (folder / "model.bin").stat().st_size <= CPU_BYTES * cores
