@@ -160,7 +160,7 @@ class Phone:
         self._news = asyncio.Event()
         self._own_close: tuple[int, str] | None = None
         self._ended = asyncio.Event()
-        self._pending = 0  # media messages since the last mark
+        self._playing = False  # something may not have been heard yet
         self._marking: asyncio.TimerHandle | None = None
         self._last = -1  # ms, of the caller's sound
         self._keys = 0
@@ -200,7 +200,8 @@ class Phone:
                 case "dtmf":
                     self._key(value.get("dtmf"), push)
                 case "mark":
-                    self.heard += 1
+                    self.heard = min(self.heard + 1, self.marks)
+                    self._playing = self._playing and (self.heard < self.marks or self._marking is not None)
                 case "stop":
                     return
                 case "start":
@@ -245,14 +246,13 @@ class Phone:
             return
         payload = base64.b64encode(g711.encode(converted.samples, "mu")).decode()
         self._say("media", media={"payload": payload})
-        self._pending += 1
+        self._playing = True
         if self._marking is not None:
             self._marking.cancel()
         self._marking = asyncio.get_running_loop().call_later(PAUSE, self._mark)
 
     def _mark(self) -> None:
         self._marking = None
-        self._pending = 0
         self.marks += 1
         self._say("mark", mark={"name": f"aimass-{self.marks}"})
 
@@ -263,12 +263,12 @@ class Phone:
         """Barge-in: neither we nor Twilio play on."""
         if track not in (None, TRACK):
             return
-        self._texts.clear()
         if self._marking is not None:
             self._marking.cancel()
             self._marking = None
-        if self._pending:
-            self._pending = 0
+        if self._playing:
+            self._playing = False
+            self._texts.clear()
             self._say("clear")
 
     def _say(self, event: str, **fields: Any) -> None:
