@@ -135,8 +135,8 @@ async def first_audio(synthesizer: Synthesizer, sessions: int, rounds: int = ROU
     for _ in range(rounds):
         times += await asyncio.gather(*(one() for _ in range(sessions)))
         await asyncio.sleep(0.02)  # what was begun and not listened to has ended
-    p50, p95 = np.percentile(times, [50, 95])
-    return FirstAudio(sessions, round(p50 * 1000, 1), round(p95 * 1000, 1), round(max(times) * 1000, 1))
+    p50, p95 = (round(float(value) * 1000, 1) for value in np.percentile(times, [50, 95]))
+    return FirstAudio(sessions, p50, p95, round(max(times) * 1000, 1))
 
 
 async def steadiness(sessions: int, seconds: float = SECONDS, engine: str = "auto") -> Steadiness:
@@ -150,7 +150,7 @@ async def steadiness(sessions: int, seconds: float = SECONDS, engine: str = "aut
     try:
         opened = []
         for listener in listeners:
-            spec = PipelineSpec.parse([{"stage": "tts", "params": {"engine": engine}}])
+            spec = PipelineSpec.parse([{"stage": "tts", "engine": engine}])
             session = await node.open(spec, caller=Caller("bench"), transport="bench")
             await session.attach(Still(), listener)
             opened.append(session)
