@@ -99,8 +99,8 @@ async def test_mistakes_are_answered_and_the_connection_goes_on(monkeypatch: pyt
     async with server(monkeypatch, "one two", wyoming_port=0) as (running, _), joined(running) as client:
         for kind, data, said in (
                 ("audio-stop", {}, "audio-start"), ("audio-start", {}, "rate"),
-                ("audio-start", FORM | {"rate": 1}, "rate"), ("audio-start", FORM | {"width": 3}, "width"), ("synthesize", {}, "text"),
-                ("synthesize", {"text": "x" * 100_000}, "characters"),
+                ("audio-start", FORM | {"rate": 1}, "rate"), ("audio-start", FORM | {"width": 3}, "width"),
+                ("synthesize", {}, "text"), ("synthesize", {"text": "x" * 100_000}, "characters"),
                 ("synthesize", {"text": "<speak>", "text_format": "ssml"}, "")):
             await client.send(kind, **data)
             error = await client.until("error")
