@@ -8,7 +8,6 @@ imported when they are first asked for.
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import importlib
 import logging
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Busy, DeadlineMissed, InvalidInput, NotFound, Unavailable
+from ..errors import AimassError, Busy, DeadlineMissed, InvalidInput, NotFound
 from ..frames import now
 from ..inference import Engine, installed
 from ..settings import Settings
@@ -50,9 +50,13 @@ class WhisperRecognizer:
 
     def __init__(self, models: Engine, name: str, *, model: str, abilities: HearingAbilities, session: str,
                  language: str | None = None, task: Task = "transcribe", policy: str = "alignment", prompt: str = "",
-                 hotwords: tuple[str, ...] = ()) -> None:
-        """`name` is the loaded model in the inference engine, `model` what people call it."""
+                 hotwords: tuple[str, ...] = (), source: str = "") -> None:
+        """`name` is the loaded model in the inference engine, `model` what people call it.
+
+        With its `source`, what `open` takes as model, it is loaded anew if the engine has lost it.
+        """
         self.model = model
+        self._source = source
         self.abilities = abilities
         self.language = language
         self.task = task
@@ -80,6 +84,8 @@ class WhisperRecognizer:
         self._said = said[-MEMORY:] if said and at - said[-1].end < CONTEXT else []
         self._policy.forget()
         self._begin_window(at)
+        if self._source and self._name not in self._models.models():  # unloaded, or taken out for failing
+            await _load(self._models, self._source)
 
     async def accept(self, audio: Waveform) -> Heard | None:
         """Raises `ModelFailed` when the model does; the sound is kept for the next call."""
@@ -112,7 +118,7 @@ class WhisperRecognizer:
         try:
             if len(self._audio) > self._heard and not self._hushed():
                 settled = await self._pass(len(self._audio), now() + PATIENCE)
-        except (Unavailable, Busy) as error:
+        except AimassError as error:
             log.warning("%s: the end of an utterance was not heard once more: %s", self._session, error)
         self._settled += self._words
         committed = (*settled, *self._words)
@@ -269,7 +275,7 @@ class WhisperRecognizer:
         if task == "translate" and not abilities.translation:
             raise InvalidInput(f"{model} hears English only and so translates nothing", field="task")
         return cls(engine, name, model=Path(model).name, abilities=abilities, session=session, language=language,
-                   task=task, policy=policy, prompt=prompt, hotwords=hotwords)
+                   task=task, policy=policy, prompt=prompt, hotwords=hotwords, source=model)
 
 
 class _Directories:

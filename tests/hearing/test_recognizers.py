@@ -125,6 +125,9 @@ async def test_a_directory_is_opened_once_for_all_sessions_and_a_broken_one_says
     assert [each.engine for each in both] == ["whisper", "whisper"]
     assert both[0].model == "tiny"
     assert list(engine.models()) == [f"whisper {folder}"]
+    await engine.unload(f"whisper {folder}")
+    await both[0].begin(0.0)  # it is loaded anew for the next utterance
+    assert list(engine.models()) == [f"whisper {folder}"]
     for wrong, told in ({"language": "zh"}, "does not hear"), ({"policy": "coin"}, "no policy"), \
             ({"task": "translate"}, "translates nothing"):
         with pytest.raises(InvalidInput, match=told):

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from aimass_stream import fonts
-from aimass_stream.frames import Picture, Pixels, TextFrame, VideoFrame
-from aimass_stream.speech import captions
+from aimass_stream.frames import Picture, Pixels, TextFrame, VideoFrame, now
 from aimass_stream.speech.captions import board
 from aimass_stream.speech.words import Word
 from aimass_stream.stages.captions import DOUBTFUL, SURE, wrapped
@@ -63,7 +62,7 @@ async def test_nothing_is_written_before_anybody_spoke_and_after_a_while(monkeyp
     assert await stage.process(frame) is frame
     board(Context.session).commit("audio-0", spoken("Hello"))
     assert await stage.process(frame) is not frame
-    later = captions.now() + 2.5
+    later = now() + 2.5
     monkeypatch.setattr("aimass_stream.stages.captions.now", lambda: later)
     assert await stage.process(frame) is frame
     await stage.close()

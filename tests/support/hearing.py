@@ -44,8 +44,8 @@ class Script:
     requests: list[HearRequest] = field(default_factory=list)
     name = "script"
     version = "1"
-    inputs = (TensorSpec("request", (None,), "object"),)
-    outputs = (TensorSpec("hypothesis", (None,), "object"),)
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("request", (None,), "object"),)
+    outputs: tuple[TensorSpec, ...] = (TensorSpec("hypothesis", (None,), "object"),)
     capabilities = Capabilities()
 
     def warm_up(self) -> None:
