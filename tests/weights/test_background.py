@@ -9,8 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from aimass_stream.engines import faster_whisper
 from aimass_stream.errors import InvalidInput, NotFound
 from aimass_stream.events import DownloadProgress
+from aimass_stream.hearing.recognizers import chosen, open_recognizer
 from aimass_stream.inference import installed
 from aimass_stream.settings import Settings
 from aimass_stream.weights import WeightFile, background, folder_of
@@ -19,6 +21,7 @@ from tests.support.hub import TestHub, offered, weights
 from tests.support.options import settings
 from tests.support.server import serve
 from tests.support.session import open_session
+from tests.support.whisper import make as make_whisper
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +137,30 @@ async def test_closing_stops_a_download(monkeypatch: pytest.MonkeyPatch, tmp_pat
             fetcher.begin("useless")
     with offered(monkeypatch, FILES, OTHER), pytest.raises(InvalidInput, match="no_such_module"):
         fetcher.begin("useless")
+
+
+async def test_recognisers_switch_over_to_what_was_pulled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A real Whisper folder comes from the hub; the next session's `auto` is another one than the last's."""
+    made = await asyncio.to_thread(make_whisper, tmp_path / "made")
+    files = {path.name: path.read_bytes() for path in made.iterdir()}
+    pulled = weights(*(WeightFile(name, name) for name in files), name="whisper-tiny.en",
+                     engine="aimass_stream.engines.faster_whisper:FasterWhisper")
+    monkeypatch.setattr(faster_whisper, "cached", dict)
+    with offered(monkeypatch, files, pulled) as hub:
+        options = _settings(hub, tmp_path, fetch=False)
+        async with serve(options) as server:
+            before = await asyncio.to_thread(chosen, options)
+            fetcher: Fetcher = server.server.config.app.state.fetcher  # type: ignore[union-attr]
+            fetcher.begin(pulled.name)
+            await _until(fetcher, pulled.name, "ready")
+            after = await asyncio.to_thread(chosen, options)
+            assert before.model != pulled.name
+            assert (after.engine, after.model) == ("whisper", pulled.name)
+            recognizer = await open_recognizer(server.node.engine, options, session="s_test")
+            assert (recognizer.engine, recognizer.model) == ("whisper", pulled.name)
+            await recognizer.close()
+            model = folder_of(options) / pulled.name / "model.bin"
+            model.write_bytes(model.read_bytes()[:-1] + b"!")
+            await server.node.engine.unload(pulled.name)
+            with pytest.raises(InvalidInput, match="SHA-256 differs"):
+                await open_recognizer(server.node.engine, options, session="s_test")
