@@ -77,8 +77,8 @@ class _Row:
 class FasterWhisper:
     """A directory as faster-whisper's converter makes it. Rows go in together if warm-up finds that it pays."""
 
-    inputs = (TensorSpec("request", (None,), "object", "HearRequest"),)
-    outputs = (TensorSpec("hypothesis", (None,), "object", "Hypothesis"),)
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("request", (None,), "object", "HearRequest"),)
+    outputs: tuple[TensorSpec, ...] = (TensorSpec("hypothesis", (None,), "object", "Hypothesis"),)
     capabilities = Capabilities(batchable=True, max_batch=MAX_BATCH)
 
     def __init__(self, entry: Entry, device: Device) -> None:

@@ -128,8 +128,10 @@ async def test_a_directory_is_opened_once_for_all_sessions_and_a_broken_one_says
     await engine.unload(f"whisper {folder}")
     await both[0].begin(0.0)  # it is loaded anew for the next utterance
     assert list(engine.models()) == [f"whisper {folder}"]
-    for wrong, told in ({"language": "zh"}, "does not hear"), ({"policy": "coin"}, "no policy"), \
-            ({"task": "translate"}, "translates nothing"):
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"language": "zh"}, "does not hear"), ({"policy": "coin"}, "no policy"),
+        ({"task": "translate"}, "translates nothing")]
+    for wrong, told in refused:
         with pytest.raises(InvalidInput, match=told):
             await open_recognizer(engine, options, session="c", **wrong)
     (folder / "model.bin").rename(folder / "gone")
