@@ -55,10 +55,10 @@ class ChatBrain:
                         _gather(calls, part)
                     if text:
                         yield TextDelta(text)
+        except TimeoutError:  # before its base class
+            raise BrainFailed(f"the language model said nothing for {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise BrainFailed(f"the language model can't be reached: {error or type(error).__name__}") from error
-        except TimeoutError:
-            raise BrainFailed(f"the language model said nothing for {self._timeout:g} s") from None
         for call in calls.values():
             yield call
 

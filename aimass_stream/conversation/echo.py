@@ -28,7 +28,7 @@ PARTITIONS = 26  # blocks of delay and reverberation, 520 ms
 KEEPS = 0.9995**2  # how much of the way stays as it is from block to block
 UNSURE = 4.0  # variance of the way at the begin: it may well be louder than unity, split over the partitions
 SMOOTH = 0.5  # of the power of what is not echo, from block to block
-OVER = 5.0  # times the possible rest of the echo is taken off
+OVER = 10.0  # times the possible rest of the echo is taken off
 TINY = 1e-8
 
 OWN_WORDS = 6.0  # s for which what was said may come back

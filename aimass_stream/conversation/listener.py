@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import AimassError
@@ -30,6 +30,8 @@ from ..speech.words import Word
 
 log = logging.getLogger(__name__)
 
+# engines that get so many words wrong that these don't tell whether a sentence is finished
+GUESSING = frozenset({"pocketsphinx"})
 EARLY = 250  # frames that wait for the first recogniser: 5 s; older ones ask for an answer no more
 
 
@@ -67,8 +69,8 @@ class Listener:
         self._opening = self._spawn(self._open(wanted, settings), "open ears")
 
     def update(self, settings: EarSettings) -> None:
-        if self._ears is not None:
-            self._ears.update(settings)
+        if self._ears is not None and self._recognizer is not None:
+            self._ears.update(_suited(settings, self._recognizer))
 
     def hear(self, frame: AudioFrame) -> None:
         if self._ears is not None:
@@ -79,6 +81,11 @@ class Listener:
     @property
     def ready(self) -> bool:
         return self._ears is not None
+
+    @property
+    def guessing(self) -> bool:
+        """The recogniser hears words in any noise."""
+        return self._recognizer is not None and self._recognizer.engine in GUESSING
 
     @property
     def speaking(self) -> bool:
@@ -109,7 +116,8 @@ class Listener:
         except AimassError as error:
             self._trouble(error.detail)
             return
-        ears = Ears(self._engine, recognizer, settings, session=self._session, output=self._tell, spawn=self._spawn)
+        ears = Ears(self._engine, recognizer, _suited(settings, recognizer), session=self._session, output=self._tell,
+                    spawn=self._spawn)
         await ears.start()
         old, self._ears, self._recognizer = self._ears, ears, recognizer
         while self._early:
@@ -154,6 +162,10 @@ class Listener:
             final=heard.final))
         if heard.words:
             self._text(heard.words, heard.language)
+
+
+def _suited(settings: EarSettings, recognizer: Recognizer) -> EarSettings:
+    return replace(settings, semantic=settings.semantic and recognizer.engine not in GUESSING)
 
 
 def spoken(words: tuple[Word, ...]) -> list[SpokenWord]:

@@ -60,6 +60,8 @@ class Hearing(Protocol):
     def silence(self) -> float: ...
     @property
     def position(self) -> float: ...
+    @property
+    def guessing(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -199,7 +201,8 @@ class TurnManager:
         if self.guard.own_words(text):
             text = ""
         speaking = self.ears.speaking and not self.ears.silence
-        match verdict(Interjection(text, voiced, now() - held.since, speaking, final is not None)):
+        match verdict(Interjection(text, voiced, now() - held.since, speaking, final is not None,
+                                   self.ears.guessing)):
             case "interrupt":
                 self._interrupt()
             case "resume":
@@ -261,7 +264,8 @@ class TurnManager:
     def _interrupts_late(self, event: TurnEnded) -> bool:
         """Words that came after the reply was let go on, or for a speech that had begun before the reply did."""
         own = self.guard.own_words(event.text)
-        heard = Interjection("" if own else event.text, event.ended - event.began, 0.0, False, final=True)
+        heard = Interjection("" if own else event.text, event.ended - event.began, 0.0, False, final=True,
+                             guessed=self.ears.guessing)
         return verdict(heard) == "interrupt"
 
     def _made(self, text: str, *, confirmed: bool = True, brain: Brain | None = None) -> Turn:

@@ -173,10 +173,10 @@ def nearest(word: str, vocabulary: frozenset[str]) -> str | None:
             distance = edits(word, known)
             if distance <= allowed:
                 found.append((distance, known))
-    found.sort()
-    if not found or (len(found) > 1 and found[1][0] == found[0][0]):
-        return None
-    return found[0][1]
+    best = [known for distance, known in found if distance == min(found)[0]]
+    if len(best) > 1:  # "minuts" may be "minute" or "minutes"
+        best = [known for known in best if known[-1] == word[-1]]
+    return best[0] if len(best) == 1 else None
 
 
 def edits(one: str, other: str) -> int:

@@ -14,17 +14,15 @@ from ..speech.grammar import tokens
 Verdict: TypeAlias = Literal["wait", "interrupt", "resume"]
 
 PATIENCE = 2.0  # s without words, then the reply goes on
-BRIEF = 0.45  # s of voice: less is hardly a word, unless it is one of those that stop somebody
-LONG = 1.4  # s of voice in one go: nobody coughs that long, whatever a recogniser makes of it
+BRIEF = 0.28  # s of voice: less is a click or a cough, whatever was made of it
+SENTENCE = 0.7  # s of voice: more is neither a cough nor an "mhm", whatever was made of it
+LONG = 1.2  # s of voice in one go, without a word from the recogniser: it may be slow, the user should not wait
 
 # what listeners say without wanting the turn, as recognisers write it
 BACKCHANNELS = frozenset({
     "mhm", "mm", "mmm", "hm", "hmm", "hum", "uh", "huh", "uhhuh", "um", "ah", "aha", "oh", "eh", "er", "m", "h", "hem",
     "yeah", "yep", "yes", "yup", "ok", "right", "sure", "cool", "wow", "really", "nice", "true", "exactly", "ha",
     "haha", "him", "whom", "am", "home", "hmmm"})
-# short words that are meant to stop somebody
-STOPPERS = frozenset({"stop", "wait", "no", "hey", "quiet", "cancel", "enough", "pause", "hold", "silence", "hush",
-                      "sorry", "but", "what", "hello", "shut", "never", "actually"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +34,21 @@ class Interjection:
     elapsed: float  # s since the reply was held
     speaking: bool  # still, or again
     final: bool = False  # the turn is over, `text` is all of it
+    guessed: bool = False  # the words are of a recogniser that hears some in any noise
 
 
 def verdict(heard: Interjection) -> Verdict:
+    if heard.guessed and (heard.final or heard.voiced >= SENTENCE):
+        return "interrupt" if heard.voiced >= SENTENCE else "resume"
     words = tokens(heard.text)
     telling = [word for word in words if word not in BACKCHANNELS]
-    stops = any(word in STOPPERS for word in telling)
-    if stops or (telling and (heard.voiced >= BRIEF or len(telling) > 1)):
+    if telling and heard.voiced >= BRIEF and not heard.guessed:
         return "interrupt"
     if heard.final:
         return "resume"
     if heard.speaking and heard.voiced >= LONG and (telling or not words):
         return "interrupt"
-    if heard.elapsed >= PATIENCE and not (heard.speaking and telling):
+    if heard.elapsed >= PATIENCE and not heard.speaking:
         return "resume"
     return "wait"
 

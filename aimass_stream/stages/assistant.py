@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Literal
@@ -35,7 +36,8 @@ log = logging.getLogger(__name__)
 
 SPEAKER = "assistant"  # whose the words of the reply are, in captions
 TEXT_TIME = Fraction(1, 1000)
-QUICK = 64.0  # ms of speech that hold a reply; in silence the endpointing's own figure counts
+# ms of speech, and how sure it has to be, to hold a reply: soon, but not for what is left of an echo
+QUICK, SURE = 64.0, 0.8
 
 
 class AssistantParams(Params):
@@ -188,9 +190,10 @@ class Assistant(BaseStage[AssistantParams]):
         return open_brain(self.context.settings, self._toolbox, self._around, choice=self.params.brain)
 
     def _ear_settings(self) -> EarSettings:
-        usual = EndpointSettings(silence_ms=self.params.silence_ms)
-        quick = QUICK if self._manager.state == "speaking" else usual.min_speech_ms
-        return EarSettings(EndpointSettings(silence_ms=self.params.silence_ms, min_speech_ms=quick), keep_audio=False)
+        endpoint = EndpointSettings(silence_ms=self.params.silence_ms)
+        if self._manager.state == "speaking":
+            endpoint = replace(endpoint, min_speech_ms=QUICK, threshold=SURE)
+        return EarSettings(endpoint, keep_audio=False)
 
 
 @cache

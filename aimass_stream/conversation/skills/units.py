@@ -1,4 +1,4 @@
-"""Conversion of units: length, mass, volume, temperature, speed, time, data, angles."""
+"""Conversion of units: length, mass, volume, temperature, speed, time, data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MEASURES: dict[str, dict[str, float]] = {
     "time": {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "year": 31_557_600},
     "speed": {"meter per second": 1, "kilometer per hour": 1 / 3.6, "mile per hour": 0.44704},
     "data": {"byte": 1, "kilobyte": 1e3, "megabyte": 1e6, "gigabyte": 1e9},
-    "angle": {"radian": 1, "degree": math.pi / 180},
+    "angle": {"degree": 1},
 }
 SCALES = ("celsius", "fahrenheit", "kelvin")
 
 
 class Convert(Tool):
     name = "convert"
-    description = "Converts units of length, mass, volume, temperature, speed, time, data and angles."
+    description = "Converts units of length, mass, volume, temperature, speed, time and data."
     parameters: ClassVar[dict[str, Any]] = {"type": "object", "required": ["number", "from", "to"], "properties": {
         "number": {"type": "number"},
         "from": {"type": "string", "enum": sorted(UNITS)},
