@@ -10,7 +10,6 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
-from ...errors import InvalidInput
 from ...events import Event
 from ...frames import Frame
 from ...node import Node
@@ -20,6 +19,7 @@ log = logging.getLogger(__name__)
 
 ROOM = 256 * 1024  # characters that wait for the client, above which no more sound is made
 MOST = 4 * 1024 * 1024  # characters, above which the connection ends
+INBOX = 16 * 1024 * 1024  # characters of the client's events that wait: minutes of sound; then reading stops
 STALL = 10.0  # s that one message may take to leave
 CLOSE_TIMEOUT = 1.0  # s
 TOO_SLOW = 1013
@@ -38,6 +38,9 @@ class Connection:
         self._texts: deque[str] = deque(maxlen=1_000_000)  # bounded by MOST long before
         self._waiting = 0  # characters in `_texts`
         self._news, self._space, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._inbox: deque[str | bytes] = deque(maxlen=INBOX)  # bounded by its characters long before
+        self._inbox_size = 0
+        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
         self._own_close: tuple[int, str] | None = None
 
     # line.Line -------------------------------------------------------------------------------------
@@ -70,7 +73,8 @@ class Connection:
         """Read until the client leaves or this connection is ended."""
         self.conversation.input.push = push
         tasks = [asyncio.create_task(work, name=name) for work, name in
-                 ((self._read(), "read"), (self._write(), "write"), (self._until_ended(), "end"))]
+                 ((self._read(), "read"), (self._handle(), "handle"), (self._write(), "write"),
+                  (self._until_ended(), "end"))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -85,13 +89,30 @@ class Connection:
         await self._ended.wait()
 
     async def _read(self) -> None:
+        """Apart from `_handle`: sound may come much faster than it is heard, and behind it the answers to our pings."""
         while True:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            await self.conversation.handle(text if text is not None else message.get("bytes") or b"")
-            await asyncio.sleep(0)  # many may have come at once: others get their turn in between
+            event = text if text is not None else message.get("bytes") or b""
+            while self._inbox_size > INBOX:
+                self._taken.clear()
+                await self._taken.wait()
+            self._inbox.append(event)
+            self._inbox_size += len(event)
+            self._arrived.set()
+
+    async def _handle(self) -> None:
+        while True:
+            while self._inbox:
+                event = self._inbox.popleft()
+                self._inbox_size -= len(event)
+                self._taken.set()
+                await self.conversation.handle(event)
+                await asyncio.sleep(0)  # many may have come at once: others get their turn in between
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def _write(self) -> None:
         while True:
@@ -113,7 +134,7 @@ class Connection:
         self._space.set()
 
     def stats(self) -> dict[str, Any]:
-        return {"waiting_characters": self._waiting}
+        return {"waiting_characters": self._waiting, "unheard_characters": self._inbox_size}
 
     # ports.Sink ------------------------------------------------------------------------------------
 
@@ -138,7 +159,7 @@ class Connection:
                     while self._texts and self._own_close is None:
                         await self._websocket.send_text(self._texts.popleft())
                     await self._websocket.close(code, text.encode()[:120].decode(errors="ignore"))
-        except (TimeoutError, RuntimeError, InvalidInput, *_GONE):
+        except (TimeoutError, RuntimeError, *_GONE):
             log.debug("a realtime client left without a farewell")
         finally:
             self.closed.set()

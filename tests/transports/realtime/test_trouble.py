@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from aimass_stream.transports.realtime import connection as lines
+from aimass_stream.transports.realtime import input_audio as hearing
 from tests.support.chat_server import Answer, words
 from tests.support.realtime import Client, as_base64, silence, spoken
 from tests.support.waiting import until
@@ -167,3 +168,22 @@ async def test_silence_for_minutes_costs_nothing(monkeypatch: pytest.MonkeyPatch
         assert talk.kinds.count("input_audio_buffer.speech_started") == 1
 
 
+
+
+async def test_a_slow_recogniser_does_not_cost_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pings are answered behind all the sound that was sent: reading must not wait for the ears."""
+    asleep = asyncio.Event()
+
+    async def slowly(*arguments: Any, **options: Any) -> Any:
+        await asleep.wait()
+        return await opened(*arguments, **options)
+
+    opened = hearing.open_recognizer
+    monkeypatch.setattr(hearing, "open_recognizer", slowly)
+    async with server(monkeypatch, "hello") as (running, _), talking(running.ws_url) as talk:
+        await talk.say(np.concatenate([spoken("Hello."), silence(30)]), chunk=0.1)
+        pong = await talk.websocket.ping()
+        async with asyncio.timeout(5):
+            await pong
+        asleep.set()
+        await talk.until("response.done")
