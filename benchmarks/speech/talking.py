@@ -58,9 +58,9 @@ def commands_aims(result: Result) -> list[Aim]:
 def commands_tell(result: Result) -> str:
     by_voice = ", ".join(f"{voice} {percent(share)}" for voice, share in result["voices"].items())
     return (f"{result['commands']} commands by held-out voices: {percent(result['named'])} the right command "
-            f"({by_voice}), {percent(result['right'])} with every slot right. {result['other_utterances']} utterances of other talk. "
-            f"Decided {result['decision_ms_p50']} ms (p50) and {result['decision_ms_p95']} ms (p95) after the end of "
-            "the utterance, when all of it is handed over at once.")
+            f"({by_voice}), {percent(result['right'])} with every slot right. "
+            f"{result['other_utterances']} utterances of other talk. Decided {result['decision_ms_p50']} ms (p50) "
+            f"and {result['decision_ms_p95']} ms (p95) after the end of the utterance, when all of it is handed over at once.")
 
 
 def conversation(quick: bool) -> Result:
@@ -113,6 +113,7 @@ def conversation_tell(result: Result) -> str:
                    for kind in sorted({row["kind"] for row in one["rows"]})}
         rows = [[kind, len(found), sum(row["interrupted"] for row in found), sum(bool(row["resumed"]) for row in found)]
                 for kind, found in by_kind.items()]
-        text += (f"\n\nSpeaking into a reply, heard by {engine}. A reply is held as soon as speech is noticed, and goes "
-                 "on when it was none.\n\n" + table(["what was heard", "cases", "interrupted", "held and resumed"], rows))
+        text += (f"\n\nSpeaking into a reply, heard by {engine}. A reply is held as soon as speech is noticed, and "
+                 "goes on when it was none.\n\n"
+                 + table(["what was heard", "cases", "interrupted", "held and resumed"], rows))
     return text
