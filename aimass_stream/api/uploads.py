@@ -30,6 +30,7 @@ from ..speech.words import HEARING_RATE, Waveform
 MAX_FILES = 16  # in one request
 MAX_FIELDS = 64
 MAX_FIELD = 64 * 1024  # bytes
+STALLED = 30.0  # s without a byte after which an upload is given up: its place is for others
 MEMORY = 1 << 30  # bytes a decoder may use
 
 
@@ -115,7 +116,8 @@ def _mapped(samples: IO[bytes]) -> Waveform:
 async def form_of(request: Request, settings: Settings) -> AsyncIterator[Form]:
     """The multipart form of a request, files on disk. `settings.max_upload` is for all files together.
 
-    Raises `HTTPException` 415 for another kind of body, 400 for a broken one, and `TooLarge` (as soon as it shows).
+    Raises `HTTPException` 415 for another kind of body, 400 for a broken one, 408 for one that stalls, and
+    `TooLarge` as soon as it shows.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -128,7 +130,11 @@ async def form_of(request: Request, settings: Settings) -> AsyncIterator[Form]:
 
     async def receive() -> Message:
         nonlocal read
-        message = await request.receive()
+        try:
+            async with asyncio.timeout(STALLED):
+                message = await request.receive()
+        except TimeoutError:
+            raise HTTPException(408, f"nothing of the upload came for {STALLED:g} s") from None
         read += len(message.get("body", b""))
         if read > most:
             raise TooLarge(_too_large(settings), field="file")

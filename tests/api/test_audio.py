@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from aimass_stream.api import uploads
 from aimass_stream.frames import Samples
 from tests.support import recordings
 from tests.support.options import settings
@@ -225,6 +226,19 @@ async def test_a_client_that_hangs_up_leaves_nothing_at_work() -> None:
             while desk.taken:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await _ask(http, spoken())).status_code == 200
+
+
+async def test_an_upload_that_stalls_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "STALLED", 0.3)
+    async with served(max_listeners=1) as (_, http):
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port)
+        writer.write(b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+                     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+        await writer.drain()
+        async with asyncio.timeout(10):
+            assert b" 408 " in await reader.readline()
+        writer.close()
+        assert (await _ask(http, recordings.wav(tone(1)))).status_code == 200
 
 
 async def test_the_key_is_asked_for() -> None:
