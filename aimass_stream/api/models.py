@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -50,8 +50,14 @@ def fetcher_of(request: Request) -> Fetcher:
 
 
 @router.get("/models")
-async def list_models(request: Request, settings: SettingsDep, caller: CallerDep) -> ModelList:
-    """Which models can be used now, which engines there are, and which weights could be fetched."""
+async def list_models(request: Request, settings: SettingsDep, caller: CallerDep,
+                      only: Literal["weights"] | None = None) -> ModelList:
+    """Which models can be used now, which engines there are, and which weights could be fetched.
+
+    With `only=weights` the engines are not asked, which the first time takes seconds.
+    """
+    if only == "weights":
+        return ModelList(data=[], engines=[], weights=await run_in_threadpool(fetcher_of(request).describe))
     return await run_in_threadpool(_listed, settings, fetcher_of(request))
 
 

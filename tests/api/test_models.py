@@ -25,6 +25,8 @@ async def test_models_are_listed_as_openais_clients_read_them() -> None:
         assert engines["pocketsphinx"]["available"]
         assert all(engine["available"] or engine["reason"] for engine in listed["engines"])
         assert {"whisper-base.en", "piper-en-us-ljspeech"} <= {each["name"] for each in listed["weights"]}
+        brief = (await http.get("/v1/models?only=weights")).json()
+        assert (brief["data"], brief["weights"]) == ([], listed["weights"])
         assert (await http.get("/v1/models/whisper-1")).json() == by_id["whisper-1"]
         missing = await http.get("/v1/models/gpt-9")
         assert (missing.status_code, missing.json()["error"]["param"]) == (404, "model")

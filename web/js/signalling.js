@@ -50,6 +50,11 @@ export class Signalling {
     return this.#call("GET", "v1/models");
   }
 
+  /** The weights alone: quicker, for no engine is asked. @returns {Promise<ModelList>} */
+  weights() {
+    return this.#call("GET", "v1/models?only=weights");
+  }
+
   /**
    * Has the server fetch these weights.
    * @param {string} name

@@ -32,9 +32,10 @@ export class SpeechModels {
   async look() {
     clearTimeout(this.#timer);
     try {
-      const found = await this.signalling.models();
+      const { open } = this.#dialog;
+      const found = await (open ? this.signalling.models() : this.signalling.weights());
       for (const { progress } of found.weights) if (progress) this.progress(progress);
-      if (this.#dialog.open) this.#draw(found);
+      if (open) this.#draw(found);
       if (found.weights.some(({ state }) => state === "running")) this.#timer = setTimeout(() => void this.look(), EVERY);
     } catch {
       this.#line.hidden = true; // the connection says what is wrong
