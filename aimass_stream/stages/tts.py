@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
@@ -33,6 +33,7 @@ PATIENCE = 0.6  # s without a further word, then what there is of a clause is sa
 FRESH = 1.0  # s for which the last of a track's own sound tells where its clock is
 MOST_CLAUSES = 256  # whose beginnings are to be told
 SOUND_TRACK = "audio-0"
+TIMES: dict[str, Any] = {"unit": "×", "step": 0.05}
 
 
 class TtsParams(Params):
@@ -41,9 +42,9 @@ class TtsParams(Params):
     voice: str = Field("", max_length=128, description="an id of GET /v1/audio/voices, or a name such as alloy; empty: "
                        "the language's own")
     language: str = Field("en", max_length=35, description="BCP 47, where no voice is named")
-    speed: float = Field(1.0, ge=0.25, le=4, description="times the voice's own", json_schema_extra={"step": 0.05})
-    pitch: float = Field(1.0, ge=0.5, le=2, description="times the voice's own", json_schema_extra={"step": 0.05})
-    volume: float = Field(1.0, ge=0, le=2, description="times the voice's own", json_schema_extra={"step": 0.05})
+    speed: float = Field(1.0, ge=0.25, le=4, description="times the voice's own", json_schema_extra=TIMES)
+    pitch: float = Field(1.0, ge=0.5, le=2, description="times the voice's own", json_schema_extra=TIMES)
+    volume: float = Field(1.0, ge=0, le=2, description="times the voice's own", json_schema_extra=TIMES)
     text: Literal["lines", "words", "pieces"] = Field(
         "lines", description="lines: each text is said as it stands. words: texts are some words of one that goes on, "
         "said clause by clause. pieces: the same, but their blanks are in them, as a language model gives them")

@@ -35,7 +35,7 @@ def write(folder: Path, *, wavernn: bool = False) -> Settings:
     voice.mkdir(parents=True)
     torch.manual_seed(1)
     state = torchaudio.models.Tacotron2(n_symbol=len(SYMBOLS), **SMALL).state_dict()
-    state["decoder.gate_layer.bias"] -= 9  # it does not stop by chance, but where it has to
+    state["decoder.gate_layer.bias"] += 9  # it ends at once: a step takes its time
     torch.save(state, voice / "tacotron2.pth")
     (voice / "config.json").write_text(json.dumps({"tacotron2": SMALL, "wavernn": WAVERNN}))
     if wavernn:
@@ -61,7 +61,7 @@ async def test_text_becomes_sound_with_estimated_words(tmp_path: Path, wavernn: 
         spoken = [piece async for piece in voice.speak("5 km.", Manner())]
     assert spoken[0].samples.dtype == np.int16
     assert spoken[0].samples.shape[1] == 1
-    assert len(spoken[0].samples) > 500
+    assert len(spoken[0].samples) > (60 if wavernn else 500)
     assert [word.text for word in spoken[0].words] == ["5", "km."]
     assert spoken[0].words[-1].end == pytest.approx(len(spoken[0].samples) / voice.rate)
 
