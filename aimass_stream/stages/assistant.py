@@ -85,6 +85,7 @@ class Assistant(BaseStage[AssistantParams]):
             session=context.session, language=self.params.language, pipeline=context.pipeline, steer=context.steer,
             stages=context.stages, announce=self._announce, spawn=context.spawn)
         self._toolbox = await context.run(toolbox)
+        await context.run(context.stages)  # described once a process, which takes a while
         self._around = around
         self._manager = TurnManager(
             brain=self._brain(), toolbox=self._toolbox, around=around, options=_options(self.params),
