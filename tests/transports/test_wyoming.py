@@ -24,7 +24,7 @@ from tests.transports.realtime.place import server
 
 pytestmark = pytest.mark.anyio
 
-FORM = {"rate": 24_000, "width": 2, "channels": 1}
+FORM: dict[str, Any] = {"rate": 24_000, "width": 2, "channels": 1}
 
 
 class Client:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.realtime import RATE, Client, as_base64, silence, spoken
+from tests.support.realtime import RATE, Client, as_base64, silence, spoken, talking
 
-from .place import FIRST, REPLY, client, server, talking, text_item
+from .place import FIRST, REPLY, client, server, text_item
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.chat_server import Answer, call, words
-from tests.support.realtime import Client
+from tests.support.realtime import Client, talking
 
-from .place import REPLY, STORY, client, server, talking, text_item
+from .place import REPLY, STORY, client, server, text_item
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from websockets.exceptions import InvalidStatus
 from aimass_stream.ports import Caller
 from aimass_stream.transports.realtime.secrets import MOST, Secrets
 from aimass_stream.transports.realtime.session import Configuration
-from tests.support.realtime import silence, spoken
+from tests.support.realtime import silence, spoken, talking
 from tests.support.waiting import until
 
-from .place import client, server, talking, text_item
+from .place import client, server, text_item
 
 pytestmark = pytest.mark.anyio
 

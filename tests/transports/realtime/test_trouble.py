@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from aimass_stream.hearing.recognizers import open_recognizer
 from aimass_stream.transports.realtime import connection as lines
-from aimass_stream.transports.realtime import input_audio as hearing
 from tests.support.chat_server import Answer, words
-from tests.support.realtime import Client, as_base64, silence, spoken
+from tests.support.realtime import Client, as_base64, silence, spoken, talking
 from tests.support.waiting import until
 
-from .place import client, server, talking, text_item
+from .place import client, server, text_item
 
 pytestmark = pytest.mark.anyio
 
@@ -176,10 +176,9 @@ async def test_a_slow_recogniser_does_not_cost_the_connection(monkeypatch: pytes
 
     async def slowly(*arguments: Any, **options: Any) -> Any:
         await asleep.wait()
-        return await opened(*arguments, **options)
+        return await open_recognizer(*arguments, **options)
 
-    opened = hearing.open_recognizer
-    monkeypatch.setattr(hearing, "open_recognizer", slowly)
+    monkeypatch.setattr("aimass_stream.transports.realtime.input_audio.open_recognizer", slowly)
     async with server(monkeypatch, "hello") as (running, _), talking(running.ws_url) as talk:
         await talk.say(np.concatenate([spoken("Hello."), silence(30)]), chunk=0.1)
         pong = await talk.websocket.ping()
