@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..speech.words import Waveform, Word, joined
+from ..speech.transcript import line
+from ..speech.words import Waveform, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Partial:
 
     @property
     def text(self) -> str:
-        return joined(self.words)
+        return line(self.words, self.language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Committed:
 
     @property
     def text(self) -> str:
-        return joined(self.words)
+        return line(self.words, self.language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,13 +68,15 @@ class Choice(NamedTuple):
 
 async def open_recognizer(engine: Engine, settings: Settings, *, session: str, want: str = "", model: str = "",
                           language: str | None = None, task: Task = "transcribe", policy: str = "alignment",
-                          prompt: str = "", hotwords: tuple[str, ...] = ()) -> Recognizer:
-    """A recogniser for one stream. `want` is an engine or "auto"; empty: what the settings say.
+                          prompt: str = "", hotwords: tuple[str, ...] = (),
+                          choice: Choice | None = None) -> Recognizer:
+    """A recogniser for one stream. `want` is an engine or "auto"; empty: what the settings say. `choice` is what
+    `chosen` answered to a caller that tells its client of it.
 
     Raises `InvalidInput` or `NotFound`, saying what there is.
     """
-    # in a thread: it imports the engines' libraries and looks at files
-    choice = await asyncio.to_thread(chosen, settings, want=want, model=model, language=language, task=task)
+    if choice is None:  # in a thread: it imports the engines' libraries and looks at files
+        choice = await asyncio.to_thread(chosen, settings, want=want, model=model, language=language, task=task)
     log.info("%s hears with %s %s: %s", session, choice.engine, choice.model, choice.reason)
     return await opener(choice.engine).open(engine, settings, session=session, model=choice.model, language=language,
                                             task=task, policy=policy, prompt=prompt, hotwords=hotwords)

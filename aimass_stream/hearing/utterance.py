@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ..speech.audio import NOTHING
-from ..speech.words import Waveform, Word, joined
+from ..speech.transcript import line
+from ..speech.words import Waveform, Word
 from .events import TurnEnded
 
 
@@ -55,7 +56,7 @@ class Utterance:
 
     @property
     def text(self) -> str:
-        return joined(self.heard)
+        return line(self.heard, self.language)
 
     @property
     def settled(self) -> bool:
@@ -70,8 +71,8 @@ class Utterance:
     def ending(self, recognized: float) -> TurnEnded:
         """The turn that this was; its words were there at `recognized` (s, monotonic)."""
         audio = np.concatenate(self.kept) if self.kept else None
-        return TurnEnded(self.name, tuple(self.words), joined(self.words), self.began, self.ended, self.endpointed,
-                         recognized, self.language, audio)
+        return TurnEnded(self.name, tuple(self.words), line(self.words, self.language), self.began, self.ended,
+                         self.endpointed, recognized, self.language, audio)
 
     def resume(self) -> None:
         """The pause was one inside of the utterance."""

@@ -98,7 +98,8 @@ class Transcript:
     def text(self) -> str:
         """One line an utterance; with several speakers, each line names its own."""
         several = self._several
-        return "".join(f"{_name(each.speaker)}: {each.text}\n" if several else f"{each.text}\n" for each in self.utterances())
+        return "".join(f"{_name(each.speaker)}: {each.text}\n" if several else f"{each.text}\n"
+                       for each in self.utterances())
 
     def srt(self) -> str:
         """SubRip: numbered, with commas in its times."""

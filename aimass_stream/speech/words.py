@@ -33,7 +33,7 @@ class Word:
 
 
 def joined(words: tuple[Word, ...] | list[Word]) -> str:
-    """The words as a line of text; languages written without blanks keep theirs in the words."""
+    """With blanks between them; `speech.transcript.line` knows the languages that are written without."""
     return " ".join(word.text for word in words)
 
 

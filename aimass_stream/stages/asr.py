@@ -140,8 +140,8 @@ class Asr(BaseStage[AsrParams]):
     async def _open(self, params: AsrParams, choice: Choice) -> None:
         try:
             recognizer = await open_recognizer(
-                self.context.engine, self.context.settings, session=self.context.session, want=choice.engine,
-                model=choice.model, language=params.language or None, task=params.task, policy=params.policy,
+                self.context.engine, self.context.settings, session=self.context.session, choice=choice,
+                language=params.language or None, task=params.task, policy=params.policy,
                 prompt=params.prompt, hotwords=_hotwords(params))
         except AimassError as error:  # what hears already goes on hearing
             self._failure = error

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..conversation.listener import spoken
 from ..errors import AimassError, InvalidInput, InvalidMessage, TooLarge
 from ..events import Event as OurEvent
+from ..events import TranscriptCommitted
 from ..frames import AudioFrame, Frame, Samples, now
 from ..hearing import recognizers
 from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, SpeechBegan, SpeechEnded
@@ -31,7 +33,8 @@ from ..settings import Settings
 from ..speaking.speaker import Piece, Speaker
 from ..speaking.voices import open_synthesizer, voice_id, voices
 from ..spec import PipelineSpec
-from ..speech.contract import Manner
+from ..speech.contract import Manner, Recognizer
+from ..speech.transcript import UNSPACED
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +170,11 @@ class Link:
         self._push: Callable[[Frame], None] = lambda frame: None
         self._asked: dict[str, Any] = {}  # of `transcribe`
         self._ears: list[Ears] = []  # for the words, and for who speaks when
+        self._recognizer: Recognizer | None = None
         self._rate = 0  # Hz of the sound that comes; 0: none does
         self._format = (2, 1)  # bytes a sample, channels
-        self._pts = 0
+        self._clock = 0.0  # s of sound of all utterances: the session's time runs on from one to the next
+        self._began: float | None = None  # s of the session: the first sound of this utterance
         self._words = ""  # of this utterance that were sent
         self._language = ""
         self._speaker: Speaker | None = None  # of a text that is still coming
@@ -272,7 +277,7 @@ class Link:
     async def _begin(self, data: dict[str, Any]) -> None:
         """``audio-start``: a new utterance, heard from its first sample to ``audio-stop``."""
         self._rate, self._format = read_format(data)
-        self._pts, self._words, self._language = 0, "", ""
+        self._began, self._words, self._language = None, "", ""
         session = await self._open()
         await self._close_ears()
         asked = self._asked
@@ -281,6 +286,7 @@ class Link:
             self._node.engine, self._settings, session=session.id, model=str(asked.get("name") or ""),
             language=language.partition("-")[0].partition("_")[0] if isinstance(language, str) else None,
             hotwords=tuple(str(term)[:128] for term in terms[:256]) if isinstance(terms, list) else ())
+        self._recognizer = recognizer
         self._ears = [Ears(self._node.engine, recognizer, EarSettings(manual=True, keep_audio=False),
                            session=session.id, output=self._heard, spawn=session.spawn),
                       Ears(self._node.engine, None, EarSettings(keep_audio=False), session=session.id,
@@ -296,9 +302,9 @@ class Link:
         samples = as_samples(event.payload, *self._format)
         if not len(samples):
             return
-        self._push(AudioFrame(samples=samples, rate=self._rate, pts=self._pts, time_base=Fraction(1, self._rate),
-                              track=TRACK))
-        self._pts += len(samples)
+        self._push(AudioFrame(samples=samples, rate=self._rate, pts=round(self._clock * self._rate),
+                              time_base=Fraction(1, self._rate), track=TRACK))
+        self._clock += len(samples) / self._rate
         while any(ears.backlog > UNHEARD for ears in self._ears):  # noqa: ASYNC110  seldom; nobody tells of it
             await asyncio.sleep(HURRY)
 
@@ -307,6 +313,7 @@ class Link:
         if not self._ears:
             raise InvalidMessage("'audio-stop' came without 'audio-start'")
         turn = await self._ears[0].commit()
+        await self._ears[1].commit()  # whoever still speaks stops here
         text = turn.text if turn is not None else ""
         language = (turn.language if turn is not None else "") or self._language
         about = {"language": language} if language else {}
@@ -327,13 +334,19 @@ class Link:
         self._language = event.language
         if not self._words:
             self._tell(Event("transcript-start", {"language": event.language} if event.language else {}))
-        self._tell(Event("transcript-chunk", {"text": f" {event.text}" if self._words else event.text}))
+        spaced = self._words and event.language not in UNSPACED
+        self._tell(Event("transcript-chunk", {"text": f" {event.text}" if spaced else event.text}))
         self._words += event.text
+        if self._session is not None and self._recognizer is not None:
+            self._session.event(TranscriptCommitted(
+                utterance=event.utterance, text=event.text, words=spoken(event.words), engine=self._recognizer.engine,
+                model=self._recognizer.model, language=event.language, speaker=TRACK, final=event.final))
 
     def _voiced(self, event: EarEvent) -> None:
         if isinstance(event, SpeechBegan | SpeechEnded):
             kind = "voice-started" if isinstance(event, SpeechBegan) else "voice-stopped"
-            self._tell(Event(kind, {"timestamp": round(event.at * 1000)}))
+            at = max(0.0, event.at - (self._began or 0.0))
+            self._tell(Event(kind, {"timestamp": round(at * 1000)}))
 
     def _tell(self, event: Event) -> None:
         """A few bytes, as often as words are spoken: they need not wait for the client."""
@@ -414,6 +427,7 @@ class Link:
 
     def frame(self, frame: Frame) -> None:
         if isinstance(frame, AudioFrame):
+            self._began = frame.seconds if self._began is None else self._began
             for ears in self._ears:
                 ears.hear(frame)
 

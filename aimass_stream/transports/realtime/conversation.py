@@ -20,7 +20,8 @@ from ...speaking.speaker import Speaker
 from ...speaking.voices import OPENAI_NAMES, open_synthesizer, voice_id
 from ...speech.audio import to_hearing
 from ...speech.contract import Manner, Synthesizer
-from ...speech.words import HEARING_RATE, joined
+from ...speech.transcript import line
+from ...speech.words import HEARING_RATE
 from .errors import Refused, ours, shown
 from .input_audio import TRACK, InputAudio, Turn
 from .items import Items
@@ -186,6 +187,9 @@ class Conversation:
     async def settled(self) -> None:
         await self.input.settled()
 
+    def begun(self) -> None:
+        self.input.stop_idling()
+
     def answered(self, seconds: float) -> None:
         """A reply is over: what waited for that is said now, and the user's silence begins to count."""
         if self._announcements:
@@ -225,6 +229,7 @@ class Conversation:
         config = self.place.configuration
         detection = config.audio.input.turn_detection
         if not (heard or silent) or config.type != "realtime" or detection is None or not detection.create_response:
+            self.input.idle(0.0)
             return
         if self.responses.active is None:
             self.responses.begin(Order(config, hint=SILENT if silent else ""))
@@ -257,7 +262,7 @@ class Conversation:
                     rest = await recognizer.finish()
                 finally:
                     await recognizer.close()
-                text = joined([*(heard.committed if heard is not None else ()), *rest.committed])
+                text = line([*(heard.committed if heard is not None else ()), *rest.committed], rest.language)
             except AimassError as error:
                 log.warning("session %s: the sound of an item was not understood: %s", place.session.id, error.detail)
                 text = ""

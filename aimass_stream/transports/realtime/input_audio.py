@@ -8,7 +8,6 @@ spoken (``conversation.item.input_audio_transcription.delta``), each once and fo
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ...conversation.listener import spoken
 from ...conversation.record import Item
 from ...errors import AimassError
+from ...events import HearingReady, TranscriptCommitted
 from ...frames import AudioFrame, Frame, Samples
 from ...hearing.ears import (
     Committed,
@@ -29,8 +30,10 @@ from ...hearing.ears import (
     SpeechEnded,
     TurnEnded,
 )
-from ...hearing.recognizers import open_recognizer
+from ...hearing.recognizers import chosen, open_recognizer
+from ...speech.contract import Recognizer
 from ...speech.endpoint import EndpointSettings
+from ...speech.transcript import UNSPACED
 from ...speech.words import HEARING_RATE, Waveform
 from .errors import Refused
 from .items import Details, Items, decoded
@@ -38,8 +41,6 @@ from .line import Place, new_id
 from .session import AudioInput as AudioIn
 from .session import Configuration, SemanticVad, ServerVad
 from .sound import TICKS, TIME_BASE, Decoder
-
-log = logging.getLogger(__name__)
 
 TRACK = "audio-0"
 PIECE = 0.02  # s of a frame for the pipeline
@@ -72,6 +73,7 @@ class InputAudio:
         because the user says nothing any more."""
         self.push: Callable[[Frame], None] = lambda frame: None
         self.ears: Ears | None = None
+        self._recognizer: Recognizer | None = None  # of `ears`
         self._place, self._items, self._spoke, self._finished = place, items, spoke, finished
         self._events = place.events
         self._decoder = Decoder(self._config.format)
@@ -112,10 +114,13 @@ class InputAudio:
     async def _open(self, wanted: tuple[object, ...]) -> None:
         asked = self._config.transcription
         place, session = self._place, self._place.session
+        language = asked.language if asked else None
         try:
+            choice = await asyncio.to_thread(chosen, place.settings, language=language)
             recognizer = await open_recognizer(
-                place.node.engine, place.settings, session=session.id, language=asked.language if asked else None,
-                prompt=(asked.prompt or "") if asked else "", hotwords=tuple(asked.keywords or ()) if asked else ())
+                place.node.engine, place.settings, session=session.id, choice=choice, language=language,
+                prompt=(asked.prompt or "") if asked else "",
+                hotwords=tuple(asked.keywords or ()) if asked else ())
         except AimassError as error:
             raise Refused(error.detail, code="invalid_value", param="session.audio.input.transcription") from None
         old, self.ears = self.ears, None
@@ -125,8 +130,9 @@ class InputAudio:
         ears = Ears(place.node.engine, recognizer, ear_settings(place.configuration), session=session.id,
                     output=self._heard, spawn=session.spawn)
         await ears.start()
-        self.ears, self._opened_for = ears, wanted
-        log.info("session %s is heard by %s %s", session.id, recognizer.engine, recognizer.model)
+        self.ears, self._recognizer, self._opened_for = ears, recognizer, wanted
+        session.event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
+                                   languages=list(recognizer.abilities.languages)))
 
     def _abandon(self) -> None:
         """The ears that would have told of these turns are gone."""
@@ -136,7 +142,7 @@ class InputAudio:
         self._current = None
 
     async def close(self) -> None:
-        self._stop_idling()
+        self.stop_idling()
         for turn in [*self._turns, *([self._current] if self._current else [])]:
             turn.done.set()
         ears, self.ears = self.ears, None
@@ -235,9 +241,10 @@ class InputAudio:
             case SpeechEnded():
                 self._end(event)
             case Committed() if event.words:
+                self._keep(event)
                 turn = self._of(event.utterance) or self._spoken_into(event.utterance)
                 if turn is not None:
-                    self._tell_words(turn, event.text, len(event.words))
+                    self._tell_words(turn, event.text, len(event.words), event.language)
             case TurnEnded():
                 turn = self._of(event.utterance)
                 if turn is not None and turn.committed:
@@ -247,8 +254,16 @@ class InputAudio:
             case _:
                 pass
 
+    def _keep(self, heard: Committed) -> None:
+        """For the session's transcript, and for clients that asked for our own events."""
+        if self._recognizer is not None:
+            self._place.session.event(TranscriptCommitted(
+                utterance=heard.utterance, text=heard.text, words=spoken(heard.words),
+                engine=self._recognizer.engine, model=self._recognizer.model, language=heard.language, speaker=TRACK,
+                final=heard.final))
+
     def _begin(self, event: SpeechBegan) -> None:
-        self._stop_idling()
+        self.stop_idling()
         turn = self._current = Turn(utterance=event.utterance)
         prefix = getattr(self._config.turn_detection, "prefix_padding_ms", 0)
         self._events.send("input_audio_buffer.speech_started", item_id=turn.item_id,
@@ -295,10 +310,10 @@ class InputAudio:
         self._items.add(Item(role="user", id=turn.item_id, spoken=True), Details(content))
         self._items.announce(turn.item_id, previous)
 
-    def _tell_words(self, turn: Turn, text: str, count: int) -> None:
+    def _tell_words(self, turn: Turn, text: str, count: int, language: str) -> None:
         if self._config.transcription is None:
             return
-        delta = f" {text}" if turn.words else text
+        delta = f" {text}" if turn.words and language not in UNSPACED else text
         turn.words += count
         self._events.send("conversation.item.input_audio_transcription.delta", item_id=turn.item_id,
                           content_index=0, delta=delta)
@@ -350,7 +365,7 @@ class InputAudio:
 
     def idle(self, playing: float) -> None:
         """A reply is over; its sound still plays for so many seconds. From then on the user's silence counts."""
-        self._stop_idling()
+        self.stop_idling()
         detection = self._config.turn_detection
         if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
             self._idle_from = self.position + playing
@@ -370,7 +385,8 @@ class InputAudio:
         turn.done.set()
         self._finished(False, True)
 
-    def _stop_idling(self) -> None:
+    def stop_idling(self) -> None:
+        """Somebody speaks, or begins to: the user's silence does not count."""
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
