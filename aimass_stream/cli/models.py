@@ -47,7 +47,7 @@ def models(
 
 def _list(settings: Settings, as_json: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from .. import weights
 
@@ -56,7 +56,8 @@ def _list(settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json(known)
         return
-    table = Table("Name", "For", "Languages", "Size", "State", "Licence", "What it is", box=None, pad_edge=False)
+    whole = Column("Name", no_wrap=True, min_width=max(len(each["name"]) for each in known))  # it has to be typed
+    table = Table(whole, "For", "Languages", "Size", "State", "Licence", "What it is", box=None, pad_edge=False)
     for each in known:
         state = each["state"] if each["usable"] or each["state"] == "ready" else f"needs {each['needs']}"
         table.add_row(each["name"], each["for"], ", ".join(each["languages"]).replace("*", "many"),
