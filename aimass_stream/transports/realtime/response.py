@@ -50,6 +50,9 @@ class Company(Protocol):
     async def settled(self) -> None:
         """Returns when the words of all that was committed are there."""
         ...
+    def begun(self) -> None:
+        """A reply begins."""
+        ...
     def answered(self, seconds: float) -> None:
         """A reply is over; its sound is so long."""
         ...
@@ -238,6 +241,7 @@ class Responses:
             self._aside[response.id] = response
         else:
             self.active = response
+            self._company.begun()
         response.start(self._over)
         return response
 
