@@ -14,6 +14,7 @@ COMMANDS = {  # name -> "module:function"
     "serve": "serve:serve",
     "dev": "dev:dev",
     "stream": "stream:stream",
+    "talk": "talk:talk",
     "sessions": "sessions:sessions",
     "load": "load:load",
     "doctor": "doctor:doctor",

@@ -99,17 +99,7 @@ class Canned:
 
 
 def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default") -> Brain:
-    """The brain of one conversation. `toolbox` must be loaded.
+    """As `brains.open_brain`, whose modules it imports when it is first called."""
+    from . import brains
 
-    "default" is what the operator set: a language model with the command layer beside it, or that layer alone.
-    """
-    from .chat import ChatBrain
-    from .guarded import GuardedBrain
-    from .offline import OfflineBrain
-
-    commands = OfflineBrain(toolbox, around)
-    if choice == "offline" or settings.brain == "offline":
-        return commands
-    model = ChatBrain(settings.brain, model=settings.brain_model, key=settings.brain_key,
-                      timeout=settings.brain_timeout)
-    return GuardedBrain(model, commands)
+    return brains.open_brain(settings, toolbox, around, choice=choice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,19 +19,33 @@ from ..events import (
     TranscriptCommitted,
     TranscriptPartial,
 )
-from ..frames import AudioFrame
-from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechBegan, SpeechEnded
+from ..frames import AudioFrame, now
+from ..hearing.commands import CommandEar
+from ..hearing.ears import (
+    Committed,
+    EarEvent,
+    Ears,
+    EarSettings,
+    HearingTrouble,
+    Partial,
+    SpeechBegan,
+    SpeechEnded,
+    TurnEnded,
+)
 from ..hearing.recognizers import chosen, open_recognizer
 from ..inference import Engine
 from ..settings import Settings
 from ..speech.contract import Recognizer
+from ..speech.grammar import Phrase
 from ..speech.transcript import line
-from ..speech.words import Word
+from ..speech.words import Waveform, Word
 
 log = logging.getLogger(__name__)
 
 # engines that get so many words wrong that these don't tell whether a sentence is finished
 GUESSING = frozenset({"pocketsphinx"})
+LIKELY = 0.5  # a command is one from here on
+PATIENCE = 0.8  # s that the end of a turn waits for the decision whether it was a command
 EARLY = 250  # frames that wait for the first recogniser: 5 s; older ones ask for an answer no more
 
 
@@ -49,17 +63,20 @@ class Listener:
 
     def __init__(self, engine: Engine, settings: Settings, *, session: str, track: str,
                  output: Callable[[EarEvent], None], event: Callable[[EventData], None],
-                 text: Callable[[tuple[Word, ...], str], None],
+                 text: Callable[[tuple[Word, ...], str], None], phrases: Callable[[], Sequence[Phrase]],
                  spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
                  trouble: Callable[[str], None]) -> None:
-        """`text` gets words that stay, with their language; `trouble` why hearing failed."""
+        """`text` gets words that stay, with their language; `phrases` are the commands that may be said; `trouble` gets
+        why hearing failed."""
         self._engine, self._settings, self._session, self._track = engine, settings, session, track
-        self._output, self._event, self._text = output, event, text
+        self._output, self._event, self._text, self._phrases = output, event, text, phrases
         self._spawn, self._trouble = spawn, trouble
         self._ears: Ears | None = None
         self._recognizer: Recognizer | None = None
         self._early: deque[AudioFrame] = deque(maxlen=EARLY)
         self._opening: asyncio.Task[None] | None = None
+        self._commands: CommandEar | None = None
+        self._sure = False  # the turn that is being told was heard as a command
         self._begun: set[str] = set()  # utterances of which words were told and whose end was not
 
     def open(self, wanted: Wanted, settings: EarSettings) -> None:
@@ -84,8 +101,8 @@ class Listener:
 
     @property
     def guessing(self) -> bool:
-        """The recogniser hears words in any noise."""
-        return self._recognizer is not None and self._recognizer.engine in GUESSING
+        """The recogniser hears words in any noise, and what is told now was not heard as a command."""
+        return self._recognizer is not None and self._recognizer.engine in GUESSING and not self._sure
 
     @property
     def speaking(self) -> bool:
@@ -111,8 +128,8 @@ class Listener:
         try:
             choice = await asyncio.to_thread(chosen, self._settings, want=wanted.engine, model=wanted.model,
                                              language=language)
-            recognizer = await open_recognizer(self._engine, self._settings, session=self._session,
-                                               want=choice.engine, model=choice.model, language=language)
+            recognizer = await open_recognizer(self._engine, self._settings, session=self._session, choice=choice,
+                                               language=language)
         except AimassError as error:
             self._trouble(error.detail)
             return
@@ -124,8 +141,18 @@ class Listener:
             ears.hear(self._early.popleft())
         if old is not None:
             await old.close()
+        await self._open_commands(recognizer)
         self._event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
                                  languages=list(recognizer.abilities.languages)))
+
+    async def _open_commands(self, recognizer: Recognizer) -> None:
+        """Beside a recogniser that guesses: a grammar of what can be commanded, which hears that much better."""
+        self._commands = None
+        if recognizer.engine in GUESSING:
+            try:
+                self._commands = await CommandEar.open(self._engine, self._settings, self._phrases())
+            except AimassError as error:
+                log.info("%s: no ear for commands: %s", self._session, error.detail)
 
     # what is heard ---------------------------------------------------------------------------------
 
@@ -143,11 +170,25 @@ class Listener:
                         engine=recognizer.engine, language=event.language))
                 case Committed():
                     self._commit(recognizer, event)
+                case TurnEnded() if self._commands is not None and event.audio is not None:
+                    self._spawn(self._decide(self._commands, event, event.audio), "command")
+                    return
                 case HearingTrouble():
                     self._trouble(event.detail)
                 case _:
                     pass
         self._output(event)
+
+    async def _decide(self, commands: CommandEar, turn: TurnEnded, audio: Waveform) -> None:
+        """The turn's end is told with the command that it was, if it was one."""
+        deciding = asyncio.ensure_future(commands.decide(audio))
+        done, _ = await asyncio.wait([deciding], timeout=PATIENCE)  # not cut off: others use the same decoder
+        command = deciding.result() if done else None
+        self._sure = command is not None and command.confidence > LIKELY
+        if self._sure and command is not None:
+            turn = replace(turn, text=command.text, recognized=now())
+        self._output(turn)
+        self._sure = False
 
     def _commit(self, recognizer: Recognizer, heard: Committed) -> None:
         if heard.words:
@@ -165,7 +206,8 @@ class Listener:
 
 
 def _suited(settings: EarSettings, recognizer: Recognizer) -> EarSettings:
-    return replace(settings, semantic=settings.semantic and recognizer.engine not in GUESSING)
+    guessing = recognizer.engine in GUESSING
+    return replace(settings, semantic=settings.semantic and not guessing, keep_audio=guessing)
 
 
 def spoken(words: tuple[Word, ...]) -> list[SpokenWord]:

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from ..conversation.brain import Brain, open_brain
+from ..conversation.brain import Brain
+from ..conversation.brains import open_brain
 from ..conversation.echo import EchoGuard
 from ..conversation.listener import Listener, Wanted
 from ..conversation.manager import TurnManager, TurnOptions, media_words
@@ -27,6 +28,7 @@ from ..speaking.voices import open_synthesizer, voice_id
 from ..speech.captions import board
 from ..speech.contract import Manner, Synthesizer
 from ..speech.endpoint import EndpointSettings
+from ..speech.grammar import Phrase
 from ..speech.transcript import line
 from ..speech.words import Word
 from ..stage import Context, Result
@@ -80,7 +82,7 @@ class Assistant(BaseStage[AssistantParams]):
         self._player = Player(context.emit, on_clause=self._clause, on_over=self._over)
         self._listener = Listener(context.engine, context.settings, session=context.session, track=context.track,
                                   output=self._heard, event=context.event, text=self._text, spawn=context.spawn,
-                                  trouble=self._trouble)
+                                  phrases=self._phrases, trouble=self._trouble)
         around = Surroundings(
             session=context.session, language=self.params.language, pipeline=context.pipeline, steer=context.steer,
             stages=context.stages, announce=self._announce, spawn=context.spawn)
@@ -180,6 +182,10 @@ class Assistant(BaseStage[AssistantParams]):
     def _text(self, words: tuple[Word, ...], language: str) -> None:
         self._board.commit(self.context.track, words, language)
         self.context.emit(_text_frame(line(words, language), words[0].start, self.context.track))
+
+    def _phrases(self) -> tuple[Phrase, ...]:
+        found: tuple[Phrase, ...] = self._toolbox.phrases(self._around)
+        return found
 
     def _trouble(self, detail: str) -> None:
         """Something is missing or failed; the conversation goes on without it."""

@@ -50,7 +50,7 @@ def cleaned(mic: Samples, played: Samples) -> Waveform:
         clean = guard.clean(audio(mic[at : at + 960], at), audio(played[at : at + 960], at))
         if clean is not None:
             pieces.append(clean.samples)
-    return np.concatenate(pieces)[:, 0].astype(np.float32) / 32768
+    return np.asarray(np.concatenate(pieces)[:, 0] / 32768, np.float32)
 
 
 def power(wave: Any, begin: float, end: float) -> float:

@@ -201,9 +201,11 @@ async def test_what_a_session_refuses_is_said() -> None:
 async def test_a_tool_never_ends_the_conversation() -> None:
     """Whatever a model gives as arguments."""
     around = Around("assistant")
+    wrong: tuple[dict[str, Any], ...] = (
+        {}, {"action": 5}, {"action": "set", "seconds": [1]}, {"what": None}, {"word": "x" * 99}, {"expression": 7},
+        {"number": "many", "from": "mile", "to": "foot"}, {"stage": {}})
     for tool in TOOLBOX.all():
-        for arguments in ({}, {"action": 5}, {"action": "set", "seconds": [1]}, {"what": None}, {"word": "x" * 99},
-                          {"expression": 7}, {"number": "many", "from": "mile", "to": "foot"}, {"stage": {}}):
+        for arguments in wrong:
             result = await use(tool, arguments, around)
             assert result.text
     await asyncio.sleep(0)
