@@ -19,7 +19,7 @@ from . import sphinx_child as child
 log = logging.getLogger(__name__)
 
 PER_CORE = 4  # streams; one takes about a fifth of a core while somebody speaks
-START_SECONDS = 20.0  # to load the model
+START_SECONDS = 60.0  # to load the model
 ANSWER_SECONDS = 30.0
 END_SECONDS = 3.0
 
@@ -53,8 +53,13 @@ class Stream:
         if error:
             raise InvalidInput(f"the grammar can't be used: {error}", field="phrases")
 
-    async def decide(self, sound: Waveform) -> dict[str, Any]:
-        return await self._ask(child.DECIDE, sound.astype("<f4", copy=False).tobytes())
+    async def listen_freely(self) -> None:
+        """For `whole`: anything in the language model, in haste."""
+        await self._ask(child.FREE)
+
+    async def whole(self, sound: Waveform) -> list[list[Any]]:
+        """What a whole utterance is, by what it listens for: text, first and last frame, score."""
+        return cast(list[list[Any]], (await self._ask(child.WHOLE, sound.astype("<f4", copy=False).tobytes()))["words"])
 
     async def close(self) -> None:
         self._pool.streams.discard(self)
@@ -109,14 +114,7 @@ class Decoders:
             raise Busy(f"PocketSphinx hears {self.most} streams already", retry_after=5)
         self._opening += 1
         try:
-            await self._start()
-            assert self._control is not None
-            ours, theirs = socket.socketpair()
-            with theirs:
-                socket.send_fds(self._control, [b"stream"], [theirs.fileno()])
-            stream = Stream(self, *await asyncio.open_connection(sock=ours))
-        except OSError as error:
-            raise Unavailable(f"PocketSphinx has no process for a stream: {error}") from error
+            stream = Stream(self, *await asyncio.open_connection(sock=await self._connected()))
         finally:
             self._opening -= 1
         self.streams.add(stream)
@@ -127,6 +125,23 @@ class Decoders:
         for stream in list(self.streams):
             await stream.close()
         await self._end()
+
+    async def _connected(self) -> socket.socket:
+        """Our end of a new stream's socket."""
+        for _ in range(2):
+            await self._start()
+            assert self._control is not None
+            ours, theirs = socket.socketpair()
+            try:
+                with theirs:
+                    socket.send_fds(self._control, [b"stream"], [theirs.fileno()])
+                return ours
+            except OSError as error:  # the process has died, and nobody has noticed yet
+                ours.close()
+                reason = error
+                async with self._starting:
+                    await self._end()
+        raise Unavailable(f"PocketSphinx has no process for a stream: {reason}")
 
     async def _start(self) -> None:
         async with self._starting:

@@ -11,8 +11,9 @@ A stream's messages, each answered with one of JSON (its length, little-endian, 
     HEAR     float32      more of it           -> {"words": [[text, first frame, last frame, score]...], "frames": n}
     FINISH                it is over           -> the same, for the last time
     WORDS    JSON list    which of them can a grammar have?                  -> {"known": [...]}
-    GRAMMAR  JSGF         from now on DECIDE listens for this                -> {} or {"error": "..."}
-    DECIDE   float32      a whole utterance, by grammar and by phones alone  -> {"words": ..., "phones": ...}
+    GRAMMAR  JSGF         from now on WHOLE listens for this                 -> {} or {"error": "..."}
+    FREE                  from now on WHOLE listens for anything, in haste   -> {}
+    WHOLE    float32      a whole utterance, its silent ends cut off         -> {"words": ...}, with its pauses
 
 Sound is at 16 kHz; a frame is 10 ms. A score is a mean log likelihood for each frame, in PocketSphinx's own unit.
 The process of a stream ends when its socket does, this one when SOCKET does.
@@ -27,12 +28,13 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BEGIN, HEAR, FINISH, WORDS, GRAMMAR, DECIDE = range(1, 7)
+BEGIN, HEAR, FINISH, WORDS, GRAMMAR, FREE, WHOLE = range(1, 8)
 HEAD = struct.Struct("<BI")  # kind, bytes
 ANSWER = struct.Struct("<I")  # bytes
 
@@ -48,11 +50,11 @@ QUIET = 0.03  # of the peak; before and after, but for LEFT, an utterance for a 
 LEFT = 3200  # samples
 LOG = math.log(1.0001)  # PocketSphinx's logarithms are to this base
 BEAMS = {"beam": 1e-64, "wbeam": 1e-48, "pbeam": 1e-64}  # of grammars, which are small
+HASTY = {"beam": 1e-40, "wbeam": 1e-25, "pbeam": 1e-40, "maxhmmpf": 3000}  # of free speech beside them
 
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to the server, which ends us
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the streams' processes
     from pocketsphinx import Decoder  # the server imports this file, too, for what a message looks like
@@ -60,6 +62,7 @@ def main() -> None:
     # neither a second pass over a finished utterance nor a search of its lattice: they cost 0.4 s and gain nothing
     decoder = Decoder(fwdflat=False, bestpath=False, loglevel="FATAL")
     control.sendall(b"ready")
+    os.nice(NICENESS)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 16, 1)
         if not message:
@@ -67,7 +70,8 @@ def main() -> None:
         with socket.socket(fileno=descriptors[0]) as stream:
             if os.fork() == 0:
                 control.close()
-                Stream(decoder, stream).serve()
+                with suppress(ConnectionError):  # nobody waits for the answer any more
+                    Stream(decoder, stream).serve()
                 os._exit(0)
 
 
@@ -107,7 +111,9 @@ class Stream:
             return {"known": [word for word in json.loads(payload) if self._knows(word)]}
         if kind == GRAMMAR:
             return self._grammar(payload.decode())
-        return self._decide(np.frombuffer(payload, np.float32))
+        if kind == FREE:
+            return self._free()
+        return self._whole(np.frombuffer(payload, np.float32))
 
     # one stream ------------------------------------------------------------------------------------
 
@@ -164,33 +170,37 @@ class Stream:
         return False
 
     def _grammar(self, jsgf: str) -> dict[str, Any]:
-        config = self.decoder.get_config()
-        for name, beam in BEAMS.items():
-            config[name] = beam
+        self._configure(BEAMS)
         try:
             self.decoder.add_jsgf_string("commands", jsgf)
         except ValueError as error:
             return {"error": str(error)}
-        from pocketsphinx import get_model_path
-
-        self.decoder.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
+        self.decoder.activate_search("commands")
         return {}
 
-    def _decide(self, sound: NDArray[np.float32]) -> dict[str, Any]:
+    def _free(self) -> dict[str, Any]:
+        self._configure(HASTY)
+        self.decoder.add_lm("hasty", self.decoder.get_lm("_default"))
+        self.decoder.activate_search("hasty")
+        return {}
+
+    def _configure(self, options: dict[str, float]) -> None:
+        """For searches that are added from now on."""
+        config = self.decoder.get_config()
+        for name, value in options.items():
+            config[name] = value
+
+    def _whole(self, sound: NDArray[np.float32]) -> dict[str, Any]:
         self.peak = max(0.005, float(np.abs(sound).max(initial=0.0)))
         loud = np.flatnonzero(np.abs(sound) > QUIET * self.peak)
         if not len(loud):
-            return {"words": [], "phones": []}
-        samples = self._samples(sound[max(0, loud[0] - LEFT) : loud[-1] + LEFT]).tobytes()
-        words = self._search("commands", samples)
-        return {"words": words, "phones": self._search("phones", samples) if words else []}
-
-    def _search(self, name: str, samples: bytes) -> list[tuple[str, int, int, float]]:
-        self.decoder.activate_search(name)
+            return {"words": []}
+        self.noise = np.random.default_rng(0)  # the same for all who hear this utterance
+        samples = self._samples(sound[max(0, loud[0] - LEFT) : loud[-1] + LEFT])
         self.decoder.start_utt()
-        self.decoder.process_raw(samples, full_utt=True)
+        self.decoder.process_raw(samples.tobytes(), full_utt=True)
         self.decoder.end_utt()
-        return self._segments(silences=True)
+        return {"words": self._segments(silences=True)}
 
 
 def _log(probability: float) -> float:
