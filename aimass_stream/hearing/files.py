@@ -61,10 +61,10 @@ async def transcribe(engine: Engine, settings: Settings, audio: Waveform, *, wan
                 heard = await _whole(recognizer, piece, said, temperature, word_times)
             else:
                 heard = await _through(recognizer, piece)
-            for segment in _segments(heard, begin, recognizer):
-                yield segment
             said = f"{said} {heard.text}"[-CONTEXT:].strip()
             progress(end)
+            for segment in _segments(heard, begin, recognizer):
+                yield segment
         progress(len(audio) / HEARING_RATE)
     finally:
         await recognizer.close()

@@ -131,7 +131,9 @@ async def test_streamed_segments_come_as_events() -> None:
     assert events[-1]["type"] == "transcript.text.done"
     assert events[-1]["usage"]["seconds"] > 3
     progress = [event["seconds"] for event in events if event["type"] == "transcript.progress"]
+    assert len(progress) >= 2
     assert progress == sorted(progress)
+    assert 2 < progress[-1] <= events[-1]["usage"]["seconds"]
 
 
 async def test_many_files_are_one_batch_and_a_bad_one_spoils_only_itself() -> None:

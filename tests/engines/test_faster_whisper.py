@@ -83,6 +83,19 @@ def test_the_language_is_detected_where_none_is_given(several: Path) -> None:
     model.close()
 
 
+def test_hotwords_context_and_task_reach_the_model_as_its_tokens(several: Path) -> None:
+    model = opened(several)
+    row = model._row(noise(1, language="de", task="translate", prompt="before", hotwords="rare words"))
+    tokenizer = model._tokenizer("de", "translate")
+    assert row.before[0] == tokenizer.sot_prev
+    assert tokenizer.decode(row.before[1:]) == " rare words before"
+    assert row.start[:3] == [tokenizer.sot, tokenizer.language, tokenizer.translate]
+    assert row.prompt[: len(row.before)] == row.before
+    (plain,), (other,) = hear(model, noise(1, language="de")), hear(model, noise(1, language="de", hotwords="rare"))
+    assert plain.mean_log_probability != other.mean_log_probability
+    model.close()
+
+
 def test_warmer_attempts_keep_the_best_answer(english: Path) -> None:
     model = opened(english)
     (once,), (again,) = hear(model, noise(3)), hear(model, noise(3, retries=2))
