@@ -196,7 +196,8 @@ class FasterWhisper:
         limit = min(MAX_TOKENS // 2 - 1, 16 + prefix + round(TOKENS_A_SECOND * longest))
         results = self._model.generate(
             encoded, [row.prompt for row in rows], beam_size=1 if temperature else request.beam,
-            max_length=2 * limit,  # half of it is for the answer
+            # half of it is for prefix and answer, and no more than the tokens before them leave
+            max_length=max(2 * limit, len(rows[0].before) + len(rows[0].start) + limit),
             return_scores=True, return_no_speech_prob=True, suppress_tokens=self._silent,
             suppress_blank=not prefix,  # else something would have to follow a prefix that says it all
             sampling_temperature=temperature or 1.0, sampling_topk=0 if temperature else 1)

@@ -103,6 +103,14 @@ def test_warmer_attempts_keep_the_best_answer(english: Path) -> None:
     model.close()
 
 
+@pytest.mark.parametrize("prefix", ["", "ab cd ef " * 40])
+def test_much_that_was_said_before_leaves_room_for_an_answer(english: Path, prefix: str) -> None:
+    model = opened(english)
+    (heard,) = hear(model, noise(0.5, prompt="a long story of rare words " * 20, prefix=prefix))
+    assert np.isfinite(heard.mean_log_probability)
+    model.close()
+
+
 @pytest.mark.parametrize(("request_", "told"), [
     (noise(30.1), "30.1 s"), (noise(1, language="xx"), "'xx'"), (noise(1, task="translate"), "English only"),
     ("words", "not str")])
