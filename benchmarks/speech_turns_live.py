@@ -75,19 +75,18 @@ class Call:
     _echo: Samples = field(default_factory=lambda: np.zeros((0, 1), np.int16))
     _at: int = 0  # samples sent
     _returned: dict[int, Samples] = field(default_factory=dict)
-    _placed: int | None = None  # samples: where the inserted sound begins
+    _placed: int | None = None  # frames: where the inserted sound begins
+    _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def hold(self, client: Client, pipeline: list[dict[str, Any]], ready: str = "hearing.ready") -> None:
         """Talk until the microphone's sound is over. It begins when the server says `ready`."""
         sound = wire.AudioFormat.decode({"codec": "pcm_s16le", "rate": AUDIO_RATE, "channels": 1})
         async with client.stream(pipeline=pipeline, audio=sound) as session:
-            prepared = asyncio.Event()
-
             async def read_events() -> None:
                 async for event in session.events():
                     self.events.append((time.monotonic(), event))
                     if event.type == ready:
-                        prepared.set()
+                        self._prepared.set()
 
             async def read_frames() -> None:
                 async for frame in session.frames():
@@ -96,16 +95,16 @@ class Call:
 
             readers = [asyncio.create_task(read_events()), asyncio.create_task(read_frames())]
             try:
-                await self._send(session, prepared)
+                await self._send(session)
             finally:
                 for reader in readers:
                     reader.cancel()
                 await asyncio.wait(readers)
 
-    async def _send(self, session: Any, prepared: asyncio.Event) -> None:
+    async def _send(self, session: Any) -> None:
         begun, number, start = time.monotonic(), 0, -1
         while start < 0 or (number - start) * FRAME < len(self.microphone):
-            if start < 0 and prepared.is_set():
+            if start < 0 and self._prepared.is_set():
                 start = number
             at = (number - start) * FRAME
             voice = self.microphone[at : at + FRAME] if start >= 0 else np.zeros((FRAME, 1), np.int16)
@@ -124,7 +123,7 @@ class Call:
         if self.echo_db is not None:
             begin = number * FRAME - round((PLAYOUT + self.echo_delay) * AUDIO_RATE)
             mixed += (self._played(begin) * 10 ** (self.echo_db / 20)).astype(np.int32)
-        if self.insert is not None and self.first_sound is not None:
+        if self.insert is not None and self.first_sound is not None and self._prepared.is_set():
             after, sound = self.insert
             if self._placed is None and time.monotonic() >= self.first_sound + after:
                 self._placed, self.began = number, time.monotonic()
@@ -270,6 +269,7 @@ async def voice_to_voice(url: str, count: int, *, silence_ms: int = 500, engine:
             totals.append((answers[0] - ended) * 1000)
             parts.extend(event.data for event in call.typed("turn.latency")[:1])
 
+    await _warm(url, engine, key)
     await _abreast([one(question) for question in asked])
     return {"asked": count, "answered": len(totals), "silence_ms": silence_ms, "ms": spread(totals),
             "parts": {name: spread([part[name] for part in parts]) for name in
@@ -294,6 +294,7 @@ async def interruptions(url: str, each: int, *, engine: str = "auto", key: str |
                      "echo_delay": case.echo_delay, "ms": None if silence is None else silence * 1000,
                      "heard": " ".join(event.data["text"] for event in call.typed("transcript.committed"))})
 
+    await _warm(url, engine, key)
     await _abreast([one(case) for case in chosen])
     real = [row for row in rows if row["kind"] == "words"]
     others = [row for row in rows if row["kind"] != "words"]
@@ -326,6 +327,12 @@ async def cases(each: int, kinds: Sequence[Kind]) -> list[Case]:
         found += [Case("echo", nothing, "echo alone", 5.0, -20 + 14 * n / max(1, each - 1), rng.uniform(0.02, 0.3))
                   for n in range(each)]
     return found
+
+
+async def _warm(url: str, engine: str, key: str | None) -> None:
+    """The server has loaded what it hears and speaks with."""
+    async with Client(url, key) as client:
+        await Call(room(1.0)).hold(client, [{"stage": "assistant", "engine": engine}])
 
 
 async def _abreast(work: Sequence[Any]) -> None:

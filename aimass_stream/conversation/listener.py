@@ -75,6 +75,7 @@ class Listener:
         self._recognizer: Recognizer | None = None
         self._early: deque[AudioFrame] = deque(maxlen=EARLY)
         self._opening: asyncio.Task[None] | None = None
+        self.opened = asyncio.Event()  # there are ears, or there is no way to have any
         self._commands: CommandEar | None = None
         self._sure = False  # the turn that is being told was heard as a command
         self._begun: set[str] = set()  # utterances of which words were told and whose end was not
@@ -132,11 +133,13 @@ class Listener:
                                                language=language)
         except AimassError as error:
             self._trouble(error.detail)
+            self.opened.set()
             return
         ears = Ears(self._engine, recognizer, _suited(settings, recognizer), session=self._session, output=self._tell,
                     spawn=self._spawn)
         await ears.start()
         old, self._ears, self._recognizer = self._ears, ears, recognizer
+        self.opened.set()
         while self._early:
             ears.hear(self._early.popleft())
         if old is not None:

@@ -8,7 +8,6 @@ All of it happens on one event loop; only replies run in tasks of their own.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -23,7 +22,6 @@ from ..events import (
     AssistantResumed,
     AssistantState,
     EventData,
-    TurnLatency,
 )
 from ..frames import AUDIO_RATE, now
 from ..hearing.events import (
@@ -38,6 +36,7 @@ from ..hearing.events import (
 )
 from .brain import Brain, BrainRequest, Canned
 from .echo import EchoGuard
+from .latency import told
 from .player import Clause, Player, Utterance
 from .record import Item, Record, new_id
 from .reply import Action, Delta, Done, Reply, Sound, Speaking
@@ -376,21 +375,9 @@ class TurnManager:
             self._event(AssistantState(state=state))
 
     def _tell_latency(self, turn: Turn) -> None:
-        """Each part counts from where the one before ended; what was done ahead of time took none."""
-        heard, moments, played = turn.heard, turn.reply.moments, turn.utterance.first_played
-        if heard is None or played is None:
-            return
-        marks = [turn.ended, heard.endpointed, heard.recognized, moments.first_words or played,
-                 moments.first_sound or played, played]
-        for place in range(1, len(marks)):
-            marks[place] = max(marks[place], marks[place - 1])
-        parts = [(after - before) * 1000 for before, after in itertools.pairwise(marks)]
-        names = ("endpoint", "recognition", "brain", "voice", "wire")
-        for name, part in zip(names, parts, strict=True):
-            metrics.TURN.labels(name).observe(part / 1000)
-        metrics.TURN.labels("total").observe(sum(parts) / 1000)
-        self._event(TurnLatency(turn=turn.id, total=round(sum(parts), 1),
-                                **{name: round(part, 1) for name, part in zip(names, parts, strict=True)}))
+        played = turn.utterance.first_played
+        if turn.heard is not None and played is not None:
+            self._event(told(turn.id, turn.heard, ended=turn.ended, moments=turn.reply.moments, played=played))
 
 
 def media_words(clause: Clause, begins: float) -> list[dict[str, Any]]:

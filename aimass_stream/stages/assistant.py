@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from fractions import Fraction
@@ -37,6 +38,7 @@ from ..stage_base import AUDIO, BaseStage, Params
 log = logging.getLogger(__name__)
 
 SPEAKER = "assistant"  # whose the words of the reply are, in captions
+GREETING_WAITS = 4.0  # s for a recogniser that is still being loaded
 TEXT_TIME = Fraction(1, 1000)
 # ms of speech, and how sure it has to be, to hold a reply: soon, but not for what is left of an echo
 QUICK, SURE = 64.0, 0.8
@@ -146,6 +148,9 @@ class Assistant(BaseStage[AssistantParams]):
         except AimassError as error:
             self._trouble(error.detail)
         if self.params.greeting:
+            with contextlib.suppress(TimeoutError):  # who greets should listen, too
+                async with asyncio.timeout(GREETING_WAITS):
+                    await self._listener.opened.wait()
             self._manager.announce(self.params.greeting)
 
     def _speaker(self) -> Speaker | None:
