@@ -23,7 +23,7 @@ SESSION = {"type": "realtime", "instructions": "Be kind.", "audio": {"input": {"
 async def test_a_call_is_answered_in_speech_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     question, stop = speak("Tell me a story."), speak("Wait a moment, please.")
     async with server(monkeypatch, "tell me a story", "wait a moment") as (running, chat), calling(
-            running.url, SESSION) as call:
+            running.url, {**SESSION, "aimass": {"events": True}}) as call:
         assert (await call.until("session.created"))["session"]["instructions"] == "Be kind."
         call.voice.say(question)
         await call.until("output_audio_buffer.started")
@@ -41,6 +41,10 @@ async def test_a_call_is_answered_in_speech_and_interrupted(monkeypatch: pytest.
         assert cleared["response_id"] == next(event["response"]["id"] for event in call.events
                                               if event["type"] == "response.created")
         assert cut["audio_end_ms"] > 900
+        latencies = [event["event"]["data"] for event in call.events if event["type"] == "aimass.event"
+                     and event["event"]["type"] == "turn.latency"]
+        assert next(each["turn"] for each in latencies) == cleared["response_id"]
+        assert all(300 < each["total"] < 6000 and each["endpoint"] > 250 for each in latencies)
         heard = [each["content"] for each in chat.requests[1]["messages"] if each["role"] == "assistant"]
         assert heard[0].startswith(FIRST[:20])
         assert STORY.startswith(heard[0])

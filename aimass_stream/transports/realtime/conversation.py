@@ -23,7 +23,7 @@ from ...speech.contract import Manner, Synthesizer
 from ...speech.transcript import line
 from ...speech.words import HEARING_RATE
 from .errors import Refused, ours, shown
-from .input_audio import TRACK, InputAudio, Turn
+from .input_audio import TRACK, Asked, InputAudio, Turn
 from .items import Items
 from .line import Place, new_id
 from .output_audio import Cut, Player, refuse_clear
@@ -224,7 +224,7 @@ class Conversation:
             self.responses.interrupt("client_cancelled")
         self._silence()
 
-    def _finished(self, heard: bool, silent: bool) -> None:
+    def _finished(self, heard: bool, silent: bool, asked: Asked | None) -> None:
         """A turn is over. One without words (a cough) is not answered, one of long silence is."""
         config = self.place.configuration
         detection = config.audio.input.turn_detection
@@ -232,7 +232,7 @@ class Conversation:
             self.input.idle(0.0)
             return
         if self.responses.active is None:
-            self.responses.begin(Order(config, hint=SILENT if silent else ""))
+            self.responses.begin(Order(config, hint=SILENT if silent else "", asked=asked))
 
     def _announce(self, text: str) -> None:
         """A skill has something to say: a timer went off."""

@@ -19,7 +19,7 @@ from ...conversation.listener import spoken
 from ...conversation.record import Item
 from ...errors import AimassError
 from ...events import HearingReady, TranscriptCommitted
-from ...frames import AudioFrame, Frame, Samples
+from ...frames import AudioFrame, Frame, Samples, now
 from ...hearing.ears import (
     Committed,
     EarEvent,
@@ -49,7 +49,16 @@ UNHEARD = 4.0  # s of sound that nobody has listened to yet, then further sound 
 LEAST = 0.1  # s that can be committed
 PATIENCE = 5.0  # s that sound may take through the pipeline
 TURNS = 64  # whose words are not there yet
+MOMENTS = 3000  # frames whose arrival is remembered: a minute
 SILENCES = {"low": 1500.0, "medium": 700.0, "high": 350.0, "auto": 700.0}  # ms, where the words say nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A turn that is answered, and when its speech was over (s, monotonic)."""
+
+    heard: TurnEnded
+    ended: float
 
 
 @dataclass(eq=False)
@@ -68,9 +77,9 @@ class InputAudio:
     """Made for one connection. What stages make of its sound comes back by `hear`."""
 
     def __init__(self, place: Place, items: Items, *, spoke: Callable[[], None],
-                 finished: Callable[[bool, bool], None]) -> None:
+                 finished: Callable[[bool, bool, Asked | None], None]) -> None:
         """`spoke`: somebody began to speak. `finished`: a turn is over: whether there were words in it, or none
-        because the user says nothing any more."""
+        because the user says nothing any more; and what was heard."""
         self.push: Callable[[Frame], None] = lambda frame: None
         self.ears: Ears | None = None
         self._recognizer: Recognizer | None = None  # of `ears`
@@ -79,6 +88,7 @@ class InputAudio:
         self._decoder = Decoder(self._config.format)
         self._written = 0  # ticks that were appended
         self._through = 0  # ticks that came out of the pipeline
+        self._moments: deque[tuple[float, float]] = deque(maxlen=MOMENTS)  # s of the stream, and when they arrived
         self._news = asyncio.Event()
         self._uncommitted = 0.0  # s
         self._current: Turn | None = None  # being spoken
@@ -192,6 +202,7 @@ class InputAudio:
         if self.ears is not None:
             self.ears.hear(frame.replace(pts=self._through + gap, time_base=TIME_BASE))
         self._through += gap + len(frame.samples) * TICKS // frame.rate
+        self._moments.append((self.position, frame.arrived))
         if self._place.microphone:
             self._written = self._through
             self._uncommitted += frame.duration
@@ -328,9 +339,14 @@ class InputAudio:
             return
         if ended.audio is not None and self._items.has(turn.item_id):
             self._items.keep_sound(turn.item_id, as_samples(ended.audio), HEARING_RATE)
-        self.settle(turn, ended.text, max(0.0, ended.ended - ended.began))
+        asked = Asked(ended, self._arrival(ended.ended))
+        self.settle(turn, ended.text, max(0.0, ended.ended - ended.began), asked)
 
-    def settle(self, turn: Turn, text: str, seconds: float) -> None:
+    def _arrival(self, at: float) -> float:
+        """When the sound of this moment of the stream came; a client may send faster than it was spoken."""
+        return next((moment for position, moment in self._moments if position >= at), now())
+
+    def settle(self, turn: Turn, text: str, seconds: float, asked: Asked | None = None) -> None:
         """The words of a committed turn are there."""
         if turn in self._turns:
             self._turns.remove(turn)
@@ -340,7 +356,7 @@ class InputAudio:
         self._tell_transcript(turn, text, seconds)
         turn.done.set()
         if not turn.by_client:
-            self._finished(bool(text.strip()), False)
+            self._finished(bool(text.strip()), False, asked)
 
     def _tell_transcript(self, turn: Turn, text: str, seconds: float) -> None:
         if self._config.transcription is None:
@@ -383,7 +399,7 @@ class InputAudio:
         self._commit(turn)
         self._turns.remove(turn)
         turn.done.set()
-        self._finished(False, True)
+        self._finished(False, True, None)
 
     def stop_idling(self) -> None:
         """Somebody speaks, or begins to: the user's silence does not count."""

@@ -56,6 +56,7 @@ class Player:
         self._item = ""
         self._played: dict[str, float] = {}  # s of the items of this response
         self._making: str | None = None  # the item that more is to come of
+        self._expected: tuple[str, Callable[[float], None]] | None = None
         self._from = 0.0  # s, monotonic: when the next frame's time is
 
     def start(self) -> None:
@@ -74,6 +75,10 @@ class Player:
         while self._waiting > LONGEST:
             self._space.clear()
             await self._space.wait()
+
+    def expect(self, response: str, told: Callable[[float], None]) -> None:
+        """`told` gets the moment (s, monotonic) at which this response begins to be heard."""
+        self._expected = (response, told)
 
     def put(self, response: str, item: str, samples: Samples, rate: int) -> None:
         """(n, 1) int16 of this item's sound."""
@@ -134,6 +139,9 @@ class Player:
         self._played[piece.item] = self._played.get(piece.item, 0.0) + length
         self._waiting = max(0.0, self._waiting - length)
         self._space.set()
+        if self._expected is not None and self._expected[0] == piece.response:
+            told, self._expected = self._expected[1], None
+            told(moment)
         self._output(piece.frame.replace(pts=round(begin * AUDIO_RATE), arrived=moment))
 
     def _stop(self, kind: str) -> None:
@@ -147,6 +155,7 @@ class Player:
         self._pieces.clear()
         self._waiting = 0.0
         self._making = None
+        self._expected = None
         self._space.set()
         self._flush()
         if not self.playing:

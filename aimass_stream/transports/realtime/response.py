@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ...conversation.brain import Brain, BrainRequest, Described, Function, TextDelta, ToolCall
+from ...conversation.latency import told
 from ...conversation.record import Item
 from ...conversation.reply import Action, Call, Delta, Done, Reply, Sound
 from ...conversation.tools import Surroundings, Toolbox
 from ...errors import AimassError
 from ...speaking.speaker import Speaker
 from .errors import Refused, invalid, shown
+from .input_audio import Asked
 from .items import Items, read
 from .line import Place, new_id
 from .output_audio import Player
@@ -68,6 +70,7 @@ class Order:
     aside: bool = False  # not part of the conversation
     hint: str = ""  # further instructions
     say: str = ""  # just this, instead of asking the brain
+    asked: Asked | None = None  # the turn that it answers, where the server began it
 
 
 class Response:
@@ -81,7 +84,8 @@ class Response:
         self._reason: Reason | None = None
         self._reply: Reply | None = None
         self._task: asyncio.Task[None] | None = None
-        self._writing = Writing(place, items, player if not order.aside else None, self.id, order)
+        self._writing = Writing(place, items, player if not order.aside else None, self.id, order,
+                                sounded=self._sounded)
         self._status = "in_progress"
         self._details: dict[str, Any] | None = None
         self._told = False  # ``response.done`` was sent
@@ -119,6 +123,13 @@ class Response:
                 self._reply.cancel()
             self._finish()
             over(self)
+
+    def _sounded(self, moment: float) -> None:
+        """The first sound has left for the client."""
+        asked = self.order.asked
+        if asked is not None and self._reply is not None:
+            self._place.session.event(told(self.id, asked.heard, ended=asked.ended, moments=self._reply.moments,
+                                           played=moment))
 
     def _fail(self, message: str) -> None:
         self._status = "failed"

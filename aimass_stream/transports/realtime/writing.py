@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from ...conversation.brain import BrainRequest, ToolCall
 from ...conversation.record import Item
 from ...conversation.reply import Sounding
-from ...frames import Samples
+from ...frames import Samples, now
 from .items import Clause, Details, Items
 from .line import Place, new_id
 from .output_audio import Player
@@ -41,7 +42,9 @@ class Message:
 
 
 class Writing:
-    def __init__(self, place: Place, items: Items, player: Player | None, response: str, order: Ordered) -> None:
+    def __init__(self, place: Place, items: Items, player: Player | None, response: str, order: Ordered,
+                 sounded: Callable[[float], None]) -> None:
+        """`sounded` is told once, when the first sound leaves for the client (s, monotonic)."""
         self.output: list[dict[str, Any]] = []  # finished items
         self.text = ""  # all that the brain gave
         self.request: BrainRequest | None = None
@@ -49,6 +52,7 @@ class Writing:
         self._place, self._items, self._player = place, items, player
         self._events, self._response, self._order = place.events, response, order
         self._message: Message | None = None
+        self._sounded: Callable[[float], None] | None = sounded
         self._encoder = Encoder(order.config.audio.output.format)
 
     # messages --------------------------------------------------------------------------------------
@@ -80,12 +84,18 @@ class Writing:
     async def _send(self, message: Message, samples: Samples, rate: int) -> None:
         if self._player is not None:
             await self._player.room()
+            if self._sounded is not None:
+                self._player.expect(self._response, self._sounded)
+                self._sounded = None
             self._player.put(self._response, message.item_id, samples, rate)
         else:
             await self._place.events.line.room()
             data = self._encoder(samples, rate)
             if data:
                 self._tell(message, "response.output_audio.delta", delta=base64.b64encode(data).decode())
+                if self._sounded is not None:
+                    self._sounded(now())
+                    self._sounded = None
         message.details.seconds += len(samples) / rate
         self.seconds += len(samples) / rate
         if not self._order.aside:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from aimass_stream import clips
 from aimass_stream.codecs import g711
+from aimass_stream.frames import now
 from tests.support.chat_server import words
 from tests.support.prompter import BROKEN
 from tests.support.realtime import RATE, as_base64, silence, spoken
@@ -65,6 +67,30 @@ async def test_a_spoken_question_is_transcribed_and_answered_in_the_order_of_the
         assert len(said) / RATE > 1.5
         assert np.abs(said).max() > 3000
         assert answer["usage"]["output_token_details"]["audio_tokens"] == pytest.approx(20 * len(said) / RATE, abs=2)
+
+
+async def test_where_the_time_of_a_turn_went_is_told_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with client(monkeypatch, HEARD) as talk:
+        await talk.configure(aimass={"events": True})
+        before = REGISTRY.get_sample_value("aimass_turn_seconds_count", {"part": "total"}) or 0
+        began = now()
+        await talk.say(spoken(QUESTION))
+        await talk.say(silence(1.2))  # all at once: none of the silence is waited for
+        response = (await talk.until("response.created"))["response"]["id"]
+        first = await talk.until("response.output_audio.delta")
+        passed = (now() - began) * 1000
+        await talk.until("response.done")
+        await talk.send("response.create")  # nobody asked: there is no latency to tell
+        await talk.until("response.done")
+        [told] = [event["event"]["data"] for event in talk.of("aimass.event")
+                  if event["event"]["type"] == "turn.latency"]
+        parts = [told[part] for part in ("endpoint", "recognition", "brain", "voice", "wire")]
+        assert told["turn"] == response == first["response_id"]
+        assert all(part >= 0 for part in parts)
+        assert 0 < told["total"] < passed
+        assert told["total"] == pytest.approx(sum(parts), abs=1)
+        assert told["brain"] > 0
+        assert REGISTRY.get_sample_value("aimass_turn_seconds_count", {"part": "total"}) == before + 1
 
 
 async def test_words_are_only_told_where_they_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
