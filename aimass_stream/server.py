@@ -33,10 +33,12 @@ from .api import (
 from .api.keys import ApiKey
 from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
-from .errors import InvalidInput
+from .errors import AimassError, InvalidInput
+from .hearing.recognizers import open_recognizer
 from .inference import Engine, installed
 from .node import Node
 from .settings import Settings
+from .speaking.voices import open_synthesizer
 from .stages import Registry
 from .transports import realtime, telephony, websocket
 from .transports.webrtc import WebRtc
@@ -70,9 +72,13 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await peers.start()
         await wyoming.start()
         await fetcher.start()
+        warming = asyncio.create_task(warm(engine, settings), name="warm") if settings.warm else None
         try:
             yield
         finally:
+            if warming is not None:
+                warming.cancel()
+                await asyncio.wait([warming])
             await fetcher.close()
             await wyoming.close()
             await node.close()
@@ -102,6 +108,15 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)
     app.openapi()  # made once, now: it takes longer than the event loop may be held
     return app
+
+
+async def warm(engine: Engine, settings: Settings) -> None:
+    """Open the voice and the recogniser that sessions would get, beside everything else."""
+    try:
+        await open_synthesizer(engine, settings)
+        await (await open_recognizer(engine, settings, session="warm")).close()
+    except AimassError as error:
+        log.warning("speech is not ready: %s", error.detail)
 
 
 def check(settings: Settings) -> None:

@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     # speech
     hearing: str = Field("auto", description="recogniser: auto, whisper, emformer, pocketsphinx")
     hearing_model: str = Field("", description="its model: a name or a directory; empty: the best there is")
+    warm: bool = Field(True, description="open voice and recogniser at the start: the first speaker need not wait")
     voice_engine: str = Field("auto", description="voice: auto, espeak, piper, tacotron2")
     voice: str = Field("", description="voice id; empty: the engine's default")
     max_listeners: int = Field(8, ge=0, description="sessions at once that have speech recognised; more are refused")

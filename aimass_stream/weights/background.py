@@ -84,7 +84,13 @@ class Fetcher:
     async def _fetch(self, weights: Weights) -> None:
         name = weights.name
 
+        tenths = 0
+
         def told(done: int, total: int | None) -> None:
+            nonlocal tenths
+            if total and done * 10 // total > tenths:
+                tenths = done * 10 // total
+                log.info("%s: %d %% of %.0f MB", name, tenths * 10, total / 1e6)
             self._say(DownloadProgress(name=name, done=done, total=total, state="running"))
 
         try:

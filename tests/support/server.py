@@ -65,7 +65,8 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
         with log.open("w") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
-                stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"AIMASS_FETCH": "false"} | (env or {}),
+                stdout=output, stderr=subprocess.STDOUT,
+                env=os.environ | {"AIMASS_FETCH": "false", "AIMASS_WARM": "false"} | (env or {}),
             )
         try:
             yield _url(process, log), process
