@@ -39,13 +39,12 @@ from ..speech.contract import Recognizer
 from ..speech.grammar import Phrase
 from ..speech.transcript import line
 from ..speech.words import Waveform, Word
+from .watch import CommandWatch
 
 log = logging.getLogger(__name__)
 
 # engines that get so many words wrong that these don't tell whether a sentence is finished
 GUESSING = frozenset({"pocketsphinx"})
-LIKELY = 0.5  # a command is one from here on
-PATIENCE = 0.8  # s that the end of a turn waits for the decision whether it was a command
 EARLY = 250  # frames that wait for the first recogniser: 5 s; older ones ask for an answer no more
 
 
@@ -76,7 +75,7 @@ class Listener:
         self._early: deque[AudioFrame] = deque(maxlen=EARLY)
         self._opening: asyncio.Task[None] | None = None
         self.opened = asyncio.Event()  # there are ears, or there is no way to have any
-        self._commands: CommandEar | None = None
+        self._commands: CommandWatch | None = None
         self._sure = False  # the turn that is being told was heard as a command
         self._begun: set[str] = set()  # utterances of which words were told and whose end was not
 
@@ -93,6 +92,8 @@ class Listener:
     def hear(self, frame: AudioFrame) -> None:
         if self._ears is not None:
             self._ears.hear(frame)
+            if self._commands is not None:
+                self._commands.hear(frame, self._ears.silence if self._ears.speaking else None)
         else:
             self._early.append(frame)
 
@@ -144,16 +145,17 @@ class Listener:
             ears.hear(self._early.popleft())
         if old is not None:
             await old.close()
-        await self._open_commands(recognizer)
         self._event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
                                  languages=list(recognizer.abilities.languages)))
+        await self._open_commands(recognizer)
 
     async def _open_commands(self, recognizer: Recognizer) -> None:
         """Beside a recogniser that guesses: a grammar of what can be commanded, which hears that much better."""
         self._commands = None
         if recognizer.engine in GUESSING:
             try:
-                self._commands = await CommandEar.open(self._engine, self._settings, self._phrases())
+                ear = await CommandEar.open(self._engine, self._settings, self._phrases())
+                self._commands = CommandWatch(ear, self._spawn)
             except AimassError as error:
                 log.info("%s: no ear for commands: %s", self._session, error.detail)
 
@@ -164,6 +166,8 @@ class Listener:
         if recognizer is not None:
             match event:
                 case SpeechBegan():
+                    if self._commands is not None:
+                        self._commands.begin(event.at)
                     self._event(SpeechStarted(at=event.at))
                 case SpeechEnded():
                     self._event(SpeechStopped(at=event.at, duration=event.duration))
@@ -182,14 +186,11 @@ class Listener:
                     pass
         self._output(event)
 
-    async def _decide(self, commands: CommandEar, turn: TurnEnded, audio: Waveform) -> None:
+    async def _decide(self, commands: CommandWatch, turn: TurnEnded, audio: Waveform) -> None:
         """The turn's end is told with the command that it was, if it was one."""
-        deciding = asyncio.ensure_future(commands.decide(audio))
-        done, _ = await asyncio.wait([deciding], timeout=PATIENCE)  # not cut off: others use the same decoder
-        command = deciding.result() if done else None
-        self._sure = command is not None and command.confidence > LIKELY
-        if self._sure and command is not None:
-            turn = replace(turn, text=command.text, recognized=now())
+        command = await commands.decided(audio)
+        turn = replace(turn, text=turn.text if command is None else command.text, recognized=now())
+        self._sure = command is not None
         self._output(turn)
         self._sure = False
 
