@@ -43,6 +43,9 @@ LOUD = 0.3  # the level that speech is brought to, as a peak
 MOST_GAIN = 30.0
 # a floor of noise: the model knows no digital silence. Synthetic voices gain by it, others lose nothing
 NOISE = 0.0015
+# the mean cepstrum of speech at this level, of a reader, LJ Speech and two synthetic voices: where a stream begins
+# before it knows its own. With PocketSphinx's own mean the first utterances have up to 40 % more errors.
+CEPSTRUM = "49.69,-3.37,1.42,4.38,-7.59,-2.68,-6.19,-5.72,-3.83,-0.67,0.06,-2.03,0.60"
 STEP = 1280  # samples decoded at a time
 SILENCES = ("<s>", "</s>", "<sil>")
 NOTHING = "(NULL)"  # a step of a grammar without a word
@@ -61,6 +64,7 @@ def main() -> None:
 
     # neither a second pass over a finished utterance nor a search of its lattice: they cost 0.4 s and gain nothing
     decoder = Decoder(fwdflat=False, bestpath=False, loglevel="FATAL")
+    decoder.set_cmn(CEPSTRUM)
     control.sendall(b"ready")
     os.nice(NICENESS)
     while True:

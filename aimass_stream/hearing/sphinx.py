@@ -22,10 +22,10 @@ ABILITIES = HearingAbilities(languages=("en",), word_times=True, confidence=True
 WER = 0.25  # on real speech, read by three people
 
 FRAME = 0.01  # s
-STEADY = 0.16  # s: a word that the decoder has not changed for so long, and
-CLEAR = 0.24  # s: that ended so long ago, is committed
+STEADY = 0.19  # s: a word that the decoder has not changed for so long, and
+CLEAR = 0.28  # s: that ended so long ago, is committed
 SAME = 4  # frames that a word's ends may move while it counts as unchanged
-SMALLEST = HEARING_RATE // 12  # samples: less is gathered first, for each answer costs
+SMALLEST = HEARING_RATE // 16  # samples: less is gathered first, for each answer costs
 
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -190,5 +190,9 @@ class SphinxRecognizer:
 
 
 def confidence(word: Guess) -> float:
-    """How likely the word is right, by how well it sounds like itself and how long it is."""
-    return 1 / (1 + math.exp(-(0.05 * (word.score + 45) + 0.02 * (word.last - word.first - 20))))
+    """How likely the word is right, by how well it sounds like itself and how long it is: a weak guess.
+
+    Fitted on 450 words of three readers. Of the right words and the wrong ones, it puts 64 % of pairs in their order.
+    """
+    frames = min(word.last - word.first, 60)
+    return 1 / (1 + math.exp(-(0.08 + 0.033 * (word.score + 45) + 0.018 * (frames - 25))))

@@ -234,7 +234,8 @@ def _any(words: Sequence[str]) -> str:
 # Each word of a rule costs time wherever the rule is used, so what begins alike is written once.
 RULES: dict[str, str] = {
     "digit": _any(list(ONES)[1:]),
-    "below_hundred": f"/9/ <digit> | /8/ {' | /8/ '.join(TEENS)} | /50/ ({_any(list(TENS))}) [<digit>] | /1/ zero",
+    "tens": f"({_any(list(TENS))}) (/3/ <NULL> | /2/ <digit>)",
+    "below_hundred": f"/9/ <digit> | /8/ {' | /8/ '.join(TEENS)} | /50/ <tens> | /1/ zero",
     "below_thousand": "/5/ <below_hundred> | /3/ (<digit> | a) hundred [[and] <below_hundred>]",
     "number": "(/30/ <NULL> | /1/ minus) <below_thousand> (/40/ <NULL> | /3/ thousand [<digit> hundred] "
               "| /3/ point <digit> [<digit>] | /1/ and a half)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ async def test_a_sentence_is_committed_while_it_is_spoken() -> None:
     said = ["the", "weather", "was", "good", "yesterday", "and", "she", "went", "to", "school", "in", "the", "city"]
     texts = [word.text for word, _ in words]
     assert len(set(texts) & set(said)) >= len(said) / 3, texts
-    assert np.median([arrived - word.end for word, arrived in words]) <= 0.5
+    assert statistics.median(arrived - word.end for word, arrived in words) <= 0.5
     starts = [word.start for word, _ in words]
     assert starts == sorted(starts)
     assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word, _ in words)
