@@ -17,6 +17,8 @@ test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## 
 check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-linter, tsc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@for recipe in models/*/recipe.py; do echo "mypy $$recipe"; \
+	  MYPYPATH=$$(dirname $$recipe) $(BIN)/mypy $$recipe || exit 1; done
 	$(BIN)/lint-imports
 	web/node_modules/.bin/tsc -p web
 

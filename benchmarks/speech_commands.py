@@ -143,7 +143,7 @@ async def _measure(voices: tuple[str, ...], every: int) -> dict[str, Any]:
 async def spoken(espeak: Espeak, text: str, voice: str) -> Waveform:
     """As a turn: at HEARING_RATE, between silences."""
     pieces = [piece.samples[:, 0] async for piece in espeak.speak(text, Manner(voice=voice, speed=0.92))]
-    return turn(np.concatenate(pieces).astype(np.float32) / 32768, espeak.rate)
+    return turn((np.concatenate(pieces) / 32768).astype(np.float32), espeak.rate)
 
 
 def turn(samples: Waveform, rate: int) -> Waveform:

@@ -10,6 +10,7 @@ import asyncio
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ async def _measure(sessions: tuple[int, ...], steps: int, shape: dict[str, Any])
     try:
         rows = []
         for count in sessions:
-            step = await engine.device.run(lambda count=count: _step(model, count))
+            step = await engine.device.run(partial(_step, model, count))
             delays = await _paced(engine, model, count, steps)
             seconds = model.advance / 16_000
             rows.append(Row(count, round(step * 1000, 1), round(step / seconds, 3),

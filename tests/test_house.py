@@ -61,7 +61,7 @@ def test_the_notice_names_every_dependency() -> None:
 
 def test_the_package_imports_only_what_it_depends_on() -> None:
     distributions = packages_distributions()
-    allowed = requirements() | requirements("torch", "piper")
+    allowed = requirements() | requirements("torch", "piper", "talk")
     # what a dependency cannot do without, and whose version it sets
     allowed |= {"anyio", "aioice", "pylibsrtp", "pydantic-core", "click", "pyopenssl"}
     allowed |= {"mouth-wire"}  # speech/mouth_wire.py, as scripts that import nothing else of ours see it

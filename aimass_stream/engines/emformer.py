@@ -121,9 +121,9 @@ class Emformer:
         frames = shape["segment_length"] + shape["right_context_length"]
         self.samples: int = (frames - 1) * HOP + WINDOW
         answer = (None, self.stepper.segment, MOST_SYMBOLS)
-        self.inputs = (TensorSpec("sound", (None, self.samples), unit="16 kHz mono, -1 to 1"),)
-        self.outputs = (TensorSpec("tokens", answer, "int64", "of the vocabulary; -1: none"),
-                        TensorSpec("probabilities", answer))
+        self.inputs: tuple[TensorSpec, ...] = (TensorSpec("sound", (None, self.samples), unit="16 kHz mono, -1 to 1"),)
+        self.outputs: tuple[TensorSpec, ...] = (TensorSpec("tokens", answer, "int64", "of the vocabulary; -1: none"),
+                                                 TensorSpec("probabilities", answer))
         self.capabilities = Capabilities(batchable=True, max_batch=slots, fixed_shapes=True, slots=slots)
 
     def warm_up(self) -> None:

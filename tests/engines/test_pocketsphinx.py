@@ -36,7 +36,7 @@ async def decoders(anyio_backend: object) -> Any:
 
 def spoken(text: str) -> Waveform:
     """At 16 kHz, between silences."""
-    samples: Waveform = speak(text)[::3, 0].astype(np.float32) / 32768
+    samples: Waveform = (speak(text)[::3, 0] / 32768).astype(np.float32)
     return np.pad(samples, (HEARING_RATE // 5, HEARING_RATE // 2))
 
 

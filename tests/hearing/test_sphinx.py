@@ -57,7 +57,7 @@ def test_noises_are_no_words() -> None:
 @pytest.mark.anyio
 async def test_a_sentence_is_committed_while_it_is_spoken() -> None:
     sound = await asyncio.to_thread(speak, "The weather was good yesterday and she went to school in the city.")
-    hearing = np.pad(sound[::3, 0].astype(np.float32) / 32768, (HEARING_RATE // 4, HEARING_RATE // 2))
+    hearing = np.pad((sound[::3, 0] / 32768).astype(np.float32), (HEARING_RATE // 4, HEARING_RATE // 2))
     engine = Engine(FolderStore([]))
     try:
         ears = await SphinxRecognizer.open(engine, Settings(), session="s")
