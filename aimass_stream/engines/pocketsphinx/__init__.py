@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import Busy, InvalidInput, ModelFailed, Unavailable
-from ..inference.device import cores
-from ..speech.words import Waveform
-from . import sphinx_child as child
+from ...errors import Busy, InvalidInput, ModelFailed, Unavailable
+from ...inference.device import cores
+from ...speech.words import Waveform
+from . import child
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The processes that PocketSphinx decodes in: a script run as ``python -I -B sphinx_child.py SOCKET`` (its number).
+"""The processes that PocketSphinx decodes in: a script run as ``python -I -B child.py SOCKET`` (its number).
 
 PocketSphinx holds Python's interpreter lock while it decodes: one decoder makes an event loop in the same process
 12 ms late (p50) and 150 ms at times. So this process loads the model once, and forks itself for each stream it is
