@@ -24,6 +24,7 @@ from .sound import Encoder
 MAX_ID = 64  # characters
 MAX_PARTS = 32
 KEPT_SOUND = 8 * 1024 * 1024  # bytes of sound that can be retrieved; the oldest goes first
+LONGEST_SOUND = 60.0  # s of one item that can be retrieved: from its begin
 MAX_SOUND = 16 * 1024 * 1024  # characters of base64 in one part
 
 ItemId: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
@@ -141,7 +142,7 @@ class Items:
         self._hear = hear
         self._details: dict[str, Details] = {}
         self._sound: OrderedDict[str, Kept] = OrderedDict()
-        self._sound_size = 0
+        self.sound_size = 0  # bytes
 
     # for the other families ------------------------------------------------------------------------
 
@@ -191,13 +192,16 @@ class Items:
         return next((item.id for item in reversed(self.record.items) if not item.internal), None)
 
     def keep_sound(self, item_id: str, samples: Samples, rate: int) -> None:
-        """Further sound of this item, (n, 1) int16 at `rate` Hz."""
+        """Further sound of this item, (n, 1) int16 at `rate` Hz. What is past LONGEST_SOUND is not kept."""
         kept = self._sound.setdefault(item_id, Kept(rate))
+        samples = samples[: max(0, int(LONGEST_SOUND * kept.rate) - kept.size // 2)].copy()  # of it alone
+        if not len(samples):
+            return
         kept.pieces.append(samples)
         kept.size += samples.nbytes
-        self._sound_size += samples.nbytes
-        while self._sound_size > KEPT_SOUND and len(self._sound) > 1:
-            self._sound_size -= self._sound.popitem(last=False)[1].size
+        self.sound_size += samples.nbytes
+        while self.sound_size > KEPT_SOUND and len(self._sound) > 1:
+            self.sound_size -= self._sound.popitem(last=False)[1].size
 
     def cut(self, item_id: str, seconds: float) -> None:
         """Keep of a spoken reply what was heard until then."""
@@ -209,7 +213,7 @@ class Items:
         details.content = [{"type": "output_audio", "transcript": heard}]
         kept = self._sound.pop(item_id, None)
         if kept is not None and kept.pieces:
-            self._sound_size -= kept.size
+            self.sound_size -= kept.size
             self.keep_sound(item_id, np.concatenate(kept.pieces)[: round(seconds * kept.rate)], kept.rate)
 
     def json(self, item_id: str) -> dict[str, Any]:
@@ -232,7 +236,7 @@ class Items:
     def _drop(self, item_id: str) -> None:
         self._details.pop(item_id, None)
         kept = self._sound.pop(item_id, None)
-        self._sound_size -= kept.size if kept is not None else 0
+        self.sound_size -= kept.size if kept is not None else 0
 
     # client events ---------------------------------------------------------------------------------
 

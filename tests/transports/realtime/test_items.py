@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from aimass_stream.conversation.tools import Toolbox
+from aimass_stream.node import Node
+from aimass_stream.session import Session
+from aimass_stream.transports.realtime.items import KEPT_SOUND, LONGEST_SOUND, Items
+from aimass_stream.transports.realtime.line import Events, Place
+from aimass_stream.transports.realtime.session import Configuration
 from tests.support.realtime import RATE, Client, as_base64, silence, spoken, talking
 
 from .place import FIRST, REPLY, client, server, text_item
@@ -177,3 +183,24 @@ async def test_items_that_cannot_be_are_refused_by_name(monkeypatch: pytest.Monk
                               ({"audio_end_ms": 1}, "item_id")):
             assert (await talk.error("conversation.item.truncate", **fields))["param"] == param
         assert len(list(talk.of("conversation.item.added"))) == 1
+
+
+def test_the_sound_of_one_long_reply_is_bounded() -> None:
+    class Nowhere:
+        def send(self, text: str) -> None:
+            """Nobody reads it."""
+
+        async def room(self) -> None:
+            """There is always."""
+
+    async def hear(item_id: str, data: bytes) -> None:
+        """No item has sound of the client's."""
+
+    items = Items(Place(cast(Node, None), cast(Session, None), Events(Nowhere()), Toolbox(), Configuration(),
+                        microphone=False), hear)
+    second = np.ones((22_050, 1), np.int16)
+    for item_id in ("item_a", "item_b"):
+        for _ in range(20 * 60):  # 53 MB, of a voice at 22 kHz
+            items.keep_sound(item_id, second, 22_050)
+    assert items.sound_size == 2 * 2 * LONGEST_SOUND * 22_050
+    assert items.sound_size <= KEPT_SOUND
