@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from aimass_stream import clips
 from aimass_stream.codecs import g711
 from aimass_stream.frames import Samples, now
+from aimass_stream.transports import telephony
 from tests.support.options import settings
 from tests.support.realtime import spoken
 from tests.support.server import Running, serve
@@ -211,3 +212,27 @@ async def test_barge_in_takes_back_what_has_not_been_played() -> None:
         session.flush("audio-0")  # there is nothing left to take back
         await until(lambda: "clear" in twilio.kinds)
         assert twilio.kinds.count("clear") == 1
+
+
+@pytest.mark.parametrize("bound", ["STALL", "MAX_WAITING"])
+async def test_a_phone_that_does_not_read_is_bounded_and_ended(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either one message takes too long to leave, or too many wait behind it."""
+    monkeypatch.setattr(telephony, bound, {"STALL": 0.5, "MAX_WAITING": 300}[bound])
+    noise = np.random.default_rng(2).integers(-20_000, 20_000, (STEP, 1)).astype(np.int16)
+    media = base64.b64encode(g711.encode(noise, "mu")).decode()
+    async with serve() as running, connect(f"{running.ws_url}/v1/telephony/twilio", proxy=None, close_timeout=0.1,
+                                           max_queue=1, ping_interval=None) as websocket:
+        phone = Twilio(websocket)
+        await phone.start(pipeline="[]")
+        await until(running.node.sessions)
+        [session] = running.node.sessions()
+        waiting, at = 0, 0
+        async with asyncio.timeout(20):
+            while session.state != "closed":  # it speaks, gets all of it back, and reads nothing
+                with contextlib.suppress(ConnectionClosed):
+                    await phone.send("media", media={"track": "inbound", "timestamp": str(at), "payload": media})
+                at += 20
+                waiting = max(waiting, session.stats().transport.get("waiting", 0))
+                await asyncio.sleep(0)
+        assert 0 < waiting <= telephony.MAX_WAITING
+        await until(lambda: not running.node.sessions())
