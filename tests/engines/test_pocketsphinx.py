@@ -54,7 +54,7 @@ async def until_gone(process: int | None, gone: set[int]) -> None:
 
 
 async def test_two_streams_hear_their_own(decoders: Decoders) -> None:
-    texts = ("The weather was good yesterday.", "She went to school in the city.")
+    texts = ("What are you going to do about it?", "He was one of the first men in the world.")
     sounds = await asyncio.gather(*(asyncio.to_thread(spoken, text) for text in texts))
 
     async def heard(sound: Waveform) -> list[str]:
@@ -68,7 +68,7 @@ async def test_two_streams_hear_their_own(decoders: Decoders) -> None:
         return [word[0].split("(")[0] for word in last["words"]]
 
     for words, text in zip(await asyncio.gather(*map(heard, sounds)), texts, strict=True):
-        wanted = text.lower().rstrip(".").split()
+        wanted = text.lower().rstrip(".?").split()
         assert len(set(words) & set(wanted)) >= len(wanted) / 2, words
 
 
