@@ -52,8 +52,8 @@ class AssistantParams(Params):
     language: str = Field("en", max_length=16, description="that is spoken, such as en (ISO 639-1)")
     voice: str = Field("", max_length=128, description="an id of GET /v1/audio/voices, or a name such as alloy; empty: "
                        "the language's own")
-    speed: float = Field(1.0, ge=0.25, le=4, description="of the voice, times its own",
-                         json_schema_extra={"step": 0.05})
+    speed: float = Field(1.0, ge=0.25, le=4, description="of the voice",
+                         json_schema_extra={"unit": "times its own", "step": 0.05})
     silence_ms: int = Field(500, ge=100, le=5000, description="silence that ends the user's turn; the words may say "
                             "otherwise", json_schema_extra={"unit": "ms", "step": 50})
     interruptions: bool = Field(True, description="the user may speak into a reply, which then stops")

@@ -30,7 +30,8 @@ class CaptionsParams(Params):
     position: Literal["bottom", "top"] = Field("bottom", description="where in the picture")
     size: float = Field(5, ge=2, le=20, description="height of the letters",
                         json_schema_extra={"unit": "% of height", "step": 0.5})
-    lines: int = Field(2, ge=1, le=6, description="lines that show at once")
+    lines: int = Field(2, ge=1, le=6, description="that show at once",
+                       json_schema_extra={"unit": "lines", "step": 1})
     hold: float = Field(3, ge=0.5, le=30, description="how long the last words stay",
                         json_schema_extra={"unit": "s", "step": 0.5})
     doubt: float = Field(0.5, ge=0, le=1, description="words that the recogniser is less sure of are grey",
