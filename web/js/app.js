@@ -6,7 +6,9 @@ import { CodePanel } from "./code-panel.js";
 import { Connection } from "./connection.js";
 import { KeyDialog, StagePicker } from "./dialogs.js";
 import { byId, copy, toast } from "./dom.js";
+import { filesDropped } from "./drop.js";
 import { explain, noWebRtc, ServerError } from "./errors.js";
+import { describeFault } from "./events.js";
 import { LatencyGraph } from "./graph.js";
 import { LiveChanges } from "./live.js";
 import { Monitor, mark, radios } from "./monitor.js";
@@ -141,7 +143,7 @@ export class App {
     addEventListener("pageshow", ({ persisted }) => persisted && connection.open());
     addEventListener("online", () => connection.retryNow());
     setInterval(() => void this.#measure(), 1000);
-    this.#drops();
+    filesDropped(byId("drop", HTMLElement), (file) => void this.#dropped(file));
   }
 
   /** @param {string} id @param {() => void} act */
@@ -375,25 +377,6 @@ export class App {
     this.graph.redraw();
   }
 
-  #drops() {
-    const sign = byId("drop", HTMLElement);
-    /** @param {DragEvent} event */
-    const files = (event) => event.dataTransfer?.types.includes("Files") ?? false;
-    addEventListener("dragover", (event) => {
-      if (!files(event)) return;
-      event.preventDefault();
-      sign.classList.add("over");
-    });
-    addEventListener("dragleave", (event) => event.relatedTarget || sign.classList.remove("over"));
-    addEventListener("drop", (event) => {
-      sign.classList.remove("over");
-      const file = event.dataTransfer?.files[0];
-      if (!file) return;
-      event.preventDefault();
-      void this.#dropped(file);
-    });
-  }
-
   /** A recording of ours brings its pipeline back; any other file becomes the source. @param {File} file */
   async #dropped(file) {
     const recipe = await readRecipe(file);
@@ -409,14 +392,8 @@ function demoOf(stages) {
   return DEMO.filter(({ stage }) => stages.some(({ name, error }) => name === stage && !error));
 }
 
-/** @returns {string} */
 function nextTheme() {
   const set = document.documentElement.dataset.theme;
   const dark = set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   return dark ? "light" : "dark";
-}
-
-/** @param {Extract<ServerEvent, {type: "stage.failed" | "stage.bypassed"}>} event */
-function describeFault(event) {
-  return event.type === "stage.bypassed" ? `Passed by until it is changed. ${event.data.detail}` : event.data.detail;
 }

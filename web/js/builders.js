@@ -21,7 +21,7 @@ export class Builders {
       this.#purpose = /** @type {Purpose} */ (purpose);
       this.code.refresh();
     });
-    this.#show.checked = true;
+    this.#show.checked = false; // nobody finds a key on the screen that did not ask for it
     this.#show.addEventListener("change", () => this.refresh());
     this.refresh();
   }

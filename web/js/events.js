@@ -78,3 +78,8 @@ export function severity(type) {
   if (["stage.failed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing"].includes(type)) return "warn";
   return "plain";
 }
+
+/** @param {Extract<ServerEvent, {type: "stage.failed" | "stage.bypassed"}>} event */
+export function describeFault(event) {
+  return event.type === "stage.bypassed" ? `Passed by until it is changed. ${event.data.detail}` : event.data.detail;
+}
