@@ -205,10 +205,11 @@ def save(model: Whisper, folder: Path, vocabulary: Sequence[str], alignment_head
 
     sizes = model.sizes
     spec = WhisperSpec(sizes.encoder_layers, sizes.heads, sizes.decoder_layers, sizes.heads)
-    weights = {name: tensor.detach().float().numpy() for name, tensor in model.state_dict().items()}
+    # copies: CTranslate2 quantises some arrays where they lie
+    weights = {name: tensor.detach().float().numpy().copy() for name, tensor in model.state_dict().items()}
     for name, conv in (("conv1", spec.encoder.conv1), ("conv2", spec.encoder.conv2)):
         conv.weight, conv.bias = weights[f"encoder.{name}.weight"], weights[f"encoder.{name}.bias"]
-    spec.encoder.position_encodings.encodings = model.encoder.positions.numpy()
+    spec.encoder.position_encodings.encodings = model.encoder.positions.numpy().copy()
     spec.decoder.position_encodings.encodings = weights["decoder.positions"]
     spec.decoder.embeddings.weight = weights["decoder.embedding.weight"]
     spec.decoder.projection.weight = weights["decoder.embedding.weight"]

@@ -18,6 +18,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+AROUND = 0.25  # s of silence before and after a clip
 STEP = 2.0  # s: a window is as long as its sound, rounded up to this
 Sound: TypeAlias = NDArray[np.float32]
 
@@ -71,8 +72,9 @@ def _read(path: Path) -> Sound:
 def _of(shard: tuple[Samples, list[Utterance]], count: int) -> list[Clip]:
     samples, utterances = shard
     longer = [one for one in utterances if len(one.text.split()) > 1]
-    return [Clip(np.asarray(samples[one.start : one.stop] / 32768, np.float32), one.text, one.times)
-            for one in longer[:count]]
+    quiet = np.zeros(round(AROUND * RATE), np.float32)
+    return [Clip(np.concatenate([quiet, samples[one.start : one.stop].astype(np.float32) / 32768, quiet]), one.text,
+                 [(start + AROUND, end + AROUND) for start, end in one.times]) for one in longer[:count]]
 
 
 def _noisy(sound: Sound, rng: np.random.Generator) -> Sound:

@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / ".cache" / "asr-nano"
 SHARED = ROOT.parent / "shared" / "data" / "speech"
-TOLD_EVERY, MEASURED_EVERY = 20.0, 300.0  # s
+TOLD_EVERY, MEASURED_EVERY = 20.0, 900.0  # s
 
 
 def tokenizer(sentences: int = 60_000) -> Tokenizer:
@@ -104,7 +104,7 @@ def main() -> None:
             return
     if not options.evaluate:
         write_model(trainer, HERE)
-        heads = choose_heads(HERE, clips(CACHE / "bank", None, 40)["seen"], trainer.sizes)
+        heads = choose_heads(HERE, clips(CACHE / "bank", None, 24)["seen"], trainer.sizes)
         console.log(f"words are timed by the heads {heads}")
     write_card(trainer, HERE, CACHE / "bank", SHARED, console.log)
 

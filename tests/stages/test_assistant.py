@@ -147,7 +147,7 @@ async def test_real_words_interrupt_a_murmur_and_a_cough_do_not(node: Node) -> N
     assert STORY.startswith(interrupted["heard"][:20])
     assert 2 <= len(interrupted["heard"].split()) < 14
     assert max(stopped.loud(began - 0.5, began + 1)) - began < 0.4  # it is silent at once
-    assert stopped.loud(end, end + 0.4) == []
+    assert stopped.loud(end, end + 0.25) == []  # the answer may come 0.3 s after the last word
     assert stopped.sink.flushes >= 1
     assert stopped.replies()[1].startswith("Sorry, I can't help with that.")
     for one in others:
