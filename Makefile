@@ -15,7 +15,8 @@ test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## 
 	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-linter, tsc
-	$(BIN)/ruff check .
+	@# no cache: it keeps what it said of imports from before a module was there
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	@for recipe in models/*/recipe.py; do echo "mypy $$recipe"; \
 	  MYPYPATH=$$(dirname $$recipe) $(BIN)/mypy $$recipe || exit 1; done

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import jiwer
-from aimass_stream.speech.normal import normalise
 
+from aimass_stream.speech.normal import normalise
 from aimass_stream.speech.words import Word
 
 
