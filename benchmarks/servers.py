@@ -97,7 +97,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Usage:
-    cpu: float  # core-seconds so far, of the whole process tree
+    cpu: float  # core-seconds so far, of the whole process tree with those of it that have ended
     pss: int  # bytes, shared pages divided among those who share them
     rss: int  # bytes
     threads: int
@@ -157,9 +157,9 @@ class Server:
     def usage(self) -> Usage:
         cpu, pss, rss, threads, files = 0.0, 0, 0, 0, 0
         for one in self._tree():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):  # it may end while we look
                 times = one.cpu_times()
-                cpu += times.user + times.system
+                cpu += times.user + times.system + times.children_user + times.children_system
                 match = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{one.pid}/smaps_rollup").read_text(), re.MULTILINE)
                 pss += int(match[1]) * 1024 if match else 0
                 rss += one.memory_info().rss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import math
 import random
 import subprocess
 import sys
@@ -129,7 +130,7 @@ def _percentile(values: Sequence[float], share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3)
 
 
-def longform(streams: Sequence[Stream], shown: Sequence[Sequence[Update]]) -> float | None:
+def longform(streams: Sequence[Stream], shown: Sequence[Sequence[Update]]) -> int | None:
     """OmniSTEval's LongYAAL in ms, computation-aware; None where the tool is not installed or nothing was heard."""
     program = HERE / ".venvs" / "omnisteval" / "bin" / "omnisteval"
     if not program.exists():
@@ -165,7 +166,13 @@ def longform(streams: Sequence[Stream], shown: Sequence[Sequence[Update]]) -> fl
             print(f"    omnisteval: {done.stderr.strip().splitlines()[-1:]}")
             return None
         scores = dict(line.split("\t") for line in (folder / "out" / "scores.tsv").read_text().splitlines())
-        return round(float(scores["LongYAAL (CA)"]))
+        return whole(scores["LongYAAL (CA)"])
+
+
+def whole(score: str) -> int | None:
+    """The tool's figure; it says "nan" where no word could be given to any sentence."""
+    value = float(score)
+    return round(value) if math.isfinite(value) else None
 
 
 def _emissions(updates: Sequence[Update]) -> tuple[list[str], list[float]]:

@@ -163,7 +163,11 @@ class WhisperLiveKit(Listener):
 
 
 class WhisperLive(Listener):
-    """Segments that it marks completed are committed; the last one may change. It sends the last ten only."""
+    """Segments that it marks completed are committed; the last one may change. It sends the last ten only.
+
+    It closes at END_OF_AUDIO without completing its last segment. As its own client does, we wait until nothing new
+    comes before we say so, and take that segment as it stood.
+    """
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         super().__init__(url, options)
@@ -181,8 +185,17 @@ class WhisperLive(Listener):
                 if told.get("status") in ("ERROR", "WAIT"):
                     raise ConnectionError(str(told.get("message")))
 
+    async def listen(self, audio: Waveform) -> list[Update]:
+        updates = await super().listen(audio)
+        if updates and updates[-1].partial:
+            last = updates[-1]
+            updates.append(Update(last.at, f"{last.committed} {last.partial}".strip(), ""))
+        return updates
+
     async def finish(self, socket: ClientConnection) -> None:
-        await socket.send(b"END_OF_AUDIO")
+        await self._settled()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await socket.send(b"END_OF_AUDIO")
 
     def encode(self, audio: Waveform, start: int) -> bytes:
         return audio.astype("<f4").tobytes()

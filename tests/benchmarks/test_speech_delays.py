@@ -6,6 +6,7 @@ import pytest
 
 from aimass_stream.speech.words import Word
 from benchmarks.speech.delays import Update, score
+from benchmarks.speech.hearing import whole
 
 SAID = [Word("The", 0.0, 0.2), Word("old", 0.2, 0.5), Word("man", 0.5, 1.0), Word("walked.", 1.0, 1.5)]
 
@@ -30,3 +31,8 @@ def test_errors_of_each_kind_count_and_lost_words_have_no_delay() -> None:
     assert scores.wer == pytest.approx(0.5)  # one replaced, one lost
     assert len(scores.delays) == 3
     assert score(SAID, []).wer == 1
+
+
+def test_a_latency_that_is_none_spoils_no_run() -> None:
+    assert whole("1234.6") == 1235
+    assert whole("nan") is None
