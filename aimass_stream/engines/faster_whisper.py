@@ -191,9 +191,8 @@ class FasterWhisper:
 
     def _decode(self, rows: list[_Row], encoded: Any, temperature: float) -> list[Hypothesis]:
         request = rows[0].request
-        longest = max(row.mel.shape[1] for row in rows) / FRAME_RATE
         prefix = len(rows[0].prefix)
-        limit = min(MAX_TOKENS // 2 - 1, 16 + prefix + round(TOKENS_A_SECOND * longest))
+        limit = min(MAX_TOKENS // 2 - 1, self._longest(prefix, max(row.mel.shape[1] for row in rows) / FRAME_RATE))
         results = self._model.generate(
             encoded, [row.prompt for row in rows], beam_size=1 if temperature else request.beam,
             # half of it is for prefix and answer, and no more than the tokens before them leave
@@ -205,6 +204,10 @@ class FasterWhisper:
         words = self._timed(rows, encoded, said) if request.word_times else [()] * len(rows)
         return [self._hypothesis(row, result, tokens, timed)
                 for row, result, tokens, timed in zip(rows, results, said, words, strict=True)]
+
+    def _longest(self, prefix: int, seconds: float) -> int:
+        """Tokens of prefix and answer after which decoding is broken off."""
+        return 16 + prefix + round(TOKENS_A_SECOND * seconds)
 
     def _hypothesis(self, row: _Row, result: Any, said: list[int], words: tuple[Word, ...]) -> Hypothesis:
         tokenizer = self._tokenizer(row.language, row.request.task)

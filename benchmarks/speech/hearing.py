@@ -71,21 +71,25 @@ def _peer(folder: str, name: str, command: Any) -> Subject:
 
 def run(contender: Contender, streams: Sequence[Stream], *, seed: int = 1) -> dict[str, Any]:
     """One run of a server of its own; sessions start within two seconds of each other."""
+    heard, cost = attended(contender, streams, seed=seed)
+    return summary([stream for stream, _ in heard], [listener.updates for _, listener in heard]) | cost
+
+
+def attended(contender: Contender, streams: Sequence[Stream], *,
+             seed: int = 1) -> tuple[list[tuple[Stream, Listener]], dict[str, Any]]:
+    """The streams that were taken with what their clients were shown, and what that cost the server."""
     server = Server(contender.subject, environment=ENVIRONMENT, core=None)
     try:
         url = f"{contender.scheme}://127.0.0.1:{server.port}{contender.path}"
         if contender.warm:
             asyncio.run(_warm(contender, url, streams[0]))
         before = server.usage()
-        shown = asyncio.run(_all(contender, url, streams, seed))
+        heard = asyncio.run(_all(contender, url, streams, seed))
         after = server.usage()
     finally:
         server.stop()
-    result = summary([stream for stream, _ in shown], [updates for _, updates in shown])
-    result["cores"] = round((after.cpu - before.cpu) / (after.at - before.at), 3)
-    result["memory_mib"] = round(after.pss / 2**20)
-    result["refused"] = len(streams) - len(shown)
-    return result
+    return heard, {"cores": round((after.cpu - before.cpu) / (after.at - before.at), 3),
+                   "memory_mib": round(after.pss / 2**20), "refused": len(streams) - len(heard)}
 
 
 async def _warm(contender: Contender, url: str, stream: Stream) -> None:
@@ -93,12 +97,14 @@ async def _warm(contender: Contender, url: str, stream: Stream) -> None:
 
 
 async def _all(contender: Contender, url: str, streams: Sequence[Stream],
-               seed: int) -> list[tuple[Stream, list[Update]]]:
+               seed: int) -> list[tuple[Stream, Listener]]:
     rng = random.Random(seed)
 
-    async def one(stream: Stream, wait: float) -> tuple[Stream, list[Update]]:
+    async def one(stream: Stream, wait: float) -> tuple[Stream, Listener]:
         await asyncio.sleep(wait)
-        return stream, await contender.listener(url, contender.options).listen(stream.audio)
+        listener = contender.listener(url, contender.options)
+        await listener.listen(stream.audio)
+        return stream, listener
 
     waits = [rng.uniform(0, 2) for _ in streams]
     answers = await asyncio.gather(*(one(*pair) for pair in zip(streams, waits, strict=True)), return_exceptions=True)
@@ -115,15 +121,15 @@ def summary(streams: Sequence[Stream], shown: Sequence[Sequence[Update]]) -> dic
     result: dict[str, Any] = {
         "sessions": len(streams), "words": total.words, "wer": round(total.wer, 4),
         "corrections": round(total.corrections, 3), "delays": [round(delay, 3) for delay in sorted(total.delays)],
-        "final_p50": _percentile(total.finals, 0.5), "final_p95": _percentile(total.finals, 0.95),
+        "final_p50": percentile(total.finals, 0.5), "final_p95": percentile(total.finals, 0.95),
         "longform": longform(streams, shown),
     }
     for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
-        result[name] = _percentile(total.delays, share)
+        result[name] = percentile(total.delays, share)
     return result
 
 
-def _percentile(values: Sequence[float], share: float) -> float | None:
+def percentile(values: Sequence[float], share: float) -> float | None:
     if not values:
         return None
     ordered = sorted(values)

@@ -104,7 +104,11 @@ def pcm16(audio: Waveform) -> bytes:
 class Ours(Listener):
     """`options`: the parameters of the `asr` stage."""
 
-    committed = ""
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        super().__init__(url, options)
+        self.committed = ""
+        self.lags: list[tuple[float, float]] = []  # of every committed word by its own time: its end, s behind that
+        self.failures: list[str] = []
 
     async def greet(self, socket: ClientConnection) -> None:
         sound = {"codec": "pcm_s16le", "rate": HEARING_RATE, "channels": 1}
@@ -127,9 +131,13 @@ class Ours(Listener):
         event = json.loads(message)
         if event["type"] == "transcript.committed":
             self.committed = f"{self.committed} {event['data']['text']}".strip()
+            now = time.monotonic() - self._begun
+            self.lags += [(word["end"], now - word["end"]) for word in event["data"]["words"]]
             return [(self.committed, "")]
         if event["type"] == "transcript.partial":
             return [(self.committed, event["data"]["text"])]
+        if event["type"] == "stage.failed":
+            self.failures.append(event["data"]["detail"])
         return []
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import endurance, recognition, small, talking
+from . import endurance, recognition, small, talking, throughput
 from .section import Section
 
 SECTIONS = (
     Section("recognition", "Recognition", 20, recognition.run, recognition.tell, recognition.aims, recognition.plots),
+    Section("throughput", "Throughput", 8, throughput.run, throughput.tell, throughput.aims, throughput.plots),
     Section("emformer", "Streaming transducer", 1, small.emformer, small.emformer_tell, small.emformer_aims),
     Section("turns", "End of a turn", 0.2, small.turns, small.turns_tell, small.turns_aims),
     Section("voices", "Voices", 2, talking.voices, talking.voices_tell, talking.voices_aims),
