@@ -50,6 +50,7 @@ SENTENCES = (
     "His father worked in the same office for thirty years.",
 )
 # the first four of these voices read in the training of the nano model, the last four never do
+KNOWN_VOICES = 4
 VOICES = ("en-us", "en-gb", "en-us+f3", "en-us+m3", "en-us+f5", "en-gb+m7", "en-us+Alicia", "en-gb-x-rp+f4")
 
 
@@ -61,6 +62,14 @@ class Stream:
     words: tuple[Word, ...]
     ends: tuple[float, ...]
     sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance at HEARING_RATE, with what is said in it."""
+
+    audio: Waveform
+    text: str
 
 
 async def spoken(count: int, seconds: float, *, seed: int = 1) -> list[Stream]:
@@ -122,6 +131,55 @@ def _apart(word: Word) -> list[Word]:
     return [Word(part, begin, begin + each * len(part)) for part, begin in zip(parts, begins, strict=True)]
 
 
+async def read_alone(voices: Sequence[str], sentences: Sequence[str] = SENTENCES, *, seed: int = 2) -> list[Clip]:
+    """Every sentence by every voice, a quarter of a second of near silence around it."""
+    engine = Engine(installed())
+    rng = np.random.default_rng(seed)
+    try:
+        voice = await open_synthesizer(engine, Settings(), "espeak")
+        found = []
+        for name in voices:
+            for text in sentences:
+                samples = [piece.samples async for piece in voice.speak(text, Manner(voice=name))]
+                audio = 0.8 * np.pad(to_hearing(np.concatenate(samples), voice.rate), HEARING_RATE // 4)
+                found.append(Clip((audio + rng.normal(0, 0.001, len(audio))).astype(np.float32), text))
+        return found
+    finally:
+        await engine.close()
+
+
+def noisy(clips: Sequence[Clip], *, decibels: float = 10, seed: int = 3) -> list[Clip]:
+    """With white noise so far below them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for clip in clips:
+        loud = np.sqrt(np.mean(clip.audio**2)) * 10 ** (-decibels / 20)
+        found.append(Clip((clip.audio + rng.normal(0, loud, len(clip.audio))).astype(np.float32), clip.text))
+    return found
+
+
+def kathleen() -> list[Clip]:
+    """The CC0 speaker's clips that the nano model's training holds out, every eleventh; none where they aren't here."""
+    folder = SHARED / "speech" / "kathleen"
+    if not (folder / "metadata.csv").is_file():
+        return []
+    lines = (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()[::11]
+    rows = [line.split("|") for line in lines]
+    return [Clip(read(folder / f"{name}.flac"), text) for name, _, text in rows]
+
+
+def librivox_clips() -> list[Clip]:
+    """One reader of LibriVox; none where they are not here."""
+    return [Clip(read(path.with_suffix(".wav")), " ".join(word.text for word in _told(path)))
+            for path in sorted((SHARED / "speech" / "librivox").glob("*.json"))]
+
+
+def _told(path: Path) -> list[Word]:
+    """The aligned words of a clip, in its own time."""
+    return [Word(re.sub(r"\(\d+\)$", "", one["t"]), one["b"], one["b"] + one["d"])
+            for one in json.loads(path.read_text())["w"] if not one["t"].startswith(("<", "["))]
+
+
 def librivox() -> Stream | None:
     """Four clips of real reading with aligned words, one after the other; None where they are not here."""
     folder = SHARED / "speech" / "librivox"
@@ -130,13 +188,10 @@ def librivox() -> Stream | None:
         return None
     parts, words, ends, sentences, at = [], [], [], [], 0.0
     for path in clips:
-        told = json.loads(path.read_text())
-        audio = read(path.with_suffix(".wav"))
-        spoken_words = [one for one in told["w"] if not one["t"].startswith(("<", "["))]
-        words += [Word(re.sub(r"\(\d+\)$", "", one["t"]), at + one["b"], at + one["b"] + one["d"])
-                  for one in spoken_words]
+        audio, told = read(path.with_suffix(".wav")), _told(path)
+        words += [word.moved(at) for word in told]
         ends.append(words[-1].end)
-        sentences.append(" ".join(word.text for word in words[-len(spoken_words):]))
+        sentences.append(" ".join(word.text for word in told))
         parts += [audio, np.zeros(int(0.8 * HEARING_RATE), np.float32)]
         at += (len(audio) + len(parts[-1])) / HEARING_RATE
     return Stream(np.concatenate(parts), tuple(words), tuple(ends), tuple(sentences))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..aims import Aim
-from . import corpus, hearing
+from . import corpus, hearing, windows
 from .section import NONE, Plot, Result, percent, seconds, table
 
 SESSIONS = {"ours-alignment": (1, 2, 4, 8), "ours-agreement": (1, 2, 4, 8), "ours-pocketsphinx": (1, 2, 4),
@@ -33,6 +33,7 @@ def run(quick: bool) -> Result:
         if stream is not None:
             for name in ("ours-alignment", "ours-pocketsphinx"):
                 _note(result["real"], name, label, contenders[name], [stream])
+    result["windows"] = windows.compared(hearing.MODEL, quick)
     return result
 
 
@@ -66,7 +67,7 @@ def tell(result: Result) -> str:
         text += ("\n\nReal speech, one session. The nano model was trained on synthetic voices and one reader only: "
                  "it is for tests and demonstrations. In LJ Speech the words' times are not known, so that only its "
                  "WER counts.\n\n" + table(head, rows))
-    return text
+    return text + "\n\n" + windows.tell(result["windows"]) if "windows" in result else text
 
 
 def _cells(one: dict[str, Any]) -> list[object]:
