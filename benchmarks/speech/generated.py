@@ -124,13 +124,14 @@ class _Filler:
         embeddings[:, :known] = self._noise(tokens, known, scale=known**-0.5)
         self.parameters += tokens * PLACES
         following = self.rng.permutation(embeddings) * np.float32(0.5)  # none says anything clearly
-        words = [tokenizer.token_to_id(f"Ġ{word}") for word in spoken_words()]
+        numbers = tokenizer.get_vocab()
+        words = [numbers[f"Ġ{word}"] for word in spoken_words()]
         before = [words[-1], *words[:-1]]
         following[words] = embeddings[before]
-        following[words[0]] += embeddings[tokenizer.token_to_id("<|notimestamps|>")]
-        following[tokenizer.token_to_id("<|endoftext|>")] = 0
+        following[words[0]] += embeddings[numbers["<|notimestamps|>"]]
+        following[numbers["<|endoftext|>"]] = 0
         spec.embeddings.weight, spec.projection.weight = embeddings, following
-        frames = 50 / RATE * np.maximum(0, np.arange(self.sizes.text_context, dtype=np.float32) - 1)
+        frames = np.maximum(0, np.arange(self.sizes.text_context, dtype=np.float32) - 1) * np.float32(50 / RATE)
         positions = np.zeros((self.sizes.text_context, width), np.float32)
         positions[:, known:] = sinusoids(frames, self._frequencies[self._telling]) / np.sqrt(PLACES / 2)
         spec.position_encodings.encodings = positions
