@@ -22,6 +22,7 @@ SILENT = 0.06  # s without a frame of the microphone, then the timer plays
 FADE = 240  # samples (5 ms), so that stopping and going on does not click
 BEHIND = 3.0  # s of played sound kept, for going back
 AHEAD = 6.0  # s of sound that may wait
+GIVEN = 256  # frames of the timer that are remembered, 5 s
 ON_ITS_WAY = 0.06  # s between a frame's leaving and its being heard, at the least: a word cut there was not heard
 
 
@@ -139,6 +140,7 @@ class Player:
         self._last: AudioFrame | None = None  # the newest frame of the microphone
         self._until = 0.0  # s of media time up to which sound was given out
         self._playing = asyncio.Event()
+        self._given: deque[AudioFrame] = deque(maxlen=GIVEN)  # by the timer
         self._tail: Samples = np.zeros((0, 1), np.int16)  # of what was stopped: it fades out in the next frame
 
     @property
@@ -182,6 +184,17 @@ class Player:
             return None
         return self._frame(frame, frame.pts, frame.duration)
 
+    def given(self, frame: AudioFrame) -> AudioFrame:
+        """What the timer gave out in this frame's time: of the same length, silence where that was nothing."""
+        begin, count = round(frame.seconds * AUDIO_RATE), round(frame.duration * AUDIO_RATE)
+        samples: Samples = np.zeros((count, 1), np.int16)
+        for each in self._given:
+            at = round(each.seconds * AUDIO_RATE)
+            start, end = max(at, begin), min(at + len(each.samples), begin + count)
+            if start < end:
+                samples[start - begin : end - begin] = each.samples[start - at : end - at]
+        return frame.replace(samples=samples, rate=AUDIO_RATE)
+
     async def run(self) -> None:
         """Plays while the microphone is silent. Runs as long as the track."""
         while True:
@@ -194,7 +207,8 @@ class Player:
             begin = max(self._until, last.seconds + last.duration)
             while last is self._last and self._playing.is_set():
                 pts = round((begin + count * FRAME) / last.time_base)
-                self._emit(self._frame(last, pts, FRAME))
+                self._given.append(self._frame(last, pts, FRAME))
+                self._emit(self._given[-1])
                 count += 1
                 await asyncio.sleep(max(0.0, begun + count * FRAME - now()))
 

@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import cache
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from ..conversation.brain import Brain
@@ -22,7 +21,7 @@ from ..conversation.player import Clause, Player, Utterance
 from ..conversation.tools import Surroundings, Toolbox
 from ..errors import AimassError
 from ..events import EventData, SpeechSpoken, SpokenWord, StageFailed
-from ..frames import AUDIO_RATE, AudioFrame, TextFrame
+from ..frames import AudioFrame, TextFrame
 from ..hearing.ears import EarEvent, EarSettings
 from ..speaking.speaker import Speaker
 from ..speaking.voices import open_synthesizer, voice_id
@@ -41,7 +40,7 @@ SPEAKER = "assistant"  # whose the words of the reply are, in captions
 GREETING_WAITS = 4.0  # s for a recogniser that is still being loaded
 TEXT_TIME = Fraction(1, 1000)
 # ms of speech, and how sure it has to be, to hold a reply: soon, but not for what is left of an echo
-QUICK, SURE = 64.0, 0.8
+QUICK, SURE = 64.0, 0.6
 
 
 class AssistantParams(Params):
@@ -100,7 +99,7 @@ class Assistant(BaseStage[AssistantParams]):
 
     async def process(self, frame: AudioFrame) -> Result:
         played = self._player.answer(frame)
-        clean = self._guard.clean(frame, played if played is not None else _silence(frame))
+        clean = self._guard.clean(frame, played if played is not None else self._player.given(frame))
         if clean is not None:
             self._listener.hear(clean)
         self._manager.tick()
@@ -220,10 +219,6 @@ def _options(params: AssistantParams) -> TurnOptions:
 
 def _wanted(params: AssistantParams) -> Wanted:
     return Wanted(params.engine, params.model, params.language)
-
-
-def _silence(frame: AudioFrame) -> AudioFrame:
-    return frame.replace(samples=np.zeros((round(frame.duration * AUDIO_RATE), 1), np.int16), rate=AUDIO_RATE)
 
 
 def _text_frame(text: str, seconds: float, track: str) -> TextFrame:

@@ -192,3 +192,22 @@ async def test_a_muted_client_is_served_by_the_clock() -> None:
     await asyncio.sleep(0.05)
     assert len(played.emitted) <= count + 1
     task.cancel()
+
+
+async def test_what_the_timer_played_is_known_when_the_microphone_comes_late() -> None:
+    """A network that holds sound back and then hands over all of it: the reply went on meanwhile, and has its echo."""
+    played = Played()
+    played.player.play(story())
+    played.frames(3)
+    running = asyncio.create_task(played.player.run())
+    await until(lambda: len(played.emitted) >= 4, 5)
+    running.cancel()
+    count, at = len(played.emitted), played.at
+    late = [audio(silence(), at + n * 960) for n in range(count)]
+    assert [played.player.answer(frame) for frame in late] == [None] * count
+    for frame, emitted in zip(late, played.emitted, strict=True):
+        assert np.array_equal(played.player.given(frame).samples, emitted.samples)
+    across = played.player.given(audio(silence(), at + 480))
+    assert np.array_equal(across.samples[:480], played.emitted[0].samples[480:])
+    assert np.array_equal(across.samples[480:], played.emitted[1].samples[:480])
+    assert not played.player.given(audio(silence(), at + count * 960)).samples.any()
