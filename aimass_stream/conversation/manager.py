@@ -34,6 +34,7 @@ from ..hearing.events import (
     TurnLikely,
     TurnResumed,
 )
+from ..speech.words import Word, joined
 from .brain import Brain, BrainRequest, Canned
 from .echo import EchoGuard
 from .latency import told
@@ -41,7 +42,7 @@ from .player import Clause, Player, Utterance
 from .record import Item, Record, new_id
 from .reply import Action, Delta, Done, Reply, Sound, Speaking
 from .tools import Surroundings, Toolbox
-from .turns import Interjection, same_words, verdict
+from .turns import Interjection, same_words, surest, verdict
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,8 @@ class Held:
     since: float  # s, monotonic
     began: float  # s of media time
     utterance: str  # of the ears
-    words: str = ""
-    partial: str = ""
+    words: tuple[Word, ...] = ()
+    partial: tuple[Word, ...] = ()
     voiced: float | None = None  # s, once the speech has ended
 
 
@@ -165,10 +166,10 @@ class TurnManager:
                 self._held.voiced = event.voiced
             case Partial() | Committed() if self._held is not None:
                 if isinstance(event, Committed):
-                    self._held.words = f"{self._held.words} {event.text}".strip()
-                    self._held.partial = ""
+                    self._held.words += event.words
+                    self._held.partial = ()
                 else:
-                    self._held.partial = event.text
+                    self._held.partial = event.words
                 self._decide()
             case TurnLikely():
                 self._expect(event)
@@ -191,17 +192,18 @@ class TurnManager:
             self._held = Held(now(), event.at, event.utterance, self._held.words)
 
     def _decide(self, final: str | None = None) -> None:
-        held = self._held
+        held, ears = self._held, self.ears
         assert held is not None
         voiced = held.voiced
         if voiced is None:
-            voiced = max(0.0, self.ears.position - held.began - self.ears.silence)
-        text = f"{held.words} {held.partial}" if final is None else final
+            voiced = max(0.0, ears.position - held.began - ears.silence)
+        words = (*held.words, *held.partial)
+        text = joined(words) if final is None else final
         if self.guard.own_words(text):
             text = ""
-        speaking = self.ears.speaking and not self.ears.silence
-        match verdict(Interjection(text, voiced, now() - held.since, speaking, final is not None,
-                                   self.ears.guessing)):
+        match verdict(Interjection(
+                text, voiced, now() - held.since, ears.speaking and not ears.silence, final is not None,
+                ears.guessing, surest(words), ears.silence)):
             case "interrupt":
                 self._interrupt()
             case "resume":
@@ -264,7 +266,7 @@ class TurnManager:
         """Words that came after the reply was let go on, or for a speech that had begun before the reply did."""
         own = self.guard.own_words(event.text)
         heard = Interjection("" if own else event.text, event.ended - event.began, 0.0, False, final=True,
-                             guessed=self.ears.guessing)
+                             guessed=self.ears.guessing, confidence=surest(event.words))
         return verdict(heard) == "interrupt"
 
     def _made(self, text: str, *, confirmed: bool = True, brain: Brain | None = None) -> Turn:
