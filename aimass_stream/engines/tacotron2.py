@@ -9,6 +9,7 @@ a time. Speed and pitch are a filter's work; word times are estimates.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -27,6 +28,7 @@ from ..errors import InvalidInput, Unavailable
 from ..frames import Samples
 from ..inference.contract import Batch, Capabilities, TensorSpec
 from ..inference.engine import Engine
+from ..inference.loader import check_listed
 from ..settings import Settings
 from ..speech.contract import Manner, Spoken, Voice
 from ..speech.numbers import worded
@@ -148,6 +150,8 @@ class Tacotron2:
         weights = look(settings)
         if reason or weights is None:
             raise Unavailable(reason)
+        files = [path for path in (weights.tacotron, weights.vocoder, weights.config) if path is not None]
+        await asyncio.to_thread(check_listed, *files)
         network = await engine.device.run(lambda: Network(weights, engine.device.threads))
         await engine.add(network)
         return cls(engine)

@@ -152,6 +152,20 @@ def check_file(folder: Path, item: ModelFile) -> None:
         raise InvalidInput(f"{item.path} is not the file that the manifest means: its SHA-256 differs", field="files")
 
 
+def check_listed(*paths: Path) -> None:
+    """For engines that find their files without a manifest: where one lies beside them, they must be what it means.
+
+    Files that it does not list, and those without a manifest, are their owner's business. Reads them as a whole:
+    call it in a thread. Raises `InvalidInput`.
+    """
+    for path in paths:
+        manifest = path.parent / MANIFEST
+        if manifest.is_file():
+            for item in read_manifest(manifest).files:
+                if item.path == path.name:
+                    check_file(path.parent, item)
+
+
 def read_manifest(manifest: Path) -> Entry:
     """Raises `InvalidInput` naming the field."""
     if manifest.stat().st_size > MANIFEST_BYTES:

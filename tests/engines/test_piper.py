@@ -18,6 +18,7 @@ from aimass_stream.settings import Settings
 from aimass_stream.speech.contract import Manner
 from aimass_stream.speech.words import Word
 from tests.support.options import settings
+from tests.support.pulled import altered, listed
 
 pytest.importorskip("piper")
 import onnx
@@ -128,6 +129,21 @@ async def test_voices_that_are_none_are_left_out_or_refused(tmp_path: Path) -> N
                 await said(voice, "Hello.", wanted)
             assert refused.value.field == field
         assert len((await said(voice, "Hello.", Manner(voice="en_US-hum-low")))[0])
+
+
+async def test_a_pulled_voice_that_was_changed_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    options = await asyncio.to_thread(write, tmp_path)
+    place = (tmp_path / "voices").rename(tmp_path / "models") / "en_US-hum-low.onnx"
+    await asyncio.to_thread(listed, place.parent)
+    async with opened(options) as voice:
+        assert len((await said(voice, "Hello.", Manner()))[0])
+    altered(place)
+    async with opened(options) as voice:
+        with pytest.raises(InvalidInput, match="SHA-256 differs"):
+            await said(voice, "Hello.", Manner())
+        place.unlink()
+        with pytest.raises(InvalidInput, match="missing"):
+            await said(voice, "Hello.", Manner())
 
 
 async def test_speakers_of_one_file_are_voices_and_no_voice_is_a_reason(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from aimass_stream.inference import Engine, installed
 from aimass_stream.settings import Settings
 from aimass_stream.speech.contract import Manner
 from tests.support.options import settings
+from tests.support.pulled import altered as changed
+from tests.support.pulled import listed
 
 torchaudio = pytest.importorskip("torchaudio")
 import torch  # noqa: E402  there is one, then
@@ -87,6 +89,19 @@ async def test_files_that_are_something_else_are_named(tmp_path: Path, monkeypat
     state: dict[str, Any] = {"embedding.weight": torch.zeros(3, 3)}
     torch.save(state, tmp_path / "models" / "chance" / "tacotron2.pth")
     with pytest.raises(InvalidInput, match="no Tacotron 2"):
+        async with opened(options):
+            pass
+
+
+@pytest.mark.parametrize("name", ["tacotron2.pth", "wavernn.pth", "config.json"])
+async def test_pulled_weights_that_were_changed_are_refused_when_they_are_loaded(tmp_path: Path, name: str) -> None:
+    options = await asyncio.to_thread(write, tmp_path, wavernn=True)
+    folder = tmp_path / "models" / "chance"
+    await asyncio.to_thread(listed, folder)
+    async with opened(options) as voice:
+        assert voice.voices()
+    changed(folder / name)
+    with pytest.raises(InvalidInput, match=f"{name} is not the file that the manifest means"):
         async with opened(options):
             pass
 

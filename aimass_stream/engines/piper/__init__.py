@@ -6,6 +6,7 @@ A voice is two files, ``NAME.onnx`` and ``NAME.onnx.json``, anywhere in a folder
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import json
@@ -17,6 +18,7 @@ from typing import Any
 
 from ...errors import InvalidInput, Unavailable
 from ...inference.device import cores
+from ...inference.loader import check_listed
 from ...settings import Settings
 from ...speech import mouth_wire
 from ...speech.contract import Manner, Spoken, Voice
@@ -50,6 +52,7 @@ class Piper:
     def __init__(self, desk: Desk, found: list[Found]) -> None:
         self._desk = desk
         self._found = {each.voice.id: each for each in found}
+        self._checked: dict[Path, tuple[int, int]] = {}  # size and date of files that were what they should be
 
     @classmethod
     async def open(cls, engine: Any, settings: Settings) -> Piper:
@@ -82,6 +85,7 @@ class Piper:
 
     async def speak(self, text: str, manner: Manner) -> AsyncGenerator[Spoken, None]:
         path = self._path(manner)
+        await self._check(Path(path.partition("#")[0]))
         speed = round(min(max(USUAL_RATE * manner.speed, SLOWEST), FASTEST))
         volume = round(100 * min(max(manner.volume, 0.0), 2.0))
         said = 0  # samples
@@ -98,6 +102,14 @@ class Piper:
     async def close(self) -> None:
         await self._desk.close()
 
+    async def _check(self, model: Path) -> None:
+        """That a voice is still what was pulled, when the process is going to load it. Raises `InvalidInput`."""
+        for path in (model, model.with_name(f"{model.name}.json")):
+            seen = _seen(path)
+            if seen is None or self._checked.get(path) != seen:
+                await asyncio.to_thread(check_listed, path)
+                self._checked |= {path: seen} if seen is not None else {}
+
     def _path(self, manner: Manner) -> str:
         """Raises `InvalidInput`."""
         if manner.voice:
@@ -110,6 +122,15 @@ class Piper:
             if found.voice.languages[0].lower().partition("-")[0] == {"cmn": "zh"}.get(main, main):
                 return found.path
         raise InvalidInput(f"no Piper voice here speaks {manner.language[:35]!r}", field="language")
+
+
+def _seen(path: Path) -> tuple[int, int] | None:
+    """Size and date; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def folders(settings: Settings) -> list[Path]:
