@@ -51,6 +51,27 @@ async def test_a_call_is_answered_in_speech_and_interrupted(monkeypatch: pytest.
         assert len(heard[0]) < 200
 
 
+async def test_a_caller_on_a_loudspeaker_does_not_interrupt_the_reply_but_by_speaking(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = speak("Wait a moment, please.")
+    async with server(monkeypatch, "this is sentence number") as (running, _), calling(running.url, SESSION) as call:
+        call.voice.loudspeaker = 0.5
+        call.send("conversation.item.create", item=text_item("Tell me a story."))
+        call.send("response.create")
+        await call.until("output_audio_buffer.started")
+        await until(lambda: len(call.loud) > 200 or "input_audio_buffer.speech_started" in call.kinds, 20)
+        assert "input_audio_buffer.speech_started" not in call.kinds  # in four seconds and more
+        assert "output_audio_buffer.cleared" not in call.kinds
+        call.voice.say(stop)
+        await call.until("input_audio_buffer.speech_started", 4)
+        await call.until("output_audio_buffer.cleared")
+        heard = await call.until("conversation.item.input_audio_transcription.completed")
+        assert heard["transcript"] == ""  # what the reply had just said is nobody's turn
+        call.send("session.update", session={"type": "realtime"})
+        await call.until("session.updated")
+        assert call.kinds.count("response.created") == 1
+
+
 async def test_raw_sdp_and_events_by_the_data_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     async with server(monkeypatch) as (running, _), calling(running.url) as call:
         assert (await call.until("session.created"))["session"]["model"] == "test"

@@ -21,6 +21,7 @@ from tests.support.realtime import WAIT
 from tests.support.rtc import quicken
 
 STEP = 960  # samples of 20 ms
+ECHO_DELAY = 7200  # samples, 150 ms
 LOUD = 1000  # of int16: somebody speaks
 
 
@@ -34,6 +35,21 @@ class Voice(MediaStreamTrack):  # type: ignore[misc]
         self._sound = np.zeros((0, 1), np.int16)
         self._count = 0
         self._start: float | None = None
+        self.loudspeaker: float | None = None  # what is played comes back so loud; None: it does not
+        self._echo = np.zeros((0, 1), np.int32)  # at the microphone's next samples
+        self._ahead: int | None = None  # from the times of what is played to those of the microphone, in samples
+
+    def play(self, samples: Samples, pts: int) -> None:
+        """(n, 1) int16 at 48 kHz are heard ECHO_DELAY after the first of it came."""
+        if self.loudspeaker is None:
+            return
+        if self._ahead is None:
+            self._ahead = self._count * STEP + ECHO_DELAY - pts
+        at = pts + self._ahead - self._count * STEP
+        if at >= 0:
+            missing = at + len(samples) - len(self._echo)
+            self._echo = np.concatenate([self._echo, np.zeros((max(0, missing), 1), np.int32)])
+            self._echo[at : at + len(samples)] += (samples * self.loudspeaker).astype(np.int32)
 
     def say(self, samples: Samples) -> None:
         """(n, 1) int16 at 48 kHz."""
@@ -46,6 +62,8 @@ class Voice(MediaStreamTrack):  # type: ignore[misc]
         await asyncio.sleep(max(0.0, self._start + self._count * 0.02 - time.monotonic()))
         piece, self._sound = self._sound[:STEP], self._sound[STEP:]
         piece = np.concatenate([piece, np.zeros((STEP - len(piece), 1), np.int16)])
+        echo, self._echo = self._echo[:STEP], self._echo[STEP:]
+        piece = np.clip(piece + np.pad(echo, ((0, STEP - len(echo)), (0, 0))), -32768, 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), "s16", "mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, self._count * STEP, Fraction(1, 48_000)
         self._count += 1
@@ -82,7 +100,9 @@ class Call:
                 frame = await track.recv()
             except MediaStreamError:
                 return
-            self.heard.append((time.monotonic(), int(np.abs(frame.to_ndarray()).max())))
+            sound = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, :1]
+            self.heard.append((time.monotonic(), int(np.abs(sound).max())))
+            self.voice.play(sound, frame.pts)
 
     async def offer(self) -> str:
         await self.connection.setLocalDescription(await self.connection.createOffer())

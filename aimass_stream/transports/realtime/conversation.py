@@ -53,6 +53,8 @@ class Conversation:
         self.player = make_player() if make_player is not None else None
         self.items = Items(place, self._hear_item)
         self.input = InputAudio(place, self.items, spoke=self._interrupted, finished=self._finished)
+        if self.player is not None:
+            self.player.changed, self.input.own_words = self.input.played_to, self.player.echo.guard.own_words
         self.responses = Responses(place, self.items, self, self.player)
         self._id = new_id("sess")
         self._expires = int(time.time()) + LIFETIME
@@ -274,7 +276,9 @@ class Conversation:
 
     def frame(self, frame: Frame) -> None:
         if isinstance(frame, AudioFrame) and frame.track == TRACK:
-            self.input.hear(frame)
+            clean = self.player.echo.clean(frame) if self.player is not None else frame
+            if clean is not None:
+                self.input.hear(clean)
 
     def event(self, event: Event) -> None:
         """Our own events, for a client that asked for them."""

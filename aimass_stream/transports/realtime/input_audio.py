@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ UNHEARD = 4.0  # s of sound that nobody has listened to yet, then further sound 
 LEAST = 0.1  # s that can be committed
 PATIENCE = 5.0  # s that sound may take through the pipeline
 TURNS = 64  # whose words are not there yet
+SURE = 0.7  # the least threshold of speech while this server plays a reply: not for what is left of an echo
 MOMENTS = 3000  # frames whose arrival is remembered: a minute
 SILENCES = {"low": 1500.0, "medium": 700.0, "high": 350.0, "auto": 700.0}  # ms, where the words say nothing else
 
@@ -81,6 +82,7 @@ class InputAudio:
         """`spoke`: somebody began to speak. `finished`: a turn is over: whether there were words in it, or none
         because the user says nothing any more; and what was heard."""
         self.push: Callable[[Frame], None] = lambda frame: None
+        self.own_words: Callable[[str], bool] = lambda text: False  # what a reply just said, heard again
         self.ears: Ears | None = None
         self._recognizer: Recognizer | None = None  # of `ears`
         self._place, self._items, self._spoke, self._finished = place, items, spoke, finished
@@ -96,6 +98,7 @@ class InputAudio:
         self._trouble = ""
         self._opened_for: tuple[object, ...] | None = None
         self._opening = asyncio.Lock()
+        self._playing = False
         self._idle: asyncio.TimerHandle | None = None
         self._idle_from = 0.0  # s of the stream
 
@@ -117,7 +120,7 @@ class InputAudio:
             wanted: tuple[object, ...] = ("",) if asked is None else (
                 asked.language, asked.prompt, tuple(asked.keywords or ()), asked.model)
             if self.ears is not None and wanted == self._opened_for:
-                self.ears.update(ear_settings(self._place.configuration))
+                self.ears.update(self._settings())
                 return
             await self._open(wanted)
 
@@ -137,12 +140,24 @@ class InputAudio:
         if old is not None:
             await old.close()
             self._abandon()
-        ears = Ears(place.node.engine, recognizer, ear_settings(place.configuration), session=session.id,
+        ears = Ears(place.node.engine, recognizer, self._settings(), session=session.id,
                     output=self._heard, spawn=session.spawn)
         await ears.start()
         self.ears, self._recognizer, self._opened_for = ears, recognizer, wanted
         session.event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
                                    languages=list(recognizer.abilities.languages)))
+
+    def _settings(self) -> EarSettings:
+        settings = ear_settings(self._place.configuration)
+        if not self._playing:
+            return settings
+        return replace(settings, endpoint=replace(settings.endpoint, threshold=max(settings.endpoint.threshold, SURE)))
+
+    def played_to(self, playing: bool) -> None:
+        """This server plays a reply from now on, or no more."""
+        self._playing = playing
+        if self.ears is not None:
+            self.ears.update(self._settings())
 
     def _abandon(self) -> None:
         """The ears that would have told of these turns are gone."""
@@ -340,7 +355,8 @@ class InputAudio:
         if ended.audio is not None and self._items.has(turn.item_id):
             self._items.keep_sound(turn.item_id, as_samples(ended.audio), HEARING_RATE)
         asked = Asked(ended, self._arrival(ended.ended))
-        self.settle(turn, ended.text, max(0.0, ended.ended - ended.began), asked)
+        text = "" if self.own_words(ended.text) else ended.text
+        self.settle(turn, text, max(0.0, ended.ended - ended.began), asked)
 
     def _arrival(self, at: float) -> float:
         """When the sound of this moment of the stream came; a client may send faster than it was spoken."""

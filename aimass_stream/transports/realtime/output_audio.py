@@ -14,6 +14,7 @@ from typing import Any
 
 from ...codecs import pcm
 from ...frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Samples, now
+from .echo import Echo
 from .errors import Refused
 from .line import Events
 
@@ -28,6 +29,7 @@ class _Piece:
     response: str
     item: str
     frame: AudioFrame
+    text: str  # that begins with it
 
 
 @dataclass(slots=True)
@@ -44,7 +46,10 @@ class Player:
 
     def __init__(self, events: Events, output: Callable[[AudioFrame], None], flush: Callable[[], None],
                  spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]) -> None:
-        """`output` gets what is to be heard, `flush` takes back what of it has not left yet."""
+        """`output` gets what is to be heard, `flush` takes back what of it has not left yet. `changed` may be set: it
+        is told when playing begins and ends."""
+        self.echo = Echo()
+        self.changed: Callable[[bool], None] = lambda playing: None
         self._events, self._output, self._flush, self._spawn = events, output, flush, spawn
         self._pieces: deque[_Piece] = deque(maxlen=int(LONGEST / STEP) * 4)
         self._waiting = 0.0  # s
@@ -80,11 +85,12 @@ class Player:
         """`told` gets the moment (s, monotonic) at which this response begins to be heard."""
         self._expected = (response, told)
 
-    def put(self, response: str, item: str, samples: Samples, rate: int) -> None:
-        """(n, 1) int16 of this item's sound."""
+    def put(self, response: str, item: str, samples: Samples, rate: int, text: str = "") -> None:
+        """(n, 1) int16 of this item's sound. `text`: a clause that begins with it."""
         self._making = item
         for frame in self._frames(samples, rate):
-            self._pieces.append(_Piece(response, item, frame))
+            self._pieces.append(_Piece(response, item, frame, text))
+            text = ""
             self._waiting += frame.duration
         self._news.set()
 
@@ -131,6 +137,7 @@ class Player:
                 self._stop("output_audio_buffer.stopped")
             self._response = piece.response
             self._events.send("output_audio_buffer.started", response_id=piece.response)
+            self.changed(True)
         length = piece.frame.duration
         moment = now()
         begin = max(self._from, moment)
@@ -142,6 +149,7 @@ class Player:
         if self._expected is not None and self._expected[0] == piece.response:
             told, self._expected = self._expected[1], None
             told(moment)
+        self.echo.played(piece.frame.samples, begin - LEAD, piece.text)
         self._output(piece.frame.replace(pts=round(begin * AUDIO_RATE), arrived=moment))
 
     def _stop(self, kind: str) -> None:
@@ -149,6 +157,7 @@ class Player:
         self._played.clear()
         self._item = ""
         self._events.send(kind, response_id=response)
+        self.changed(False)
 
     def clear(self) -> Cut | None:
         """Silence at once. Answers what was cut, None if nothing was being played."""
@@ -158,6 +167,7 @@ class Player:
         self._expected = None
         self._space.set()
         self._flush()
+        self.echo.cleared(now() - LEAD)
         if not self.playing:
             return None
         unheard = max(0.0, self._from - now())

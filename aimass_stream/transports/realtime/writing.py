@@ -79,15 +79,16 @@ class Writing:
             last.end = details.seconds + length
         step = max(1, int(CHUNK * rate))
         for begin in range(0, len(piece.samples), step):
-            await self._send(message, piece.samples[begin : begin + step], rate)
+            await self._send(message, piece.samples[begin : begin + step], rate,
+                             piece.text if piece.first and not begin else "")
 
-    async def _send(self, message: Message, samples: Samples, rate: int) -> None:
+    async def _send(self, message: Message, samples: Samples, rate: int, text: str) -> None:
         if self._player is not None:
             await self._player.room()
             if self._sounded is not None:
                 self._player.expect(self._response, self._sounded)
                 self._sounded = None
-            self._player.put(self._response, message.item_id, samples, rate)
+            self._player.put(self._response, message.item_id, samples, rate, text)
         else:
             await self._place.events.line.room()
             data = self._encoder(samples, rate)
