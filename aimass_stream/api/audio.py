@@ -42,7 +42,8 @@ T = TypeVar("T")
 ANY_MODEL = ("", "auto", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
 PROMPT = 2000  # characters
 WORDS = 200  # hotwords
-PROGRESS_EVERY = 0.5  # s between two events of progress
+PROGRESS_EVERY = 0.5  # s without a segment, after which progress is told
+PROGRESS_STEP = 0.5  # s of sound between two events of progress
 BOTH = frozenset({"model", "prompt", "response_format", "temperature", "hotwords"})
 TRANSCRIPTION = BOTH | {"language", "timestamp_granularities", "stream", "progress", "chunking_strategy", "include"}
 
@@ -95,6 +96,7 @@ async def _answer(request: Request, engine: Engine, settings: Settings, task: Ta
         if wish.stream:
             sound = await stack.enter_async_context(desk.decoded(form.files[0]))
             work = _Work(engine, settings, wish, sound)
+            stack.push_async_callback(work.close)
             await work.begin()
             kept = stack.pop_all()
             return StreamingResponse(_events(work, kept), media_type="text/event-stream",
@@ -121,30 +123,53 @@ class _Work:
             engine, settings, sound, want=wish.want, model=wish.model, language=wish.language, task=wish.task,
             prompt=wish.prompt, hotwords=wish.hotwords, temperature=wish.temperature, word_times=True,
             session=f"file_{secrets.token_hex(8)}", progress=self._progress))
-        self._first: Segment | None = None
+        self._next: asyncio.Task[Segment | None] | None = None
+        self._moved = asyncio.Event()
 
     def _progress(self, seconds: float) -> None:
         self.done = seconds
+        self._moved.set()
 
     async def begin(self) -> None:
-        """Wait for the first segment: until then, what is wrong can be told as an HTTP status."""
+        """Until then, what is wrong can be told as an HTTP status. Waits for the first segment, or until some of the
+        sound is known to be without speech: silence at the begin may be long, and clients wait for an answer."""
+        self._next = asyncio.create_task(self._segment(), name="segment")
+        moved = asyncio.create_task(self._moved.wait(), name="progress")
         try:
-            self._first = await anext(self._coming, None)
+            await asyncio.wait({self._next, moved}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            moved.cancel()
+        try:
+            if self._next.done():
+                self._next.result()
         except NotFound as error:
             if error.field == "engine":  # nobody who is here does that
                 raise InvalidInput(error.detail, field="language" if self.wish.language else "model") from error
             raise
 
-    async def coming(self) -> AsyncGenerator[Segment, None]:
-        if self._first is not None:
-            self.segments.append(self._first)
-            yield self._first
-        async for segment in self._coming:
+    async def news(self) -> AsyncGenerator[Segment | None, None]:
+        """Segments as they come, and None when none came for a while."""
+        while True:
+            if self._next is None:
+                self._next = asyncio.create_task(self._segment(), name="segment")
+            done, _ = await asyncio.wait({self._next}, timeout=PROGRESS_EVERY)
+            if not done:
+                yield None
+                continue
+            segment, self._next = self._next.result(), None
+            if segment is None:
+                return
             self.segments.append(segment)
             yield segment
 
     async def close(self) -> None:
+        if self._next is not None:  # ends the segments, too
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
         await self._coming.aclose()
+
+    async def _segment(self) -> Segment | None:
+        return await anext(self._coming, None)
 
     def around(self) -> dict[str, Any]:
         return {"seconds": self.seconds, "task": self.wish.task, "temperature": self.wish.temperature,
@@ -156,7 +181,7 @@ async def _heard(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upl
         work = _Work(engine, settings, wish, sound)
         try:
             await work.begin()
-            async for _ in work.coming():
+            async for _ in work.news():
                 pass
         finally:
             await work.close()
@@ -183,23 +208,25 @@ async def _batch(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upl
 
 async def _events(work: _Work, kept: AsyncExitStack) -> AsyncGenerator[str, None]:
     """`transcript.text.delta` for every segment, `transcript.text.done` at the end. `transcript.progress` is ours,
-    for those who asked for it: strict clients stop at what they don't know."""
+    for those who asked for it, in silence as well: strict clients stop at what they don't know."""
     told, last = "", 0.0
-    async with kept, aclosing(work.coming()) as coming:
-        try:
-            async for _ in coming:
-                text = text_of(work.segments)
-                yield event({"type": "transcript.text.delta", "delta": text[len(told) :]})
-                told = text
-                if work.wish.progress and work.done - last >= PROGRESS_EVERY:
+    try:
+        async with aclosing(work.news()) as news:
+            async for segment in news:
+                if segment is not None:
+                    text = text_of(work.segments)
+                    yield event({"type": "transcript.text.delta", "delta": text[len(told) :]})
+                    told = text
+                if work.wish.progress and work.done - last >= PROGRESS_STEP:
                     last = work.done
                     yield event({"type": "transcript.progress", "seconds": round(work.done, 2),
                                  "total": round(work.seconds, 2)})
-            yield event({"type": "transcript.text.done", "text": text_of(work.segments), "usage": usage(work.seconds)})
-        except AimassError as error:
-            yield event(_told(error))
-        finally:
-            await work.close()
+        yield event({"type": "transcript.text.done", "text": text_of(work.segments), "usage": usage(work.seconds)})
+    except AimassError as error:
+        yield event(_told(error))
+    finally:
+        # in a task of its own: where the client is gone, the server cancels every await of this one anew
+        await asyncio.shield(asyncio.create_task(kept.aclose(), name="after events"))
 
 
 def _told(error: AimassError) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from aimass_stream.api import uploads
+from aimass_stream.api import audio, uploads
 from aimass_stream.frames import Samples
 from tests.support import recordings
 from tests.support.options import settings
@@ -134,6 +134,38 @@ async def test_streamed_segments_come_as_events() -> None:
     assert len(progress) >= 2
     assert progress == sorted(progress)
     assert 2 < progress[-1] <= events[-1]["usage"]["seconds"]
+
+
+async def test_progress_comes_through_a_long_silence_before_anybody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "PROGRESS_EVERY", 0.02)
+    silence = np.zeros((50 * 16_000, 1), np.int16)
+    late = recordings.wav(np.concatenate([silence, clip()[::3]]), 16_000)
+    form = {"model": "pocketsphinx", "stream": "true", "progress": "true"}
+    async with served() as (_, http), http.stream("POST", "/v1/audio/transcriptions", data=form,
+                                                  files={"file": ("late.wav", late)}) as answer:
+        assert answer.status_code == 200
+        events = [json.loads(line[6:]) async for line in answer.aiter_lines() if line]
+    kinds = [event["type"] for event in events]
+    first = kinds.index("transcript.text.delta")
+    before = [event["seconds"] for event in events[:first]]
+    assert len(before) >= 3
+    assert before == sorted(set(before))
+    assert before[0] < 40
+    assert events[0]["total"] == pytest.approx(50 + len(clip()) / 48_000, abs=0.1)
+    assert kinds[-1] == "transcript.text.done"
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_events_leaves_nothing_at_work() -> None:
+    long = recordings.wav(np.tile(clip()[::3], (12, 1)), 16_000)
+    form = {"model": "pocketsphinx", "stream": "true", "progress": "true"}
+    async with served(max_listeners=1) as (server, http):
+        async with http.stream("POST", "/v1/audio/transcriptions", data=form,
+                               files={"file": ("long.wav", long)}) as answer:
+            await anext(answer.aiter_lines())
+        async with asyncio.timeout(10):
+            while server.state.desk.taken:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await _ask(http, spoken())).status_code == 200
 
 
 async def test_many_files_are_one_batch_and_a_bad_one_spoils_only_itself() -> None:
