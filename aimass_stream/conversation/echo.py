@@ -28,6 +28,8 @@ PARTITIONS = 26  # blocks of delay and reverberation, 520 ms
 KEEPS = 0.9995**2  # how much of the way stays as it is from block to block
 UNSURE = 4.0  # variance of the way at the begin: it may well be louder than unity, split over the partitions
 SMOOTH = 0.5  # of the power of what is not echo, from block to block
+ABSENT = 0.03  # of the power of the expected echo: less is none
+STALLED = 75  # blocks, 1.5 s, that a client may play nothing for
 TINY = 1e-8
 
 OWN_WORDS = 6.0  # s for which what was said may come back
@@ -48,12 +50,13 @@ class EchoGuard:
         self._said: deque[tuple[float, str]] = deque(maxlen=64)
 
     def clean(self, heard: AudioFrame, played: AudioFrame) -> AudioFrame | None:
-        """The microphone's frame without echo, 16 kHz mono; `played` is what answered it, of the same length.
+        """The microphone's frame without echo, 16 kHz mono; `played` is what was heard at its time, of the same length.
 
-        None while less than 20 ms have gathered.
+        It may begin earlier, with what was played in the gap before the frame; else that counts as silence. None while
+        less than 20 ms have gathered.
         """
         mic = np.concatenate([self._mic_rest, self._microphone(heard)])
-        gap = heard.gap * played.rate // heard.rate
+        gap = max(0, round((heard.gap / heard.rate + heard.duration) * played.rate) - len(played.samples))
         ref = np.concatenate([self._ref_rest, self._reference(played.replace(gap=gap))])
         pts = round(heard.seconds * HEARING_RATE) - len(self._mic_rest) - heard.gap * HEARING_RATE // heard.rate
         if self._next is None:
@@ -104,6 +107,7 @@ class EchoFilter:
         self._other: NDArray[np.float64] | None = None  # power of what is not echo
         self._last_played: Waveform = np.zeros(BLOCK, np.float32)
         self._residual = Residual()
+        self._absent = 0  # blocks in a row that had no echo where there should be one
         self._quiet = PARTITIONS + 1  # blocks since something was played
 
     def __call__(self, mic: Waveform, played: Waveform) -> Waveform:
@@ -120,8 +124,17 @@ class EchoFilter:
         echo = np.fft.irfft((self._played * self._way).sum(axis=0))[BLOCK:]
         left = mic - echo
         rest = 0.5 * (self._doubt * power).sum(axis=0)  # power of the echo that may still be in it
+        if self._unplayed(mic, echo):
+            return self._residual.nothing(mic)
         self._learn(left, power, rest)
         return self._residual(left, echo, rest)
+
+    def _unplayed(self, mic: Waveform, echo: NDArray[np.float64]) -> bool:
+        """The microphone is much quieter than the echo that should be in it: what was sent came too late to be played,
+        and there is nothing to learn from it. After a while it is the loudspeaker that was turned down."""
+        absent = float(mic @ mic) < ABSENT * float(echo @ echo)
+        self._absent = self._absent + 1 if absent else 0
+        return absent and self._absent <= STALLED
 
     def _learn(self, left: NDArray[np.float64], power: NDArray[np.float64], rest: NDArray[np.float64]) -> None:
         error = np.fft.rfft(np.concatenate([np.zeros(BLOCK), left]))

@@ -23,6 +23,7 @@ FADE = 240  # samples (5 ms), so that stopping and going on does not click
 BEHIND = 3.0  # s of played sound kept, for going back
 AHEAD = 6.0  # s of sound that may wait
 GIVEN = 256  # frames of the timer that are remembered, 5 s
+LONGEST_GAP = 2.0  # s of lost frames in which it is known what was played
 ON_ITS_WAY = 0.06  # s between a frame's leaving and its being heard, at the least: a word cut there was not heard
 
 
@@ -184,16 +185,23 @@ class Player:
             return None
         return self._frame(frame, frame.pts, frame.duration)
 
-    def given(self, frame: AudioFrame) -> AudioFrame:
-        """What the timer gave out in this frame's time: of the same length, silence where that was nothing."""
-        begin, count = round(frame.seconds * AUDIO_RATE), round(frame.duration * AUDIO_RATE)
+    def beside(self, frame: AudioFrame, answer: AudioFrame | None) -> AudioFrame:
+        """What was given out in this frame's time, by its `answer` or by the timer, and in the gap before it."""
+        missing = min(frame.gap / frame.rate, LONGEST_GAP)
+        parts = [self._given_at(frame.seconds - missing, missing)] if missing else []
+        parts.append(answer.samples if answer is not None else self._given_at(frame.seconds, frame.duration))
+        return frame.replace(samples=np.concatenate(parts), rate=AUDIO_RATE)
+
+    def _given_at(self, seconds: float, duration: float) -> Samples:
+        """By the timer; silence where that gave nothing."""
+        begin, count = round(seconds * AUDIO_RATE), round(duration * AUDIO_RATE)
         samples: Samples = np.zeros((count, 1), np.int16)
         for each in self._given:
             at = round(each.seconds * AUDIO_RATE)
             start, end = max(at, begin), min(at + len(each.samples), begin + count)
             if start < end:
                 samples[start - begin : end - begin] = each.samples[start - at : end - at]
-        return frame.replace(samples=samples, rate=AUDIO_RATE)
+        return samples
 
     async def run(self) -> None:
         """Plays while the microphone is silent. Runs as long as the track."""

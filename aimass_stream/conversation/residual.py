@@ -75,6 +75,12 @@ class Residual:
         clear = self._open * float(np.maximum(power - unsure, 0).sum() / total)
         return self._shaped(left, np.maximum(gains, clear))
 
+    def nothing(self, left: Waveform) -> Waveform:
+        """This block has neither an echo nor a voice that would be heard beside one."""
+        self._left, self._echo = left.astype(np.float64), np.zeros(BLOCK)
+        self._speaks = 0
+        return np.zeros(BLOCK, np.float32)
+
     def _learned(self, power: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
         share = np.minimum(power / (taken + TINY), 4.0)
         nearer = np.where(share < self._share, self._share + LEARNS * (share - self._share), self._share * FORGETS)

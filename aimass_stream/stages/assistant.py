@@ -99,7 +99,7 @@ class Assistant(BaseStage[AssistantParams]):
 
     async def process(self, frame: AudioFrame) -> Result:
         played = self._player.answer(frame)
-        clean = self._guard.clean(frame, played if played is not None else self._player.given(frame))
+        clean = self._guard.clean(frame, self._player.beside(frame, played))
         if clean is not None:
             self._listener.hear(clean)
         self._manager.tick()

@@ -118,6 +118,24 @@ async def test_the_reply_alone_is_nobody_who_speaks_and_who_speaks_into_it_is_no
     assert (false, missed) == (0, 0)
 
 
+@pytest.fixture(scope="module")
+def stalls() -> list[Waveform]:
+    """Rooms in which nothing is played for 0.1 to 0.5 s, again and again, of which the server does not know."""
+    played = reply()
+    gappy, rng = played.copy(), np.random.default_rng(1)
+    for at in np.arange(2.0, 9.0, 0.9):
+        gappy[round(at * AUDIO_RATE) : round((at + rng.uniform(0.1, 0.5)) * AUDIO_RATE)] = 0
+    return [cleaned(microphone(gappy, delay, db), played) for delay, db in ((0.15, -6.0), (0.21, -12.0))]
+
+
+async def test_what_came_too_late_to_be_played_has_no_echo(stalls: list[Waveform]) -> None:
+    engine = Engine(installed())
+    try:
+        assert [await begins(engine, wave) for wave in stalls] == [[], []]
+    finally:
+        await engine.close()
+
+
 @pytest.mark.parametrize(("delay", "db"), WAYS)
 def test_the_echo_goes_and_the_user_stays(heard: dict[tuple[str, float, float], Waveform], delay: float,
                                           db: float) -> None:
@@ -127,6 +145,15 @@ def test_the_echo_goes_and_the_user_stays(heard: dict[tuple[str, float, float], 
     alike = [np.corrcoef(clean[begin + shift : begin + shift + len(said)], said)[0, 1]
              for shift in range(-200, 201, 5)]
     assert max(alike) > 0.85
+
+
+def test_a_loudspeaker_that_is_turned_down_is_learned_anew() -> None:
+    played = reply()
+    louder = played.astype(float)
+    louder[4 * AUDIO_RATE :] *= 0.3
+    mic = microphone(louder.astype(np.int16), 0.11, -6.0)
+    clean = cleaned(mic, played)
+    assert power(clean, 6.5, 8.5) < power(to_hearing(mic, AUDIO_RATE), 6.5, 8.5) - 20
 
 
 def test_in_silence_nothing_is_changed_or_computed() -> None:

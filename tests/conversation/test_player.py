@@ -206,8 +206,13 @@ async def test_what_the_timer_played_is_known_when_the_microphone_comes_late() -
     late = [audio(silence(), at + n * 960) for n in range(count)]
     assert [played.player.answer(frame) for frame in late] == [None] * count
     for frame, emitted in zip(late, played.emitted, strict=True):
-        assert np.array_equal(played.player.given(frame).samples, emitted.samples)
-    across = played.player.given(audio(silence(), at + 480))
+        assert np.array_equal(played.player.beside(frame, None).samples, emitted.samples)
+    across = played.player.beside(audio(silence(), at + 480), None)
     assert np.array_equal(across.samples[:480], played.emitted[0].samples[480:])
     assert np.array_equal(across.samples[480:], played.emitted[1].samples[:480])
-    assert not played.player.given(audio(silence(), at + count * 960)).samples.any()
+    assert not played.player.beside(audio(silence(), at + count * 960), None).samples.any()
+    after = audio(silence(), at + count * 960).replace(gap=1920)  # what came between was dropped
+    answer = played.player.answer(after)
+    assert answer is not None
+    assert np.array_equal(played.player.beside(after, answer).samples, np.concatenate(
+        [*(each.samples for each in played.emitted[-2:]), answer.samples]))
