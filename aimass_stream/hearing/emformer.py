@@ -160,20 +160,6 @@ class TokenWords:
             self._open = None
 
 
-class _Directories:
-    """Loads what has no manifest, one after another, so that two sessions don't load the same twice."""
-
-    def __init__(self) -> None:
-        self.loading = asyncio.Lock()
-
-    @classmethod
-    async def make(cls) -> _Directories:
-        return cls()
-
-    async def close(self) -> None:
-        """The engine ends its models."""
-
-
 async def _load(engine: Engine, model: str) -> str:
     """Make sure that it is loaded; its name in the engine."""
     if model in engine.models():
@@ -190,10 +176,7 @@ async def _load(engine: Engine, model: str) -> str:
     if model != module.BUNDLE and not await asyncio.to_thread(folder.is_dir):
         raise NotFound(f"there is no Emformer {model[:200]!r}: neither a model nor a directory", field="model")
     name = model if model == module.BUNDLE else f"emformer {folder}"
-    directories = await engine.share("emformer directories", _Directories.make)
-    async with directories.loading:
-        if name not in engine.models():
-            await engine.add(await asyncio.to_thread(module.Emformer.from_folder, name, folder, engine.device))
+    await engine.load(name, lambda: module.Emformer.from_folder(name, folder, engine.device))
     return name
 
 

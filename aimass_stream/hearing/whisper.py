@@ -278,20 +278,6 @@ class WhisperRecognizer:
                    task=task, policy=policy, prompt=prompt, hotwords=hotwords, source=model)
 
 
-class _Directories:
-    """Loads directories without a manifest, one after another, so that two sessions don't load the same twice."""
-
-    def __init__(self) -> None:
-        self.loading = asyncio.Lock()
-
-    @classmethod
-    async def make(cls) -> _Directories:
-        return cls()
-
-    async def close(self) -> None:
-        """The engine ends its models."""
-
-
 async def _load(engine: Engine, model: str) -> str:
     """Make sure that it is loaded; its name in the engine."""
     folder = await asyncio.to_thread(_folder, model)
@@ -300,13 +286,7 @@ async def _load(engine: Engine, model: str) -> str:
         return model
     module = importlib.import_module(MODULE)
     name = f"whisper {folder}"
-    directories = await engine.share("whisper directories", _Directories.make)
-    async with directories.loading:
-        if name not in engine.models():
-            if name in engine.statistics():  # it was taken out for failing: try it anew
-                await engine.unload(name)
-            entry = module.entry(name, folder)
-            await engine.add(await asyncio.to_thread(module.FasterWhisper, entry, engine.device))
+    await engine.load(name, lambda: module.FasterWhisper(module.entry(name, folder), engine.device))
     return name
 
 

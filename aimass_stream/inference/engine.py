@@ -81,10 +81,11 @@ class Engine:
 
     # models ----------------------------------------------------------------------------------------
 
-    async def load(self, name: str) -> None:
+    async def load(self, name: str, make: Callable[[], Model] | None = None) -> None:
         """Make sure that the model is ready; callers at the same time share one load.
 
-        A model that was taken out is loaded anew. Raises `NotFound`, or `InvalidInput` with what is wrong.
+        `make` builds, in a thread, a model of this name that is in no store. A model that was taken out is loaded
+        anew. Raises `NotFound`, or `InvalidInput` with what is wrong.
         """
         if self._closed:
             raise Unavailable("the inference engine is closed")
@@ -92,17 +93,18 @@ class Engine:
         if loaded is not None and not loaded.failed:
             return
         if name not in self._loading:
-            task = asyncio.create_task(self._load(name), name=f"load model {name}")
+            task = asyncio.create_task(self._load(name, make or partial(self.store.open, name, self.device)),
+                                       name=f"load model {name}")
             self._loading[name] = task
             task.add_done_callback(self._loading_done)
         await asyncio.shield(self._loading[name])
 
-    async def _load(self, name: str) -> None:
+    async def _load(self, name: str, make: Callable[[], Model]) -> None:
         if name in self._models:
             await self.unload(name)
         reader = ThreadPoolExecutor(1, thread_name_prefix="aimass-load")
         try:
-            model = await asyncio.get_running_loop().run_in_executor(reader, self.store.open, name, self.device)
+            model = await asyncio.get_running_loop().run_in_executor(reader, make)
         finally:
             reader.shutdown(wait=False)
         await self.add(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ pytest.importorskip("torch")
 pytest.importorskip("torchaudio")
 
 from aimass_stream.engines.emformer import Emformer
-from aimass_stream.errors import InvalidInput, NotFound
+from aimass_stream.errors import InvalidInput, ModelFailed, NotFound
 from aimass_stream.hearing.emformer import CLOSED, EmformerRecognizer, TokenWords
 from aimass_stream.inference import CpuDevice, Engine, FolderStore
+from aimass_stream.inference.device import Device
+from aimass_stream.inference.engine import FAILURES
 from aimass_stream.settings import Settings
 from aimass_stream.speech.words import Word
 from tests.engines.test_emformer import SMALL, VOCABULARY, sound
@@ -64,6 +68,33 @@ async def test_the_pieces_that_sound_comes_in_make_no_difference(engine: Engine)
     assert texts[0] == texts[1] == texts[2]
     assert all(5.0 <= word.start < word.end for word in results[0])
     assert not np.any(np.diff([word.start for word in results[0]]) < 0)
+
+
+@pytest.mark.anyio
+async def test_a_directory_is_loaded_once_and_anew_when_its_model_was_taken_out(
+        engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Emformer] = []
+
+    def from_folder(name: str, folder: Path, device: Device) -> Emformer:
+        assert folder == tmp_path
+        made.append(Emformer.generated(name, device, vocabulary=VOCABULARY, seed=3, bias=1.0, slots=2, **SMALL))
+        return made[-1]
+
+    monkeypatch.setattr(Emformer, "from_folder", from_folder)
+    first, second = await asyncio.gather(*(
+        EmformerRecognizer.open(engine, Settings(), session=each, model=str(tmp_path)) for each in "ab"))
+    assert len(made) == 1
+    monkeypatch.setattr(made[0], "run", lambda batch: 1 / 0)
+    for _ in range(FAILURES):
+        await first.begin(0.0)
+        with pytest.raises(ModelFailed):
+            await first.accept(sound(1, 20_000))
+    third = await EmformerRecognizer.open(engine, Settings(), session="c", model=str(tmp_path))
+    assert len(made) == 2
+    await third.begin(0.0)
+    await third.accept(sound(1, 20_000))
+    for ears in (first, second, third):
+        await ears.close()
 
 
 @pytest.mark.anyio
