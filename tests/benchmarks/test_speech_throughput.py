@@ -59,10 +59,10 @@ def test_one_row_for_each_length_and_a_whole_window_costs_more(folder: Path, mon
     assert before == faster_whisper.STEP
 
 
-@pytest.mark.parametrize(("slower", "keeps_up"), [(0.0, True), (0.5, False)])
-def test_who_falls_behind_is_told_from_who_is_late(slower: float, keeps_up: bool) -> None:
+@pytest.mark.parametrize(("behind", "slower", "keeps_up"), [(2.0, 0.0, True), (1.0, 0.2, False), (6.0, 0.0, False)])
+def test_who_falls_behind_or_is_too_late_does_not_keep_up(behind: float, slower: float, keeps_up: bool) -> None:
     listener = Ours("", {})
-    listener.lags = [(end, 2.0 + slower * end) for end in np.arange(0.25, 12, 0.25)]
+    listener.lags = [(end, behind + slower * end) for end in np.arange(0.25, 12, 0.25)]
     found = throughput.figures([(12.0, listener)])
     assert found["words"] == 47
     assert found["keeps_up"] is keeps_up
