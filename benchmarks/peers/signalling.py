@@ -73,7 +73,7 @@ async def serve(port: int, answer: Answer) -> None:
                 sent = json.loads(payload)
                 offer = Offer(sent["sdp"], sent["type"], float(sent.get("handler_ms", 0)))
                 body = json.dumps(await answer(offer)).encode()
-        except Exception:
+        except Exception:  # of whatever library the peer is made of: the one who measures is told, and it goes on
             status, body = "500 Internal Server Error", traceback.format_exc().encode()
             sys.stderr.write(body.decode())
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
