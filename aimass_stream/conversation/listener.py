@@ -122,6 +122,8 @@ class Listener:
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
+        if self._commands is not None:
+            self._commands.close()
         if self._ears is not None:
             await self._ears.close()
 
@@ -151,7 +153,9 @@ class Listener:
 
     async def _open_commands(self, recognizer: Recognizer) -> None:
         """Beside a recogniser that guesses: a grammar of what can be commanded, which hears that much better."""
-        self._commands = None
+        if self._commands is not None:
+            self._commands.close()
+            self._commands = None
         if recognizer.engine in GUESSING:
             try:
                 ear = await CommandEar.open(self._engine, self._settings, self._phrases())

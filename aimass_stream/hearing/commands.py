@@ -3,6 +3,8 @@
 A grammar finds a command in whatever is said. So the utterance is decoded as free speech as well, in a process beside:
 other talk fits the words of free speech much better than those of a command, at least at the worst of these, and has
 words where the command must have a pause. A logistic function of that says how likely it was a command.
+
+Both decode while the user speaks, so that little is left to do at the end.
 """
 
 from __future__ import annotations
@@ -11,26 +13,30 @@ import asyncio
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelFailed
+from ..errors import Busy, ModelFailed
 from ..inference import Engine
 from ..settings import Settings
-from ..speech.grammar import Command, Phrase, match
+from ..speech.grammar import OPEN, Command, Phrase, match, parse, slots_of
 from ..speech.jsgf import jsgf, words_of
 from ..speech.words import HEARING_RATE, Waveform
 from .sphinx import Guess, Pool, decoders, guesses
 
 log = logging.getLogger(__name__)
 
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 Path: TypeAlias = Sequence[Sequence[Any]]  # text, first and last frame, score; pauses too
 
 LONGEST = 10.0  # s; nobody says a longer command
-MOST_WAITING = 4  # utterances of all sessions; a further one is decided by its text alone
+STEP = 0.2  # s of sound that is decoded at a time
+PAIRS = 2  # utterances decoded at once, of all sessions that have the same phrases
+MOST_WAITING = 4  # further ones that wait for their turn; yet another is decided by its text alone
 
 
 class Evidence(NamedTuple):
@@ -47,15 +53,42 @@ WEIGHTS = Evidence(whole=0.0785, worst=0.089, missed=-20.2)
 ACCEPTED = 0.55
 
 
+class Pair:
+    """Two decoders that hear the same: for the grammar, and for free speech."""
+
+    def __init__(self, *streams: Any) -> None:
+        self._streams = streams
+
+    @property
+    def failed(self) -> bool:
+        return any(stream.failed for stream in self._streams)
+
+    async def begin(self) -> None:
+        await asyncio.gather(*(stream.begin() for stream in self._streams))
+
+    async def feed(self, sound: Waveform) -> None:
+        await asyncio.gather(*(stream.feed(sound) for stream in self._streams))
+
+    async def paths(self) -> tuple[Path, Path]:
+        commanded, free = await asyncio.gather(*(stream.path() for stream in self._streams))
+        return commanded, free
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.drop()
+
+
 class CommandEar:
     """Decides utterances for all sessions that have the same phrases."""
 
     def __init__(self, pool: Pool, phrases: tuple[Phrase, ...]) -> None:
         self._pool = pool
         self._phrases = phrases
-        self._streams: list[Any] = []  # for the grammar, and for free speech
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self.phrases = tuple(_closed(phrases))  # that can be heard
+        self._idle: list[Pair] = []
+        self._made = 0
+        self._turns = asyncio.Semaphore(PAIRS)
+        self.waiting = 0  # utterances that wait for their turn
         self.left_out: tuple[str, ...] = ()  # patterns that no grammar can hold: they are matched in text only
 
     @classmethod
@@ -63,48 +96,193 @@ class CommandEar:
         """Raises `Unavailable` when PocketSphinx is not here, `Busy` when all of its decoders are in use."""
         async def make() -> CommandEar:
             ear = cls(await decoders(engine), tuple(phrases))
-            await ear._prepare()
+            ear.give(await ear.take())
             return ear
 
         key = hashlib.sha256(repr(tuple(phrases)).encode()).hexdigest()[:16]
         return await engine.share(f"commands {key}", make)
 
+    def listen(self, spawn: Spawn) -> Listening:
+        """To one utterance, from its beginning on."""
+        return Listening(self, spawn)
+
     async def decide(self, audio: Waveform) -> Command | None:
         """The command that this whole utterance is; None for other talk."""
-        if len(audio) > LONGEST * HEARING_RATE or self._waiting >= MOST_WAITING:
-            return None
-        self._waiting += 1
+        paths = await self.paths(audio)
+        return None if paths is None else decided(*paths, self.phrases)
+
+    async def paths(self, audio: Waveform) -> tuple[Path, Path] | None:
+        """What the grammar and free speech make of a whole utterance; None for one that is not decoded."""
+        listening = self.listen(lambda work, name: asyncio.create_task(work, name=name))
         try:
-            async with self._turn:
-                heard = await self._heard(audio)
-        except ModelFailed as error:
-            log.warning("commands: %s", error)
-            return None
+            listening.hear(audio)
+            return await listening.paths()
         finally:
-            self._waiting -= 1
-        return decided(*heard, self._phrases)
+            listening.close()
 
     async def close(self) -> None:
         """The engine closes it, since it is shared."""
-        for stream in self._streams:
-            await stream.close()
-        self._streams.clear()
+        while self._idle:
+            self._idle.pop().close()
 
-    async def _heard(self, audio: Waveform) -> tuple[Path, Path]:
-        if not self._streams or any(stream.failed for stream in self._streams):
-            await self._prepare()
-        commanded, free = await asyncio.gather(*(stream.whole(audio) for stream in self._streams))
-        return commanded, free
+    async def take(self) -> Pair:
+        """A pair of decoders, when one is free. Raises `ModelFailed`, and `Busy` when there is none and can't be."""
+        await self._turns.acquire()
+        if self._idle:
+            return self._idle.pop()
+        self._made += 1
+        try:
+            return await self._open_pair()
+        except BaseException as error:
+            self._made -= 1
+            if isinstance(error, Busy) and self._made:
+                return await self.take()  # those that there are have to do: this turn is not given back
+            self._turns.release()
+            raise
 
-    async def _prepare(self) -> None:
-        await self.close()
-        for _ in range(2):
-            self._streams.append(await self._pool.stream())
-        grammatical, free = self._streams
-        known = set(await grammatical.known(words_of(self._phrases)))
-        grammar, self.left_out = jsgf(self._phrases, known.__contains__)
-        await grammatical.listen_for(grammar)
-        await free.listen_freely()
+    def give(self, pair: Pair) -> None:
+        """Back. One that was left in the middle of a call is closed."""
+        if pair.failed:
+            self._made -= 1
+            pair.close()
+        else:
+            self._idle.append(pair)
+        self._turns.release()
+
+    async def _open_pair(self) -> Pair:
+        grammatical = await self._pool.stream()
+        try:
+            free = await self._pool.stream()
+        except BaseException:
+            grammatical.drop()
+            raise
+        pair = Pair(grammatical, free)
+        try:
+            known = set(await grammatical.known(words_of(self._phrases)))
+            grammar, self.left_out = jsgf(self._phrases, known.__contains__)
+            await grammatical.listen_for(grammar)
+            await free.listen_freely()
+        except BaseException:
+            pair.close()
+            raise
+        return pair
+
+
+class Listening:
+    """One utterance that may be a command. `hear` its sound as it comes, at HEARING_RATE, and `decide` in a silence.
+
+    What is heard after that takes the utterance up again, from its beginning. `close` it in the end.
+    """
+
+    def __init__(self, ear: CommandEar, spawn: Spawn) -> None:
+        self._ear = ear
+        self._spawn = spawn
+        self._sound: list[Waveform] = []
+        self._samples = 0
+        self._fed = 0  # pieces of the sound that the pair has
+        self._pair: Pair | None = None
+        self._feeding: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()
+        self._lost = False  # it is too long, or can't be decoded
+
+    def hear(self, sound: Waveform) -> None:
+        """At once; it is decoded beside."""
+        if self._lost:
+            return
+        self._sound.append(sound)
+        self._samples += len(sound)
+        if self._samples > LONGEST * HEARING_RATE:
+            self.close()
+        elif self._feeding is None and sum(map(len, self._sound[self._fed :])) >= STEP * HEARING_RATE:
+            self._feed()
+
+    async def decide(self) -> Command | None:
+        """The command that it was up to now; None for other talk."""
+        paths = await self.paths()
+        return None if paths is None else decided(*paths, self._ear.phrases)
+
+    async def paths(self) -> tuple[Path, Path] | None:
+        """What the grammar and free speech make of it; None where that can't be had."""
+        async with self._deciding:
+            await self.settle()
+            if self._lost or not self._sound:
+                return None
+            self._feed()
+            await self.settle()
+            if self._pair is None:
+                return None
+            pair, self._pair, self._fed = self._pair, None, 0
+            try:
+                return await pair.paths()
+            except ModelFailed as error:
+                log.warning("commands: %s", error)
+                return None
+            finally:
+                self._ear.give(pair)
+
+    async def settle(self) -> None:
+        """Until what has been heard is decoded, but for less than a STEP."""
+        if self._feeding is not None:
+            await asyncio.wait([self._feeding])
+
+    def close(self) -> None:
+        """It is of no use any more: its decoders are free for others."""
+        self._lost = True
+        self._sound.clear()
+        self._fed = 0
+        if self._feeding is None:
+            self._release()
+
+    def _feed(self) -> asyncio.Task[None]:
+        self._feeding = task = self._spawn(self._fed_all(), "command")
+        task.add_done_callback(self._fed_done)  # also of one that was ended before it began
+        return task
+
+    async def _fed_all(self) -> None:
+        try:
+            if self._pair is None and not await self._take():
+                return
+            while self._fed < len(self._sound):
+                assert self._pair is not None
+                fresh = np.concatenate(self._sound[self._fed :])
+                self._fed = len(self._sound)
+                await self._pair.feed(fresh)
+        except (ModelFailed, Busy) as error:
+            log.warning("commands: %s", error)
+            self._lost = True
+
+    def _fed_done(self, task: asyncio.Task[None]) -> None:
+        if self._feeding is task:
+            self._feeding = None
+        if self._lost or task.cancelled():
+            self._lost = True
+            self._release()
+
+    async def _take(self) -> bool:
+        if self._ear.waiting >= MOST_WAITING:
+            self._lost = True
+            return False
+        self._ear.waiting += 1
+        try:
+            self._pair = await self._ear.take()
+        finally:
+            self._ear.waiting -= 1
+        await self._pair.begin()
+        return True
+
+    def _release(self) -> None:
+        if self._pair is not None:
+            self._ear.give(self._pair)
+            self._pair = None
+
+
+def _closed(phrases: Sequence[Phrase]) -> Iterator[Phrase]:
+    """What a grammar can hold of them: else "<text>" would be what its words mean."""
+    for phrase in phrases:
+        patterns = tuple(pattern for pattern in phrase.patterns
+                         if not any(slot.kind in OPEN for slot in slots_of(parse(pattern))))
+        if patterns:
+            yield replace(phrase, patterns=patterns)
 
 
 def decided(commanded: Path, free: Path, phrases: Sequence[Phrase]) -> Command | None:

@@ -14,6 +14,7 @@ SHORT = {("what", "is"): "what's", ("it", "is"): "it's", ("that", "is"): "that's
 # what is polite is rare, and would else make up for what fits badly
 BEFORE = "(/30/ <NULL> | /2/ please | /2/ (could | can | would) you [please] | /1/ okay)"
 AFTER = "(/30/ <NULL> | /4/ please | /1/ now | /1/ thank you)"
+LED = "/9/"  # how much oftener than not a number has words before it that it might go without
 _REFERENCES = re.compile(r"<([a-z_]+)>")
 
 
@@ -27,7 +28,8 @@ def jsgf(phrases: Sequence[Phrase], known: Callable[[str], bool]) -> tuple[str, 
     for phrase in phrases:
         for pattern in phrase.patterns:
             node = parse(pattern)
-            way = None if any(slot.kind in OPEN for slot in slots_of(node)) else writer.write(node, phrase.lists)
+            kinds = [slot.kind for slot in slots_of(node)]
+            way = None if set(kinds) & set(OPEN) else writer.pattern(node, phrase.lists, kinds.count("unit"))
             ways += [way] if way else []
             left_out += [] if way else [pattern]
     rules = [f"public <command> = {BEFORE} ({' | '.join(dict.fromkeys(ways)) or '<VOID>'}) {AFTER};"]
@@ -51,6 +53,18 @@ class _Writer:
     def __init__(self, known: Callable[[str], bool]) -> None:
         self.known = known
         self.kinds: dict[str, None] = {}  # in the order of their first use
+        self.unit = "unit"  # the rule that stands for this kind now
+
+    def pattern(self, node: Node, lists: Lists, units: int) -> str | None:
+        """Two units in one pattern are of one measure."""
+        if units < 2 or "unit" in lists:
+            return self.write(node, lists)
+        ways = []
+        for measure, (often, _) in quantities.MEASURES.items():
+            self.unit = f"unit_{measure}"
+            ways.append(f"/{often}/ {self.write(node, lists)}")
+        self.unit = "unit"
+        return None if self.write(node, lists) is None else f"({' | '.join(ways)})"
 
     def write(self, node: Node, lists: Lists) -> str | None:
         match node:
@@ -59,6 +73,7 @@ class _Writer:
             case Slot(_, kind) if kind in lists:
                 return _one_of(self._words(tokens(way)) for way in lists[kind])
             case Slot(_, kind):
+                kind = self.unit if kind == "unit" else kind
                 self.kinds[kind] = None
                 return f"<{kind}>"
             case Choice(ways, needed):
@@ -73,6 +88,8 @@ class _Writer:
             pair = [part.word for part in parts[at : at + 2] if isinstance(part, Said)]
             short = SHORT.get((pair[0], pair[1])) if len(pair) == 2 else None
             part = self.write(_placed(parts[at], parts[at + 1 : at + 2]), lists)
+            if part and at == 0 and _leads(parts, lists):
+                part = f"({LED} {part[1:-1]} | <NULL>)"
             if part is None:
                 return None
             if short and self.known(short):
@@ -85,6 +102,14 @@ class _Writer:
     def _words(self, words: list[str]) -> str | None:
         spoken = [SPOKEN.get(word, word) for word in words]
         return " ".join(spoken) if all(map(self.known, spoken)) else None
+
+
+def _leads(parts: tuple[Node, ...], lists: Lists) -> bool:
+    """It begins with words that may be missing, and goes on with a number or the like."""
+    match parts[:2]:
+        case (Choice(needed=False), Slot(_, kind)):
+            return kind not in lists
+    return False
 
 
 def _placed(part: Node, following: tuple[Node, ...]) -> Node:

@@ -6,7 +6,7 @@ first: (place after it, value). The rules beside them say the same to a grammar 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -47,6 +47,16 @@ WRITTEN_UNITS: dict[str, str] = {
     "degrees c": "celsius", "degrees f": "fahrenheit", "kph": "kilometer per hour", "kmh": "kilometer per hour",
     "mph": "mile per hour", "kb": "kilobyte",
     "radian": "radian", "radians": "radian", "mb": "megabyte", "gb": "gigabyte"}
+# what can be converted into each other, and how often it is; a grammar hears nothing else
+MEASURES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "length": (4, ("millimeter", "centimeter", "meter", "kilometer", "inch", "foot", "yard", "mile")),
+    "mass": (4, ("gram", "kilogram", "ton", "ounce", "pound", "stone")),
+    "volume": (3, ("milliliter", "liter", "teaspoon", "tablespoon", "cup", "pint", "quart", "gallon")),
+    "heat": (3, ("celsius", "fahrenheit", "kelvin", "degree")),
+    "period": (3, ("second", "minute", "hour", "day", "week", "year")),
+    "speed": (2, ("kilometer per hour", "mile per hour", "meter per second")),
+    "data": (1, ("byte", "kilobyte", "megabyte", "gigabyte")),
+}
 _UNITS = {way: name for name, ways in UNITS.items() for way in ways} | WRITTEN_UNITS
 
 
@@ -230,6 +240,12 @@ def _any(words: Sequence[str]) -> str:
     return " | ".join(words)
 
 
+def _plural_first(names: Iterable[str]) -> str:
+    """Of a grammar: more than one of a unit is asked about far more often than one."""
+    ways = [way for name in names for way in UNITS[name]]
+    return " | ".join(f"/{1 if way in UNITS and way + 's' in ways else 4}/ {way}" for way in ways)
+
+
 # What each kind is in JSGF, with what people usually say made likelier. Text is read in more ways, see above.
 # Each word of a rule costs time wherever the rule is used, so what begins alike is written once.
 RULES: dict[str, str] = {
@@ -239,7 +255,8 @@ RULES: dict[str, str] = {
     "below_thousand": "/5/ <below_hundred> | /3/ (<digit> | a) hundred [[and] <below_hundred>]",
     "number": "(/30/ <NULL> | /1/ minus) <below_thousand> (/40/ <NULL> | /3/ thousand [<digit> hundred] "
               "| /3/ point <digit> [<digit>] | /1/ and a half)",
-    "unit": _any([way for ways in UNITS.values() for way in ways]),
+    "unit": _plural_first(UNITS),
+    **{f"unit_{measure}": _plural_first(names) for measure, (_, names) in MEASURES.items()},
     "duration": "/20/ <below_hundred> <times> (/20/ <NULL> | /2/ and <below_hundred> <times>) "
                 "| /4/ (a | an | one) (/4/ minute | /4/ hour | /1/ second | /1/ day) (/6/ <NULL> | /2/ and a half "
                 "| /1/ and <below_hundred> <times>) | /2/ half (an hour | a minute) "

@@ -80,10 +80,22 @@ async def test_a_grammar_hears_nothing_else(decoders: Decoders) -> None:
     with pytest.raises(InvalidInput, match="grammar"):
         await stream.listen_for("this is none")
     await stream.listen_for(GRAMMAR)
-    path = await stream.whole(await asyncio.to_thread(spoken, "set a timer for twenty minutes"))
+    sound = await asyncio.to_thread(spoken, "set a timer for twenty minutes")
+    path = await path_of(stream, sound, 3200)
     assert " ".join(word[0] for word in path if word[0] != "<sil>") == "set a timer for twenty minutes"
-    assert await stream.whole(np.zeros(HEARING_RATE, np.float32)) == []
+    assert await path_of(stream, sound, 1000) == path, "neither the pieces nor what was before make a difference"
+    await stream.feed(sound[: len(sound) // 2])
+    assert await path_of(stream, sound, 3200) == path, "what was begun before is forgotten"
+    assert await path_of(stream, np.zeros(HEARING_RATE, np.float32), 3200) == []
+    assert await path_of(stream, sound[:800], 3200) != path  # too short to be anything
     await stream.close()
+
+
+async def path_of(stream: Stream, sound: Waveform, piece: int) -> list[list[Any]]:
+    await stream.begin()
+    for at in range(0, len(sound), piece):
+        await stream.feed(sound[at : at + piece])
+    return await stream.path()
 
 
 async def test_streams_are_bounded_and_leave_nothing(decoders: Decoders) -> None:

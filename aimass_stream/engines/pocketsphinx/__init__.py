@@ -54,16 +54,24 @@ class Stream:
             raise InvalidInput(f"the grammar can't be used: {error}", field="phrases")
 
     async def listen_freely(self) -> None:
-        """For `whole`: anything in the language model, in haste."""
+        """For anything in the language model, in haste."""
         await self._ask(child.FREE)
 
-    async def whole(self, sound: Waveform) -> list[list[Any]]:
-        """What a whole utterance is, by what it listens for: text, first and last frame, score."""
-        return cast(list[list[Any]], (await self._ask(child.WHOLE, sound.astype("<f4", copy=False).tobytes()))["words"])
+    async def feed(self, sound: Waveform) -> None:
+        """More of an utterance that `begin` began, by a stream that listens for something."""
+        await self._ask(child.FEED, sound.astype("<f4", copy=False).tobytes())
 
-    async def close(self) -> None:
+    async def path(self) -> list[list[Any]]:
+        """The utterance is over. What it was, by what is listened for: text, first and last frame, score."""
+        return cast(list[list[Any]], (await self._ask(child.PATH))["words"])
+
+    def drop(self) -> None:
+        """Close, without waiting until it is."""
         self._pool.streams.discard(self)
         self._writer.close()
+
+    async def close(self) -> None:
+        self.drop()
         with suppress(OSError):
             await self._writer.wait_closed()
 

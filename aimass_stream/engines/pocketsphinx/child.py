@@ -11,9 +11,10 @@ A stream's messages, each answered with one of JSON (its length, little-endian, 
     HEAR     float32      more of it           -> {"words": [[text, first frame, last frame, score]...], "frames": n}
     FINISH                it is over           -> the same, for the last time
     WORDS    JSON list    which of them can a grammar have?                  -> {"known": [...]}
-    GRAMMAR  JSGF         from now on WHOLE listens for this                 -> {} or {"error": "..."}
-    FREE                  from now on WHOLE listens for anything, in haste   -> {}
-    WHOLE    float32      a whole utterance, its silent ends cut off         -> {"words": ...}, with its pauses
+    GRAMMAR  JSGF         from now on listen for this                        -> {} or {"error": "..."}
+    FREE                  from now on listen for anything, in haste          -> {}
+    FEED     float32      a command's sound, as it comes                     -> {}
+    PATH                  it is over: what was it?                           -> {"words": ...}, with its pauses
 
 Sound is at 16 kHz; a frame is 10 ms. A score is a mean log likelihood for each frame, in PocketSphinx's own unit.
 The process of a stream ends when its socket does, this one when SOCKET does.
@@ -21,6 +22,7 @@ The process of a stream ends when its socket does, this one when SOCKET does.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -28,13 +30,15 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BEGIN, HEAR, FINISH, WORDS, GRAMMAR, FREE, WHOLE = range(1, 8)
+BEGIN, HEAR, FINISH, WORDS, GRAMMAR, FREE, FEED, PATH = range(1, 9)
 HEAD = struct.Struct("<BI")  # kind, bytes
 ANSWER = struct.Struct("<I")  # bytes
 
@@ -49,8 +53,12 @@ CEPSTRUM = "49.69,-3.37,1.42,4.38,-7.59,-2.68,-6.19,-5.72,-3.83,-0.67,0.06,-2.03
 STEP = 1280  # samples decoded at a time
 SILENCES = ("<s>", "</s>", "<sil>")
 NOTHING = "(NULL)"  # a step of a grammar without a word
-QUIET = 0.03  # of the peak; before and after, but for LEFT, an utterance for a grammar is cut
-LEFT = 3200  # samples
+PIECE = 1600  # samples of a command decoded at a time, however they come: so that nothing else depends on that
+HELD = 8  # pieces that tell level and mean of a voice before the first is decoded
+TRUST = 30  # frames that CEPSTRUM counts as much as, against the mean of the utterance so far
+VOICED = 0.1  # of the peak; only pieces as loud count for the mean
+WINDOW = 500  # frames that PocketSphinx counts a mean that is set as
+FRAME = 160  # samples
 LOG = math.log(1.0001)  # PocketSphinx's logarithms are to this base
 BEAMS = {"beam": 1e-64, "wbeam": 1e-48, "pbeam": 1e-64}  # of grammars, which are small
 HASTY = {"beam": 1e-40, "wbeam": 1e-25, "pbeam": 1e-40, "maxhmmpf": 3000}  # of free speech beside them
@@ -60,6 +68,8 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to the server, which ends us
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the streams' processes
+    warnings.simplefilter("ignore", DeprecationWarning)  # of `start_stream`, without which noise is carried over
+    sys.path.append(str(Path(__file__).parent))  # this is a script: of its package it has nothing but what lies there
     from pocketsphinx import Decoder  # the server imports this file, too, for what a message looks like
 
     # neither a second pass over a finished utterance nor a search of its lattice: they cost 0.4 s and gain nothing
@@ -86,6 +96,8 @@ class Stream:
         self.peak = 0.02  # the loudest yet; louder than a quiet room
         self.noise = np.random.default_rng(0)
         self.hearing = False
+        self.commanded = False  # FEED and PATH, not HEAR and FINISH
+        self._spoken = Spoken(decoder)
 
     def serve(self) -> None:
         while head := self._read(HEAD.size):
@@ -117,22 +129,29 @@ class Stream:
             return self._grammar(payload.decode())
         if kind == FREE:
             return self._free()
-        return self._whole(np.frombuffer(payload, np.float32))
+        if kind == FEED:
+            self._spoken.feed(np.frombuffer(payload, np.float32))
+            return {}
+        return self._path()
 
     # one stream ------------------------------------------------------------------------------------
 
     def _begin(self) -> dict[str, Any]:
         if self.hearing:
             self.decoder.end_utt()
-        self.decoder.start_utt()
-        self.hearing = True
+        self.hearing = not self.commanded
+        if self.commanded:
+            self._spoken.end()
+            self._spoken = Spoken(self.decoder)
+        else:
+            self.decoder.start_utt()
         return {}
 
     def _hear(self, sound: NDArray[np.float32]) -> dict[str, Any]:
         if not self.hearing:
             self._begin()
         self.peak = max(self.peak, float(np.abs(sound).max(initial=0.0)))
-        samples = self._samples(sound)
+        samples = levelled(sound, self.peak, self.noise)
         for at in range(0, len(samples), STEP):
             self.decoder.process_raw(samples[at : at + STEP].tobytes())
         return self._heard()
@@ -147,10 +166,6 @@ class Stream:
 
     def _heard(self) -> dict[str, Any]:
         return {"words": self._segments(), "frames": self.decoder.n_frames()}
-
-    def _samples(self, sound: NDArray[np.float32]) -> NDArray[np.int16]:
-        levelled = sound * min(LOUD / self.peak, MOST_GAIN) + self.noise.normal(0, NOISE, len(sound))
-        return (np.clip(levelled, -1, 1) * 32767).astype("<i2")
 
     def _segments(self, silences: bool = False) -> list[tuple[str, int, int, float]]:
         if self.decoder.hyp() is None:
@@ -175,17 +190,20 @@ class Stream:
 
     def _grammar(self, jsgf: str) -> dict[str, Any]:
         self._configure(BEAMS)
+        network = importlib.import_module("network").network
         try:
-            self.decoder.add_jsgf_string("commands", jsgf)
+            self.decoder.add_fsg("commands", self.decoder.create_fsg("commands", *network(jsgf)))
         except ValueError as error:
             return {"error": str(error)}
         self.decoder.activate_search("commands")
+        self.commanded = True
         return {}
 
     def _free(self) -> dict[str, Any]:
         self._configure(HASTY)
         self.decoder.add_lm("hasty", self.decoder.get_lm("_default"))
         self.decoder.activate_search("hasty")
+        self.commanded = True
         return {}
 
     def _configure(self, options: dict[str, float]) -> None:
@@ -194,17 +212,99 @@ class Stream:
         for name, value in options.items():
             config[name] = value
 
-    def _whole(self, sound: NDArray[np.float32]) -> dict[str, Any]:
-        self.peak = max(0.005, float(np.abs(sound).max(initial=0.0)))
-        loud = np.flatnonzero(np.abs(sound) > QUIET * self.peak)
-        if not len(loud):
-            return {"words": []}
+    def _path(self) -> dict[str, Any]:
+        heard = self._spoken.end()
+        self._spoken = Spoken(self.decoder)
+        return {"words": self._segments(silences=True) if heard else []}
+
+
+class Spoken:
+    """An utterance that may be a command, decoded while it is spoken.
+
+    PocketSphinx takes the mean cepstrum of a whole utterance, or of those before. Neither is there for a command that
+    a stranger begins, so the first second of the voice gives it, and what follows corrects it.
+    """
+
+    def __init__(self, decoder: Any) -> None:
+        self.decoder = decoder
         self.noise = np.random.default_rng(0)  # the same for all who hear this utterance
-        samples = self._samples(sound[max(0, loud[0] - LEFT) : loud[-1] + LEFT])
-        self.decoder.start_utt()
-        self.decoder.process_raw(samples.tobytes(), full_utt=True)
-        self.decoder.end_utt()
-        return {"words": self._segments(silences=True)}
+        self.peak = 0.005
+        self.heard = False  # anything but digital silence
+        self.begun = False  # its first pieces are decoded
+        self.rest: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.held: list[NDArray[np.float32]] = []
+        self.prior = np.array([float(value) for value in CEPSTRUM.split(",")])
+        self.mean, self.total, self.frames = self.prior, np.zeros(len(self.prior)), 0
+
+    def feed(self, sound: NDArray[np.float32]) -> None:
+        sound = np.concatenate([self.rest, sound])
+        whole = len(sound) - len(sound) % PIECE
+        self.rest = sound[whole:]
+        for at in range(0, whole, PIECE):
+            self._piece(sound[at : at + PIECE])
+
+    def end(self) -> bool:
+        """False when there was nothing to decode."""
+        if len(self.rest):
+            self._piece(self.rest)
+        if self.held:
+            self._decode(np.concatenate(self.held))
+        if self.begun:
+            self.decoder.end_utt()
+        return self.begun
+
+    def _piece(self, piece: NDArray[np.float32]) -> None:
+        loudest = float(np.abs(piece).max(initial=0.0))
+        self.heard |= loudest > 0
+        self.peak = max(self.peak, loudest)
+        self.held.append(piece)
+        if self.begun or len(self.held) >= HELD:
+            sound = np.concatenate(self.held)
+            self.held.clear()
+            self._decode(sound)
+
+    def _decode(self, sound: NDArray[np.float32]) -> None:
+        if not self.heard:
+            return
+        samples = levelled(sound, self.peak, self.noise)
+        loud = np.flatnonzero(np.abs(sound) > VOICED * self.peak)
+        if not self.begun:
+            self.decoder.start_stream()  # it forgets the noise behind whom it heard before
+            if len(loud):
+                self._learn(samples[max(0, loud[0] - 800) :], search=False)
+            self.begun = True
+            self.decoder.set_cmn(_written(self.mean))
+            self.decoder.start_utt()
+            self.decoder.process_raw(samples.tobytes())
+        elif len(loud):
+            self._learn(samples, search=True)
+        else:
+            self.decoder.process_raw(samples.tobytes())
+        self.decoder.set_cmn(_written(self.mean))
+
+    def _learn(self, samples: NDArray[np.int16], *, search: bool) -> None:
+        """Take these as the voice's, and decode them if `search`."""
+        if not search:
+            self.decoder.set_cmn(_written(self.mean))
+            self.decoder.start_utt()
+        self.decoder.process_raw(samples.tobytes(), no_search=not search)
+        frames = len(samples) // FRAME
+        if frames:
+            together = np.array([float(value) for value in self.decoder.get_cmn(True).split(",")])
+            self.total += (WINDOW + frames) * together - WINDOW * self.mean
+            self.frames += frames
+            self.mean = (TRUST * self.prior + self.total) / (TRUST + self.frames)
+        if not search:
+            self.decoder.end_utt()
+
+
+def levelled(sound: NDArray[np.float32], peak: float, noise: np.random.Generator) -> NDArray[np.int16]:
+    brought = sound * min(LOUD / peak, MOST_GAIN) + noise.normal(0, NOISE, len(sound))
+    return (np.clip(brought, -1, 1) * 32767).astype("<i2")
+
+
+def _written(mean: NDArray[np.float64]) -> str:
+    return ",".join(f"{value:.3f}" for value in mean)
 
 
 def _log(probability: float) -> float:
