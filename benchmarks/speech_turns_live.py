@@ -1,8 +1,13 @@
 """Conversations with a running server over its websocket, measured at the client: how long a reply takes, how soon it
 stops when somebody speaks into it, and how often it stops when it should not or goes on when it should stop.
 
-Users are the bundled voices at wall-clock pace with a little noise; coughs are shaped bursts of noise; "mhm" is said
-by the voices; the echo is what came back, mixed into the microphone again, quieter and later.
+Users are the bundled voices at wall-clock pace with a little noise; coughs are shaped bursts of noise, half of them
+with a voiced end; "mhm" is said by the voices; the echo is what came back, mixed into the microphone again, quieter and
+later.
+
+A real interruption is *missed* when the reply goes on, and its ms are from the first audible sample of the user to the
+first silent frame after the last one that sounds. An interruption is *false* when a reply is cut for good without a
+word said to it. A reply that pauses for a cough and goes on is neither; how often and how long it does is told, too.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aimass_stream import wire
 from aimass_stream.client import Client
@@ -31,7 +37,7 @@ from aimass_stream.speech.resample import Resampler
 
 FRAME = AUDIO_RATE // 50
 LOUD = 200  # of 32767: less is silence
-QUIET_FRAMES = 3  # of silence in a row, then the reply has stopped
+IN_FLIGHT = 0.1  # s that sound may come after the word that there will be no more
 ABREAST = 4  # conversations at once
 VOICES = ("en-us+m3", "en-us+f2", "en-gb+m7", "en-gb+f4", "en-us+m1", "en-us+f5")
 STORY = ("Here is a long story about a harbour in the north. Twelve boats leave it every morning, and each one of them "
@@ -154,17 +160,26 @@ class Call:
     def typed(self, kind: str) -> list[Event]:
         return [event for _, event in self.events if event.type == kind]
 
-    def silence_after(self, moment: float) -> float | None:
-        """s from `moment` until the first of several quiet frames came."""
-        quiet, since = 0, 0.0
-        for came, peak in self.came:
-            if came < moment:
-                continue
-            since = came if quiet == 0 else since
-            quiet = quiet + 1 if peak <= LOUD else 0
-            if quiet == QUIET_FRAMES:
-                return since - moment
-        return None
+    def silence_after(self, began: float) -> float | None:
+        """s from `began` to the first silent frame behind the last one of the reply that was interrupted. None where
+        none was, or was silent by itself when it was spoken into."""
+        told = next((moment for moment, event in self.events if event.type == "assistant.interrupted"), None)
+        if told is None:
+            return None
+        sounding = [moment for moment, peak in self.came if peak > LOUD and moment <= told + IN_FLIGHT]
+        if not sounding or sounding[-1] < began:
+            return None
+        return next((moment for moment, _ in self.came if moment > sounding[-1]), sounding[-1]) - began
+
+    def pauses(self) -> list[float]:
+        """s of each silence in a reply that was held and went on."""
+        loud = [moment for moment, peak in self.came if peak > LOUD]
+        found = []
+        for told, event in self.events:
+            if event.type == "assistant.resumed":
+                before = max((moment for moment in loud if moment < told), default=told)
+                found.append(min((moment for moment in loud if moment >= told), default=told) - before)
+        return found
 
 
 # sounds -------------------------------------------------------------------------------------------------
@@ -216,7 +231,8 @@ def trimmed(sound: Samples) -> Samples:
 
 
 def cough(seed: int) -> Samples:
-    """One or two bursts of noise between 300 and 3000 Hz with a sharp begin and a quick decay."""
+    """One or two bursts of noise between 300 and 3000 Hz with a sharp begin and a quick decay; every other one ends as
+    coughs do when the vocal folds close again: 60 to 120 ms of a rough, falling vowel."""
     rng = np.random.default_rng(seed)
     bursts = []
     for _ in range(1 + seed % 2):
@@ -227,7 +243,21 @@ def cough(seed: int) -> Samples:
         shape = np.minimum(1, np.arange(length) / (0.008 * AUDIO_RATE)) * np.exp(-np.arange(length) / (0.25 * length))
         noise *= shape
         bursts += [noise / np.abs(noise).max() * 15_000, np.zeros(int(AUDIO_RATE * 0.08))]
+    if seed % 4 >= 2:
+        bursts[-1] = _vowel(rng)
     return np.concatenate(bursts).astype(np.int16)[:, None]
+
+
+def _vowel(rng: np.random.Generator) -> NDArray[np.float64]:
+    length = int(AUDIO_RATE * rng.uniform(0.06, 0.12))
+    pitch = np.linspace(rng.uniform(260, 380), 200, length) * (1 + 0.05 * rng.normal(0, 1, length))
+    pulses = (np.diff(np.floor(np.cumsum(pitch) / AUDIO_RATE), prepend=0) > 0).astype(float)
+    pulses += rng.normal(0, 0.02, length)
+    hertz = np.fft.rfftfreq(length, 1 / AUDIO_RATE)
+    throat = sum(level / (1 + np.square((hertz - at) / width))
+                 for at, width, level in ((650, 90, 1.0), (1150, 110, 0.6), (2500, 160, 0.25)))
+    sound = np.fft.irfft(np.fft.rfft(pulses) * throat, length) * np.hanning(length)
+    return np.asarray(sound / np.abs(sound).max() * 8000)
 
 
 def room(seconds: float, seed: int = 0) -> Samples:
@@ -288,9 +318,10 @@ async def interruptions(url: str, each: int, *, engine: str = "auto", key: str |
         async with Client(url, key) as client:
             await call.hold(client, [{"stage": "assistant", "brain": "offline", "greeting": STORY, "engine": engine}])
         stopped = call.typed("assistant.interrupted")
-        silence = call.silence_after(call.began) if call.began is not None and len(case.sound) else None
+        silence = call.silence_after(call.began) if call.began is not None and case.kind == "words" else None
         rows.append({"kind": case.kind, "label": case.label, "interrupted": bool(stopped),
-                     "resumed": len(call.typed("assistant.resumed")), "echo_db": case.echo_db,
+                     "resumed": len(call.typed("assistant.resumed")),
+                     "pauses_ms": [round(pause * 1000) for pause in call.pauses()], "echo_db": case.echo_db,
                      "echo_delay": case.echo_delay, "ms": None if silence is None else silence * 1000,
                      "heard": " ".join(event.data["text"] for event in call.typed("transcript.committed"))})
 
@@ -301,7 +332,8 @@ async def interruptions(url: str, each: int, *, engine: str = "auto", key: str |
     return {"ms": spread([row["ms"] for row in real if row["interrupted"] and row["ms"] is not None]),
             "missed": sum(not row["interrupted"] for row in real), "real": len(real),
             "false": sum(row["interrupted"] for row in others), "others": len(others),
-            "held": sum(row["resumed"] for row in others), "rows": rows}
+            "held": sum(bool(row["resumed"]) for row in others),
+            "pause_ms": spread([pause for row in others for pause in row["pauses_ms"]]), "rows": rows}
 
 
 async def cases(each: int, kinds: Sequence[Kind]) -> list[Case]:

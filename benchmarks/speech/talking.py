@@ -112,9 +112,10 @@ def conversation_tell(result: Result) -> str:
     for engine, one in result["interruptions"].items():
         by_kind = {kind: [row for row in one["rows"] if row["kind"] == kind]
                    for kind in sorted({row["kind"] for row in one["rows"]})}
-        rows = [[kind, len(found), sum(row["interrupted"] for row in found), sum(bool(row["resumed"]) for row in found)]
+        rows = [[kind, len(found), sum(row["interrupted"] for row in found), sum(bool(row["resumed"]) for row in found),
+                 ms(speech_turns_live.spread([pause for row in found for pause in row["pauses_ms"]])["p50"])]
                 for kind, found in by_kind.items()]
         text += (f"\n\nSpeaking into a reply, heard by {engine}. A reply is held as soon as speech is noticed, and "
                  "goes on when it was none.\n\n"
-                 + table(["what was heard", "cases", "interrupted", "held and resumed"], rows))
+                 + table(["what was heard", "cases", "interrupted", "held and resumed", "silent for, ms (p50)"], rows))
     return text

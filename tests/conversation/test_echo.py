@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aimass_stream.conversation.echo import BLOCK, EchoFilter, EchoGuard
+from aimass_stream.conversation.echo import EchoFilter, EchoGuard
+from aimass_stream.conversation.residual import BLOCK
 from aimass_stream.frames import AUDIO_RATE, AudioFrame, Samples
 from aimass_stream.hearing.vad import WINDOW, Vad
 from aimass_stream.inference import Engine, installed
