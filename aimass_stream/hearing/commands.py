@@ -187,7 +187,7 @@ class Listening:
 
     def hear(self, sound: Waveform) -> None:
         """At once; it is decoded beside."""
-        if self._lost:
+        if self._lost or not len(sound):
             return
         self._sound.append(sound)
         self._samples += len(sound)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
 import pytest
 
-from aimass_stream.hearing.commands import ACCEPTED, LONGEST, CommandEar, Evidence, decided, evidence, likelihood
+from aimass_stream.errors import Busy, ModelFailed
+from aimass_stream.hearing.commands import (
+    ACCEPTED,
+    LONGEST,
+    MOST_WAITING,
+    PAIRS,
+    CommandEar,
+    Evidence,
+    decided,
+    evidence,
+    likelihood,
+)
 from aimass_stream.hearing.sphinx import guesses
 from aimass_stream.inference import Engine, FolderStore
 from aimass_stream.settings import Settings
 from aimass_stream.speech.grammar import Phrase
-from aimass_stream.speech.words import HEARING_RATE
+from aimass_stream.speech.words import HEARING_RATE, Waveform
 from tests.engines.test_pocketsphinx import spoken
 
 PHRASES = (
@@ -65,3 +77,151 @@ async def test_commands_and_other_talk_by_voice() -> None:
         assert await ear.decide(np.tile(sounds[0], int(LONGEST) + 1)) is None
     finally:
         await engine.close()
+
+
+class Stream:
+    """A decoder that notes what it is given; `gate` holds it back."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.failed = False
+        self.fed = 0
+        self.calls: list[str] = []
+
+    async def begin(self) -> None:
+        self.fed = 0
+        self.calls.append("begin")
+
+    async def feed(self, sound: Waveform) -> None:
+        self.failed = True  # as long as nobody has the answer
+        await self.pool.gate.wait()
+        self.failed = self.pool.broken
+        if self.failed:
+            raise ModelFailed("it has died")
+        self.fed += len(sound)
+
+    async def path(self) -> list[Any]:
+        self.calls.append(f"path {self.fed}")
+        return COMMANDED
+
+    async def known(self, words: list[str]) -> list[str]:
+        return words
+
+    async def listen_for(self, grammar: str) -> None:
+        self.calls.append("grammar")
+
+    async def listen_freely(self) -> None:
+        self.calls.append("free")
+
+    def drop(self) -> None:
+        self.pool.streams.remove(self)
+
+
+class Pool:
+    def __init__(self, most: int = 8) -> None:
+        self.most = most
+        self.streams: list[Stream] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.broken = False
+
+    async def stream(self) -> Stream:
+        if len(self.streams) >= self.most:
+            raise Busy("no more", retry_after=1)
+        self.streams.append(Stream(self))
+        return self.streams[-1]
+
+    async def close(self) -> None:
+        return None
+
+
+def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    return asyncio.create_task(work, name=name)
+
+
+HALF: Waveform = np.zeros(HEARING_RATE // 2, np.float32)
+
+
+@pytest.mark.anyio
+async def test_it_is_decoded_while_it_is_heard_and_anew_when_it_goes_on() -> None:
+    pool = Pool()
+    listening = CommandEar(pool, PHRASES).listen(spawn)
+    listening.hear(HALF)
+    await listening.settle()
+    assert [stream.fed for stream in pool.streams] == [8000, 8000]
+    listening.hear(HALF[:1000])
+    await listening.settle()
+    assert pool.streams[0].fed == 8000  # less than a step waits for more
+    command = await listening.decide()
+    assert command is not None
+    assert command.name == "mirror"
+    listening.hear(HALF)
+    assert await listening.decide() is not None
+    assert pool.streams[0].calls == ["grammar", "begin", "path 9000", "begin", "path 17000"]
+    listening.close()
+    assert await listening.decide() is None
+    assert len(pool.streams) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("most", [8, 3])
+async def test_utterances_wait_for_a_turn_and_those_that_end_free_it(most: int) -> None:
+    pool = Pool(most)
+    ear = CommandEar(pool, PHRASES)
+    count = (PAIRS if most == 8 else 1) + MOST_WAITING + 1
+    listened = [ear.listen(spawn) for _ in range(count)]
+    for listening in listened:
+        listening.hear(HALF)
+        for _ in range(20):  # so that it has its turn, or waits for it
+            await asyncio.sleep(0)
+    assert await listened[-1].decide() is None, "one too many: it is decided by its text alone"
+    waiting = [asyncio.create_task(listening.decide()) for listening in listened[:-1]]
+    for listening in listened[:1]:
+        listening.close()
+    commands = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert [command is not None for command in commands] == [False] + [True] * (count - 2)
+    assert len(pool.streams) == most // 4 * 2 or len(pool.streams) == 2
+    await ear.close()
+    assert not pool.streams
+
+
+@pytest.mark.anyio
+async def test_a_session_that_ends_in_the_middle_frees_its_decoder() -> None:
+    pool = Pool(2)
+    ear = CommandEar(pool, PHRASES)
+    tasks: list[asyncio.Task[None]] = []
+
+    def kept(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        tasks.append(spawn(work, name))
+        return tasks[-1]
+
+    pool.gate.clear()
+    listening = ear.listen(kept)
+    listening.hear(HALF)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    (first, _), _ = pool.streams, tasks[0].cancel()
+    await asyncio.wait(tasks)
+    listening.close()
+    assert first not in pool.streams, "its answer would be taken for another's"
+    pool.gate.set()
+    assert await asyncio.wait_for(ear.decide(HALF), 5) is not None
+
+
+@pytest.mark.anyio
+async def test_a_decoder_that_dies_is_replaced() -> None:
+    pool = Pool(2)
+    ear = CommandEar(pool, PHRASES)
+    pool.broken = True
+    assert await ear.decide(HALF) is None
+    assert not pool.streams
+    pool.broken = False
+    assert await ear.decide(HALF) is not None
+    assert await ear.decide(np.zeros(int(LONGEST * HEARING_RATE) + 1, np.float32)) is None
+    assert await ear.decide(HALF[:0]) is None
+    assert len(pool.streams) == 2
+
+
+def test_an_open_phrase_is_not_what_a_grammar_heard() -> None:
+    ear = CommandEar(Pool(), (*PHRASES, Phrase("anything", ("<text>",)), Phrase("note", ("note <text>", "my notes"))))
+    assert [(phrase.name, phrase.patterns) for phrase in ear.phrases[3:]] == [("note", ("my notes",))]
