@@ -110,7 +110,7 @@ async def _all(contender: Contender, url: str, streams: Sequence[Stream],
     answers = await asyncio.gather(*(one(*pair) for pair in zip(streams, waits, strict=True)), return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
-            print(f"    a stream was not taken: {answer}")
+            print(f"    a stream was not taken: {answer!r}")
     return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
