@@ -29,6 +29,7 @@ KEEPS = 0.9995**2  # how much of the way stays as it is from block to block
 UNSURE = 4.0  # variance of the way at the begin: it may well be louder than unity, split over the partitions
 SMOOTH = 0.5  # of the power of what is not echo, from block to block
 ABSENT = 0.03  # of the power of the expected echo: less is none
+PROVED = 25  # blocks that the way must have been good for
 STALLED = 75  # blocks, 1.5 s, that a client may play nothing for
 TINY = 1e-8
 
@@ -107,6 +108,7 @@ class EchoFilter:
         self._other: NDArray[np.float64] | None = None  # power of what is not echo
         self._last_played: Waveform = np.zeros(BLOCK, np.float32)
         self._residual = Residual()
+        self._proved = 0  # blocks whose echo was taken out
         self._absent = 0  # blocks in a row that had no echo where there should be one
         self._quiet = PARTITIONS + 1  # blocks since something was played
 
@@ -124,17 +126,26 @@ class EchoFilter:
         echo = np.fft.irfft((self._played * self._way).sum(axis=0))[BLOCK:]
         left = mic - echo
         rest = 0.5 * (self._doubt * power).sum(axis=0)  # power of the echo that may still be in it
-        if self._unplayed(mic, echo):
+        if self._unplayed(mic, left, echo):
             return self._residual.nothing(mic)
         self._learn(left, power, rest)
         return self._residual(left, echo, rest)
 
-    def _unplayed(self, mic: Waveform, echo: NDArray[np.float64]) -> bool:
+    def _unplayed(self, mic: Waveform, left: NDArray[np.float64], echo: NDArray[np.float64]) -> bool:
         """The microphone is much quieter than the echo that should be in it: what was sent came too late to be played,
-        and there is nothing to learn from it. After a while it is the loudspeaker that was turned down."""
-        absent = float(mic @ mic) < ABSENT * float(echo @ echo)
+        and there is nothing to learn from it. After a while it is the loudspeaker that was turned down; and who has not
+        yet taken out an echo does not know how loud it should be."""
+        heard = float(mic @ mic)
+        absent = self._proved >= PROVED and heard < ABSENT * float(echo @ echo)
         self._absent = self._absent + 1 if absent else 0
-        return absent and self._absent <= STALLED
+        if absent and self._absent <= STALLED:
+            return True
+        rest = float(left @ left)
+        if rest < 0.1 * heard:
+            self._proved = min(2 * PROVED, self._proved + 1)
+        elif rest > heard:
+            self._proved = max(0, self._proved - 1)
+        return False
 
     def _learn(self, left: NDArray[np.float64], power: NDArray[np.float64], rest: NDArray[np.float64]) -> None:
         error = np.fft.rfft(np.concatenate([np.zeros(BLOCK), left]))
