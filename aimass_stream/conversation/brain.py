@@ -98,8 +98,9 @@ class Canned:
         """Nothing is held."""
 
 
-def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default") -> Brain:
+def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default",
+               reserve: bool = False) -> Brain:
     """As `brains.open_brain`, whose modules it imports when it is first called."""
     from . import brains
 
-    return brains.open_brain(settings, toolbox, around, choice=choice)
+    return brains.open_brain(settings, toolbox, around, choice=choice, reserve=reserve)

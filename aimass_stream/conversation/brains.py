@@ -10,14 +10,16 @@ from .offline import OfflineBrain
 from .tools import Surroundings, Toolbox
 
 
-def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default") -> Brain:
+def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, choice: Choice = "default",
+               reserve: bool = False) -> Brain:
     """The brain of one conversation. `toolbox` must be loaded.
 
-    "default" is what the operator set: a language model with the command layer beside it, or that layer alone.
+    "default" is what the operator set: a language model with the command layer beside it, or that layer alone. `reserve`: the
+    layer is asked only when the model has failed.
     """
     commands = OfflineBrain(toolbox, around)
     if choice == "offline" or settings.brain == "offline":
         return commands
     model = ChatBrain(settings.brain, model=settings.brain_model, key=settings.brain_key,
                       timeout=settings.brain_timeout)
-    return GuardedBrain(model, commands)
+    return GuardedBrain(model, commands, reserve=reserve)

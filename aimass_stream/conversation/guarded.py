@@ -16,18 +16,22 @@ from .offline import OfflineBrain
 log = logging.getLogger(__name__)
 
 BROKE_OFF = " Sorry, I lost my thread there."
-NO_ANSWER = "Sorry, I can't reach my language model right now. I can still do simple things: ask me what I can do."
+UNREACHABLE = "Sorry, I can't reach my language model right now."
+NO_ANSWER = f"{UNREACHABLE} I can still do simple things: ask me what I can do."
 
 
 class GuardedBrain:
     """Never raises `BrainFailed`. Owns the model and closes it."""
 
-    def __init__(self, model: Brain, commands: OfflineBrain) -> None:
+    def __init__(self, model: Brain, commands: OfflineBrain, *, reserve: bool = False) -> None:
+        """`reserve`: the layer takes nothing from a model that answers."""
         self.name = model.name
-        self._model, self._commands = model, commands
+        self._model, self._commands, self._reserve = model, commands, reserve
 
     async def reply(self, request: BrainRequest) -> AsyncIterator[TextDelta | ToolCall]:
-        if self._commands.takes(request):
+        takes = self._commands.takes(request)
+        tool_ran = bool(request.items) and request.items[-1].kind == "function_call_output"
+        if takes and (tool_ran or not self._reserve):
             async for delta in self._commands.reply(request):
                 yield delta
             return
@@ -40,11 +44,11 @@ class GuardedBrain:
             log.warning("%s", error.detail)
             if began:
                 yield TextDelta(BROKE_OFF)
-            elif request.items and request.items[-1].kind == "function_call_output":
-                async for delta in self._commands.reply(request):  # what the tool found out is an answer in itself
+            elif takes or tool_ran:
+                async for delta in self._commands.reply(request):  # what a tool found out is an answer in itself
                     yield delta
             else:
-                yield TextDelta(NO_ANSWER)
+                yield TextDelta(NO_ANSWER if self._commands.able else UNREACHABLE)
 
     async def close(self) -> None:
         await self._model.close()

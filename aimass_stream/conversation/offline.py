@@ -44,6 +44,11 @@ class OfflineBrain:
     def __init__(self, toolbox: Toolbox, around: Surroundings) -> None:
         self._toolbox, self._around = toolbox, around
 
+    @property
+    def able(self) -> bool:
+        """There is something that it can do."""
+        return bool(self._toolbox.all())
+
     def understand(self, text: str) -> Intent | None:
         """The command that this text is as a whole, None if it is none that we are sure of."""
         said = tokens(text)

@@ -70,7 +70,7 @@ async def open_recognizer(engine: Engine, settings: Settings, *, session: str, w
                           language: str | None = None, task: Task = "transcribe", policy: str = "alignment",
                           prompt: str = "", hotwords: tuple[str, ...] = (),
                           choice: Choice | None = None) -> Recognizer:
-    """A recogniser for one stream. `want` is an engine or "auto"; empty: what the settings say. `choice` is what
+    """A recogniser for one stream. `want` is an engine; "auto" or empty: what the settings say. `choice` is what
     `chosen` answered to a caller that tells its client of it.
 
     Raises `InvalidInput` or `NotFound`, saying what there is.
@@ -88,14 +88,15 @@ def chosen(settings: Settings, *, want: str = "", model: str = "", language: str
 
     Raises `InvalidInput` or `NotFound`, saying what there is.
     """
-    want = want or settings.hearing
+    asked = want not in ("", AUTO)  # by the caller; a stage that says "auto" leaves it to the settings
+    want = want if asked else settings.hearing
     if want != AUTO and want not in RECOGNIZERS:
         raise InvalidInput(f"there is no recogniser {want[:64]!r}; there are: auto, {', '.join(RECOGNIZERS)}",
                            field="engine")
     every = {name: _offers(name, settings) for name in RECOGNIZERS}
     offers = every if want == AUTO else {want: every[want]}
     if model:
-        return _named(model, want, offers)
+        return _named(model, want, offers if asked else every)
     if settings.hearing_model:
         configured = _named(settings.hearing_model, settings.hearing, every)
         if want in (AUTO, configured.engine):

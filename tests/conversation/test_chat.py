@@ -199,6 +199,20 @@ async def test_a_model_that_fails_is_told_and_the_conversation_lives(answer: byt
         assert await guarded(model, "what is two plus two") == "That is 4."
 
 
+async def test_in_reserve_the_layer_is_asked_when_the_model_has_failed() -> None:
+    def sayer(model: Brain) -> Brain:
+        return GuardedBrain(model, OfflineBrain(TOOLBOX, Around()), reserve=True)
+
+    request = BrainRequest((Item(text="what time is it"),), tools=())
+    async with chat_server(lambda body: words("Late.")) as chat, brain_at(chat.url) as model:
+        assert await collected(sayer(model), request) == ("Late.", [])
+    async with brain_at("http://127.0.0.1:9/v1") as model:
+        reply = Reply(sayer(model), request, around=Around(), toolbox=TOOLBOX)
+        async for _ in reply.events():
+            pass
+        assert reply.text == "It is 2:05 PM."
+
+
 async def test_what_a_tool_found_out_is_said_when_the_model_dies_after_it() -> None:
     call_items = (Item("function_call", name="f", call_id="1"),
                   Item("function_call_output", text="It is raining.", call_id="1"))

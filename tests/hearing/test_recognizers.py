@@ -100,6 +100,16 @@ def test_what_is_asked_for_is_taken_or_refused() -> None:
 
 
 @pytest.mark.usefixtures("standing")
+def test_a_stage_that_says_auto_leaves_it_to_the_settings() -> None:
+    THERE.update({"whisper": ([TINY], ""), "pocketsphinx": ([SPHINX], "")})
+    assert chosen(settings(), want="auto").engine == "whisper"
+    assert chosen(settings(hearing="pocketsphinx"), want="auto").engine == "pocketsphinx"
+    assert chosen(settings(hearing="pocketsphinx"), want="auto", model="tiny").engine == "whisper"
+    with pytest.raises(NotFound, match="its weights are not here"):
+        chosen(settings(hearing="emformer"), want="auto")
+
+
+@pytest.mark.usefixtures("standing")
 def test_every_engine_is_described() -> None:
     THERE["whisper"] = ([TINY], "")
     first, second, _ = describe(settings())

@@ -8,7 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from ...conversation.brain import open_brain
 from ...conversation.tools import Surroundings, Toolbox
@@ -144,7 +144,7 @@ class Conversation:
                 if stages != before:
                     await self.place.session.update(pipeline=before)
                 raise
-        if _skilled(new, self.place) != _skilled(old, self.place):
+        if _skills(new, self.place) != _skills(old, self.place):
             await self._forget_mind()
         self.place.events.send("session.updated", session=self._shape())
 
@@ -159,11 +159,13 @@ class Conversation:
         if self._mind is None:
             place = self.place
             session = place.session
-            toolbox = place.toolbox if _skilled(place.configuration, place) else Toolbox()  # not loaded: empty
-            around = Surroundings(session=session.id, record=self.items.record, pipeline=session.spec.json,
+            skills = _skills(place.configuration, place)
+            toolbox = place.toolbox if skills != "none" else Toolbox()  # not loaded: empty
+            around = Surroundings(session=session.id, record=self.items.record, pipeline=lambda: session.spec.json(),
                                   steer=self._steer, stages=place.node.stages.describe, announce=self._announce,
                                   spawn=session.spawn)
-            self._mind = Mind(open_brain(place.settings, toolbox, around), around, toolbox)
+            self._mind = Mind(open_brain(place.settings, toolbox, around, reserve=skills == "reserve"), around,
+                              toolbox, offered=skills != "reserve")
         return self._mind
 
     async def _steer(self, pipeline: list[dict[str, Any]]) -> None:
@@ -296,11 +298,12 @@ def stages_of(config: Configuration) -> list[Any]:
     return own if config.audio.input.noise_reduction is None else [{"stage": "denoise"}, *own]
 
 
-def _skilled(config: Configuration, place: Place) -> bool:
-    """Whether this server's own skills are used: where the client says so; else only by the built-in brain."""
+def _skills(config: Configuration, place: Place) -> Literal["all", "reserve", "none"]:
+    """How this server's own skills are used: as the client says; else by the built-in brain, which is in reserve
+    where there is a language model."""
     if config.aimass is not None and config.aimass.skills is not None:
-        return config.aimass.skills
-    return place.settings.brain == "offline"
+        return "all" if config.aimass.skills else "none"
+    return "all" if place.settings.brain == "offline" else "reserve"
 
 
 def _parsed(text: str | bytes) -> dict[str, Any]:

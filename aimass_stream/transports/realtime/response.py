@@ -42,6 +42,7 @@ class Mind:
     brain: Brain
     around: Surroundings
     toolbox: Toolbox
+    offered: bool = True  # the brain is told of the toolbox's tools; else they are for when it fails
 
 
 class Company(Protocol):
@@ -174,7 +175,8 @@ class Response:
             Function(tool.name, tool.description or "", tool.parameters or {"type": "object", "properties": {}})
             for tool in config.tools]
         names = {tool.name for tool in tools}
-        tools += [tool for tool in mind.toolbox.for_models() if tool.name not in names]
+        if mind.offered:
+            tools += [tool for tool in mind.toolbox.for_models() if tool.name not in names]
         items = self.order.items if self.order.items is not None else self._items.record.for_brain()
         instructions = "\n\n".join(filter(None, (config.instructions, self.order.hint)))
         heard = config.audio.input.transcription

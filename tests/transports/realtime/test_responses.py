@@ -162,7 +162,7 @@ async def test_no_more_than_some_beside_it(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_language_model_that_cannot_be_reached_is_said_so_and_the_session_lives(
         monkeypatch: pytest.MonkeyPatch) -> None:
     async with client(monkeypatch, brain="http://127.0.0.1:9/v1") as talk:
-        await say(talk, "Hello.")
+        await say(talk, "Who was Napoleon?")
         response = await answered(talk, output_modalities=["text"])
         assert response["status"] == "completed"
         assert "language model" in response["output"][0]["content"][0]["text"]
@@ -181,6 +181,29 @@ async def test_without_a_language_model_the_servers_own_skills_answer_unseen(mon
         await say(talk, "What is two plus three?")
         response = await answered(talk, output_modalities=["text"])
         assert "5" not in response["output"][0]["content"][0]["text"]
+
+
+async def test_a_language_model_that_is_gone_leaves_the_servers_own_skills(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with client(monkeypatch, brain="http://127.0.0.1:9/v1") as talk:
+        await say(talk, "What is two plus three?")
+        response = await answered(talk, output_modalities=["text"])
+        assert "5" in response["output"][0]["content"][0]["text"]
+        await talk.configure(aimass={"skills": False})
+        await say(talk, "What is two plus three?")
+        text = (await answered(talk, output_modalities=["text"]))["output"][0]["content"][0]["text"]
+        assert "5" not in text
+        assert "ask me" not in text  # there is nothing then that it could do
+
+
+async def test_one_change_by_voice_keeps_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(monkeypatch, brain="offline") as (running, _), talking(running.ws_url) as talk:
+        (session,) = running.node.sessions()
+        stages: list[list[str]] = []
+        for text in ("Mirror the picture.", "Make it a cartoon.", "Stop the effects."):
+            await say(talk, text)
+            await answered(talk, output_modalities=["text"])
+            stages.append([stage["stage"] for stage in session.spec.json()])
+        assert stages == [["mirror"], ["mirror", "cartoon"], []]
 
 
 REFUSED: list[tuple[Any, str, str | None]] = [
