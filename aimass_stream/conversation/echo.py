@@ -29,7 +29,7 @@ KEEPS = 0.9995**2  # how much of the way stays as it is from block to block
 UNSURE = 4.0  # variance of the way at the begin: it may well be louder than unity, split over the partitions
 SMOOTH = 0.5  # of the power of what is not echo, from block to block
 ABSENT = 0.03  # of the power of the expected echo: less is none
-PROVED = 25  # blocks that the way must have been good for
+PROVED = 8  # blocks that the way must have been good for
 STALLED = 75  # blocks, 1.5 s, that a client may play nothing for
 TINY = 1e-8
 
@@ -140,11 +140,10 @@ class EchoFilter:
         self._absent = self._absent + 1 if absent else 0
         if absent and self._absent <= STALLED:
             return True
-        rest = float(left @ left)
-        if rest < 0.1 * heard:
-            self._proved = min(2 * PROVED, self._proved + 1)
-        elif rest > heard:
-            self._proved = max(0, self._proved - 1)
+        if absent:
+            self._proved = 0
+        elif float(left @ left) < 0.25 * heard:
+            self._proved = min(PROVED, self._proved + 1)
         return False
 
     def _learn(self, left: NDArray[np.float64], power: NDArray[np.float64], rest: NDArray[np.float64]) -> None:
