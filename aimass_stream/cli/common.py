@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..client import Client
+    from ..errors import AimassError
 
 URL = "http://127.0.0.1:8000"
 
@@ -59,14 +60,19 @@ def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client],
     try:
         code = asyncio.run(main())
     except AimassError as error:
-        where = f" ({error.field})" if error.field else ""
-        typer.secho(f"{error.detail}{where}", fg="red", err=True)
+        refuse(error)
         if error.status == 401:
             typer.secho("Give the key with --api-key or AIMASS_API_KEY.", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(code)
+
+
+def refuse(error: AimassError) -> None:
+    """Print what was wrong, and where."""
+    where = f" ({error.field})" if error.field else ""
+    typer.secho(f"{error.detail}{where}", fg="red", err=True)
 
 
 def print_json(value: Any) -> None:

@@ -34,19 +34,22 @@ class Conversation:
         self._stop, self._ready, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._state = "listening"
         self._replies = 0
+        self._unanswered: list[str] = []  # names of files
+        self._refused = False
+        self._writer: FileWriter | None = None
         self._said: dict[str, str] = {}  # by turn
         self._heard: dict[str, str] = {}  # by utterance
 
     async def run(self) -> int:
-        """Until the files are through, the session ended, or Ctrl-C; the exit code."""
+        """Until the files are through, the session ended, or Ctrl-C; the exit code: 1 if nobody listened, or a file
+        was not answered."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stop.set)
         formats = wire.AudioFormat.decode({"codec": "pcm_s16le", "rate": AUDIO_RATE, "channels": 1})
-        writer = None if self._out is None else FileWriter(self._out, expect={"audio"})
-        speaker = Loudspeaker() if writer is None else None
+        speaker = Loudspeaker() if self._out is None else None
         try:
             async with self._client.stream(pipeline=self._pipeline, audio=formats) as session:
                 tasks = [asyncio.create_task(work) for work in (
-                    self._speak(session), self._listen(session), self._play(session, writer, speaker),
+                    self._speak(session), self._listen(session), self._play(session, speaker),
                     self._stop.wait())]
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in tasks:
@@ -58,12 +61,14 @@ class Conversation:
                 raise session.error
         finally:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-            if writer is not None:
-                await asyncio.to_thread(writer.close)
-                self._tell(f"Wrote {writer.written['audio'] * 0.02:.1f} s to {self._out}")
+            if self._writer is not None:
+                await asyncio.to_thread(self._writer.close)
+                self._tell(f"Wrote {self._writer.written['audio'] * 0.02:.1f} s to {self._out}")
             if speaker is not None:
                 speaker.close()
-        return 0 if self._replies or not self._files else 1
+        if self._unanswered:
+            self._tell(f"No answer to {', '.join(self._unanswered)}.")
+        return 1 if self._refused or self._unanswered or (self._files and not self._replies) else 0
 
     # sound out -------------------------------------------------------------------------------------
 
@@ -84,18 +89,27 @@ class Conversation:
             return
         async for piece in self._silence(lambda: self._ready.is_set(), READY):
             yield piece
+        if self._pipeline[0].get("greeting"):
+            async for piece in self._reply(0):
+                yield piece
         for path in self._files:
             self._tell(f"({path.name})")
             before = self._replies
             for piece in await asyncio.to_thread(_read, path):
                 yield piece
-            answered = partial(self._answered_since, before)
-            async for piece in self._silence(answered, ANSWER):
+            async for piece in self._reply(before):
                 yield piece
-            async for piece in self._silence(lambda: self._state == "listening", READY):
-                yield piece
-            async for piece in self._silence(lambda: False, AFTER):
-                yield piece
+            if not self._answered_since(before):
+                self._unanswered.append(path.name)
+
+    async def _reply(self, before: int) -> AsyncIterator[Samples]:
+        """Silence while one more than so many replies is waited for and spoken."""
+        async for piece in self._silence(partial(self._answered_since, before), ANSWER):
+            yield piece
+        async for piece in self._silence(lambda: self._state == "listening", READY):
+            yield piece
+        async for piece in self._silence(lambda: False, AFTER):
+            yield piece
 
     def _answered_since(self, replies: int) -> bool:
         return self._replies > replies
@@ -108,12 +122,18 @@ class Conversation:
 
     # what comes back -------------------------------------------------------------------------------
 
-    async def _play(self, session: Any, writer: FileWriter | None, speaker: Loudspeaker | None) -> None:
+    async def _play(self, session: Any, speaker: Loudspeaker | None) -> None:
         async for frame in session.frames():
-            if isinstance(frame, AudioFrame) and writer is not None:
-                await asyncio.to_thread(writer.write, frame)
-            elif isinstance(frame, AudioFrame) and speaker is not None:
+            if isinstance(frame, AudioFrame) and speaker is not None:
                 speaker.play(frame.samples)
+            elif isinstance(frame, AudioFrame) and self._ready.is_set():  # a refused conversation leaves no file
+                await asyncio.to_thread(self._write, frame)
+
+    def _write(self, frame: AudioFrame) -> None:
+        if self._writer is None:
+            assert self._out is not None
+            self._writer = FileWriter(self._out, expect={"audio"})
+        self._writer.write(frame)
 
     async def _listen(self, session: Any) -> None:
         async for event in session.events():
@@ -153,6 +173,9 @@ class Conversation:
                 self._tell(f"  {data['total']:.0f} ms = {parts}")
             case "stage.failed" | "error":
                 self._tell(f"  {data['detail']}")
+                if data.get("stage") == "assistant" and not self._ready.is_set():  # nobody will ever listen
+                    self._refused = True
+                    self._stop.set()
 
 
 def _read(path: Path) -> list[Samples]:

@@ -26,9 +26,12 @@ def check(*, microphone: bool, speaker: bool) -> None:
             device.query_devices(kind="input")
         if speaker:
             device.query_devices(kind="output")
-    except (ImportError, OSError) as error:
-        raise typer.BadParameter(f"microphone and loudspeaker need sounddevice and PortAudio ({error}): "
+    except ImportError:
+        raise typer.BadParameter("microphone and loudspeaker need sounddevice, which is not installed: "
                                  "pip install sounddevice, or use --file and --out") from None
+    except OSError as error:
+        raise typer.BadParameter(f"sounddevice is here, and PortAudio, which it needs, is not ({error}): on Debian and "
+                                 "Ubuntu apt install libportaudio2, or use --file and --out") from None
     except ValueError as error:  # PortAudioError is none; a missing device is told as ValueError
         raise typer.BadParameter(f"{error}; use --file and --out") from None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Key, NoVerify, Pipeline, pipeline_of, run
+from .common import Key, NoVerify, Pipeline, pipeline_of, refuse, run
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -37,23 +38,62 @@ def talk(
     """Talk with the assistant. Ctrl-C ends the conversation and keeps what was written."""
     stages = [{"stage": "assistant", "brain": brain, "voice": voice, "language": language, "greeting": greeting,
                "instructions": instructions, "silence_ms": silence}, *pipeline_of(pipeline)]
-    if out is not None and out.exists() and not force:
-        raise typer.BadParameter(f"{out} is there already; add --force to write over it")
+    if out is not None:
+        _check(out, force)
     if not file or out is None:
         from .sound_device import check
 
         check(microphone=not file, speaker=out is None)
 
     async def converse(client: Client) -> int:
+        from ..errors import AimassError
         from .conversation import Conversation
 
-        conversation = Conversation(client, stages, files=file or [], out=out, tell=typer.echo)
-        return await conversation.run()
+        try:
+            if voice:
+                await _check_voice(client, voice)
+            return await Conversation(client, stages, files=file or [], out=out, tell=typer.echo).run()
+        except AimassError as error:
+            error.field = _given(error.field)
+            raise
 
     if url:
         run(url, api_key, no_verify, converse)
     else:
         _with_server(converse)
+
+
+def _check(out: Path, force: bool) -> None:
+    """Now, since it is opened when there is something to be written."""
+    from ..client.files import CONTAINERS
+
+    if out.exists() and not force:
+        raise typer.BadParameter(f"{out} is there already; add --force to write over it")
+    if out.suffix.lower() not in CONTAINERS:
+        raise typer.BadParameter(f"{out}: the name has to end in one of {', '.join(CONTAINERS)}", param_hint="--out")
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
+
+
+async def _check_voice(client: Client, voice: str) -> None:
+    """Raises `InvalidInput`: the server would find out with the first reply only."""
+    from ..errors import InvalidInput
+
+    listed = await client.request("GET", "/v1/audio/voices")
+    known = [each["id"] for each in listed["voices"] if each["engine"] == listed["engine"]]
+    if voice not in known and voice.lower() not in listed["names"]:
+        raise InvalidInput(f"there is no voice {voice!r}; there are: {', '.join([*listed['names'], *known])}",
+                           field="--voice")
+
+
+def _given(field: str | None) -> str | None:
+    """Where the user wrote what a place in our pipeline names: the assistant comes before the stages of --pipeline."""
+    found = re.match(r"pipeline\[(\d+)\](?:\.(\w+))?", field or "")
+    if found is None or field is None:
+        return field
+    if found[1] == "0":
+        return f"--{(found[2] or 'pipeline').removesuffix('_ms')}"
+    return f"pipeline[{int(found[1]) - 1}]{field[field.index(']') + 1 :]}"
 
 
 def _with_server(converse: Any) -> None:
@@ -68,7 +108,7 @@ def _with_server(converse: Any) -> None:
     try:
         code = asyncio.run(main())
     except AimassError as error:
-        typer.secho(error.detail, fg="red", err=True)
+        refuse(error)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

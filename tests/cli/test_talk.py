@@ -8,10 +8,12 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from aimass_stream.cli import conversation, sound_device
 from tests.support.command import clean, here
 from tests.support.server import served
 from tests.support.speech import speak, write_wav
@@ -64,6 +66,53 @@ def test_without_a_server_there_is_one_and_ctrl_c_loses_nothing(tmp_path: Path) 
         rest, errors = process.communicate(timeout=60)
     assert f"to {out}" in rest, errors
     assert out.stat().st_size > 44
+
+
+@pytest.mark.timeout(120)
+def test_a_file_waits_for_the_greeting_and_one_without_an_answer_is_an_error(url: str, tmp_path: Path,
+                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "ANSWER", 4.0)
+    write_wav(tmp_path / "one.wav", speak("what can you do"))
+    write_wav(tmp_path / "quiet.wav", np.zeros((48_000, 1), np.int16))
+    done = here("talk", "--url", url, "-f", str(tmp_path / "one.wav"), "-f", str(tmp_path / "quiet.wav"),
+                "-o", str(tmp_path / "out.wav"), "--greeting", "Good morning, this is a long greeting to wait for.")
+    lines = done.out.splitlines()
+    assert "interrupted" not in done.out
+    assert lines.index("(one.wav)") > lines.index("Assistant: Good morning, this is a long greeting to wait for.")
+    assert sum(line.startswith("You: ") for line in lines) == 1
+    assert lines[-1] == "No answer to quiet.wav."
+    assert done.code == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_refusal_ends_it_at_once_and_leaves_no_file(url: str, tmp_path: Path) -> None:
+    write_wav(tmp_path / "one.wav", speak("what can you do"))
+    out = tmp_path / "out.wav"
+    given = ["talk", "--url", url, "-f", str(tmp_path / "one.wav"), "-o", str(out)]
+    done = here(*given, "--language", "de")
+    assert (done.code, "one.wav" in done.out) == (1, False)
+    assert "hears 'de'" in done.out
+    done = here(*given, "--voice", "nobody")
+    assert (done.code, done.out) == (1, "")
+    assert "no voice 'nobody'" in done.err
+    done = here(*given, "--pipeline", '[{"stage": "nope"}]')
+    assert (done.code, done.out) == (1, "")
+    assert "pipeline[0].stage" in done.err
+    done = here(*given, "--brain", "mine")
+    assert (done.code, done.out) == (1, "")
+    assert "--brain" in done.err
+    assert here("talk", "--url", "http://127.0.0.1:9", *given[3:]).code == 1
+    assert here(*given[:-1], str(tmp_path / "out.doc")).code == 2
+    assert not out.exists()
+
+
+def test_without_portaudio_it_says_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> ModuleType:
+        raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr(sound_device, "_library", missing)
+    done = here("talk", "--url", "http://127.0.0.1:9")
+    assert "apt install libportaudio2" in " ".join(done.err.replace("│", " ").split())
 
 
 def test_without_a_microphone_it_says_what_to_do(url: str) -> None:
