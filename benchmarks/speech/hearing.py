@@ -78,7 +78,7 @@ def run(contender: Contender, streams: Sequence[Stream], *, seed: int = 1) -> di
 def attended(contender: Contender, streams: Sequence[Stream], *,
              seed: int = 1) -> tuple[list[tuple[Stream, Listener]], dict[str, Any]]:
     """The streams that were taken with what their clients were shown, and what that cost the server."""
-    server = Server(contender.subject, environment=ENVIRONMENT, core=None)
+    server = Server(contender.subject, environment=ENVIRONMENT, core=None, watch=True)
     try:
         url = f"{contender.scheme}://127.0.0.1:{server.port}{contender.path}"
         if contender.warm:

@@ -6,11 +6,16 @@ import socket
 import sys
 import time
 
+import pytest
+
+from benchmarks import processes
 from benchmarks.servers import Server, Subject
 
-BURNT = 0.4  # s of CPU
+BURNT = 1.0  # s of CPU
 PROGRAM = f"""
-import socket, subprocess, sys
+import signal, socket, subprocess, sys
+if sys.argv[2] == "ignored":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 burn = "import time\\nwhile time.process_time() < {BURNT}: pass"
 with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listening:
     while True:
@@ -21,10 +26,12 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listening:
 """
 
 
-def test_processes_that_have_ended_are_counted() -> None:
-    subject = Subject("burning", "burning", lambda port, *_: [sys.executable, "-S", "-c", PROGRAM, str(port)], "",
-                      lambda _: {})
-    server = Server(subject, core=None)
+@pytest.mark.parametrize("buried", ["waited for", "ignored"])
+def test_processes_that_have_ended_are_counted(buried: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "EVERY", 0.05)
+    subject = Subject("burning", "burning", lambda port, *_: [sys.executable, "-S", "-c", PROGRAM, str(port), buried],
+                      "", lambda _: {})
+    server = Server(subject, core=None, watch=True)
     try:
         before = server.usage()
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -34,5 +41,5 @@ def test_processes_that_have_ended_are_counted() -> None:
         after = server.usage()
     finally:
         server.stop()
-    assert BURNT - 0.05 <= after.cpu - before.cpu <= BURNT + 2 * (after.at - before.at)
+    assert BURNT - 0.25 <= after.cpu - before.cpu <= BURNT + 2 * (after.at - before.at)
     assert before.at < after.at <= time.monotonic()
