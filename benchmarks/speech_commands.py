@@ -46,7 +46,7 @@ READERS_FITTED = (("kathleen", 16, 8), ("ljspeech", 3, 1))  # others than those
 BEFORE, AFTER = 0.3, 0.5  # s
 ASKED = 0.2  # s of silence after which a turn asks
 FRAME = HEARING_RATE // 50
-ALLOWED = 0.5  # false triggers in 10 minutes of the other talk that is fitted to
+ALLOWED = 2.0  # false triggers in 10 minutes of the other talk that is fitted to
 HELD = 0.3  # how much a weight costs, where the largest value of each kind of evidence is 1
 AT_ONCE = 2  # as many utterances as an ear decodes
 
