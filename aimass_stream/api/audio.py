@@ -22,6 +22,7 @@ from ..inference import Engine
 from ..settings import Settings
 from ..speech.languages import code_of
 from ..speech.words import HEARING_RATE, Task, Waveform
+from ..weights import catalogue
 from .deps import CallerDep, NodeDep, SettingsDep
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
@@ -122,13 +123,17 @@ class _Work:
         self._coming = cast(AsyncGenerator[Segment, None], transcribe(
             engine, settings, sound, want=wish.want, model=wish.model, language=wish.language, task=wish.task,
             prompt=wish.prompt, hotwords=wish.hotwords, temperature=wish.temperature, word_times=True,
-            session=f"file_{secrets.token_hex(8)}", progress=self._progress))
+            session=f"file_{secrets.token_hex(8)}", progress=self._progress, opened=self._opened))
+        self.heard_by: dict[str, str] = {}
         self._next: asyncio.Task[Segment | None] | None = None
         self._moved = asyncio.Event()
 
     def _progress(self, seconds: float) -> None:
         self.done = seconds
         self._moved.set()
+
+    def _opened(self, engine: str, model: str) -> None:
+        self.heard_by = {"engine": engine, "model": model}
 
     async def begin(self) -> None:
         """Until then, what is wrong can be told as an HTTP status. Waits for the first segment, or until some of the
@@ -145,6 +150,10 @@ class _Work:
         except NotFound as error:
             if error.field == "engine":  # nobody who is here does that
                 raise InvalidInput(error.detail, field="language" if self.wish.language else "model") from error
+            raise
+        except InvalidInput as error:
+            if error.field == "task":  # which is the route here
+                raise InvalidInput(error.detail, field="model") from error
             raise
 
     async def news(self) -> AsyncGenerator[Segment | None, None]:
@@ -173,7 +182,7 @@ class _Work:
 
     def around(self) -> dict[str, Any]:
         return {"seconds": self.seconds, "task": self.wish.task, "temperature": self.wish.temperature,
-                "granularities": self.wish.granularities or ("segment",)}
+                "granularities": self.wish.granularities or ("segment",), "heard_by": self.heard_by}
 
 
 async def _heard(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upload: Upload) -> _Work:
@@ -221,7 +230,8 @@ async def _events(work: _Work, kept: AsyncExitStack) -> AsyncGenerator[str, None
                     last = work.done
                     yield event({"type": "transcript.progress", "seconds": round(work.done, 2),
                                  "total": round(work.seconds, 2)})
-        yield event({"type": "transcript.text.done", "text": text_of(work.segments), "usage": usage(work.seconds)})
+        yield event({"type": "transcript.text.done", "text": text_of(work.segments), "usage": usage(work.seconds),
+                     **work.heard_by})
     except AimassError as error:
         yield event(_told(error))
     finally:
@@ -310,9 +320,13 @@ def _model(name: str, settings: Settings) -> tuple[str, str]:
         for model in each["models"]:
             if name == model["name"] or (engine == each["engine"] and rest == model["name"]):
                 return each["engine"], model["name"]
-    there = [model["name"] for each in described for model in each["models"]]
+    for known in (name, rest):
+        if known in catalogue() and catalogue()[known].purpose == "hearing":
+            raise NotFound(f"the weights of {known} are not here: aimass models pull {known}", field="model")
+    there = [each["engine"] for each in described if each["available"]]
+    there += [model["name"] for each in described for model in each["models"]]
     raise NotFound(f"there is no model {name[:100]!r}; there are: whisper-1 (the best there is), "
-                   f"{', '.join([*RECOGNIZERS, *there])}", field="model")
+                   f"{', '.join(there)}", field="model")
 
 
 def _language(given: str) -> str | None:

@@ -98,7 +98,8 @@ def _hearing(settings: Settings, engines: list[dict[str, Any]]) -> list[Model]:
 
 def _voices(engines: list[dict[str, Any]]) -> list[Model]:
     there = [each for each in engines if each["available"]]
-    found = [Model(id=each["engine"], purpose="voice", engine=each["engine"], languages=list(each["languages"]))
+    found = [Model(id=each["engine"], purpose="voice", engine=each["engine"], languages=list(each["languages"]),
+                   title=f"The voices of {each['engine']}")
              for each in there]
     return [*(each.model_copy(update={"id": SPEAKS}) for each in found[:1]), *found]
 

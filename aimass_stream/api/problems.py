@@ -70,7 +70,7 @@ async def _validation(request: Request, error: Exception) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if first["loc"] == ("body",) and kind != "application/json":
         return _invalid("send JSON, with the header Content-Type: application/json", None, status=415)
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
     return _invalid(f"{where}: {first['msg']}" if where else first["msg"], where or None)
 
 

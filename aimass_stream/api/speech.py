@@ -46,7 +46,7 @@ class NamedVoice(BaseModel):
 
 
 class SpeechRequest(BaseModel):
-    model_config = ConfigDict(extra="ignore")  # clients send what newer versions of that API know
+    model_config = ConfigDict(extra="forbid")
 
     model: str = Field("auto", max_length=128, description="a voice engine; other names take the settings' own")
     input: str = Field(min_length=1, description="the text")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -29,11 +30,9 @@ def usage(seconds: float) -> dict[str, Any]:
 
 
 def body(form: str, segments: Sequence[Segment], *, seconds: float, task: str, temperature: float,
-         granularities: Sequence[str]) -> dict[str, Any]:
+         granularities: Sequence[str], heard_by: Mapping[str, str]) -> dict[str, Any]:
     """"json" or "verbose_json"; which engine heard it is said in both, beside what OpenAI has."""
-    brief: dict[str, Any] = {"text": text_of(segments), "usage": usage(seconds)}
-    if segments:
-        brief |= {"engine": segments[0].engine, "model": segments[0].model}
+    brief: dict[str, Any] = {"text": text_of(segments), "usage": usage(seconds), **heard_by}
     if form == "json":
         return brief
     language = "en" if task == "translate" else segments[0].language if segments else ""
@@ -73,8 +72,13 @@ def event(data: dict[str, Any]) -> str:
 
 
 def _segment(number: int, segment: Segment, temperature: float) -> dict[str, Any]:
-    """With every field that OpenAI's clients expect."""
+    """With every field that OpenAI's clients expect; null is what the engine doesn't tell."""
+    text = segment.text.encode()
     return {"id": number, "seek": round(segment.start * 100), "start": round(segment.start, 3),
             "end": round(segment.end, 3), "text": segment.text, "tokens": [], "temperature": temperature,
-            "avg_logprob": round(segment.mean_log_probability, 4), "compression_ratio": 1.0,
-            "no_speech_prob": round(segment.no_speech, 4)}
+            "avg_logprob": _rounded(segment.mean_log_probability), "no_speech_prob": _rounded(segment.no_speech),
+            "compression_ratio": round(len(text) / len(zlib.compress(text)), 4)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

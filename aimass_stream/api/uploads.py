@@ -78,6 +78,8 @@ class Desk:
 
     async def _decode(self, upload: Upload, samples: IO[bytes]) -> None:
         number = await asyncio.to_thread(_on_disk, upload.file)
+        if not os.fstat(number).st_size:
+            raise InvalidMedia(f"{upload.name[:100] or 'the file'} is empty", field="file")
         seconds = self._settings.max_audio_seconds
         limits = sandbox.Limits(
             seconds=60 + seconds / 20, cpu_seconds=round(20 + seconds / 60), memory_bytes=MEMORY, file_bytes=1 << 20,

@@ -14,8 +14,8 @@ def open_brain(settings: Settings, toolbox: Toolbox, around: Surroundings, *, ch
                reserve: bool = False) -> Brain:
     """The brain of one conversation. `toolbox` must be loaded.
 
-    "default" is what the operator set: a language model with the command layer beside it, or that layer alone. `reserve`: the
-    layer is asked only when the model has failed.
+    "default" is what the operator set: a language model with the command layer beside it, or that layer alone.
+    `reserve`: the layer is asked only when the model has failed.
     """
     commands = OfflineBrain(toolbox, around)
     if choice == "offline" or settings.brain == "offline":

@@ -37,22 +37,26 @@ class Segment:
     language: str
     engine: str
     model: str
-    no_speech: float = 0.0  # probability that nobody speaks in the piece it is from
-    mean_log_probability: float = 0.0  # of the tokens of that piece
+    # None: the engine has none
+    no_speech: float | None = None  # probability that nobody speaks in the piece it is from
+    mean_log_probability: float | None = None  # of the tokens of that piece
 
 
 async def transcribe(engine: Engine, settings: Settings, audio: Waveform, *, want: str = "", model: str = "",
                      language: str | None = None, task: Task = "transcribe", prompt: str = "",
                      hotwords: tuple[str, ...] = (), temperature: float = 0.0, word_times: bool = True,
                      session: str = "files",
-                     progress: Callable[[float], None] = lambda seconds: None) -> AsyncIterator[Segment]:
-    """Segments in their order, as soon as each is there; `progress` is told the seconds that are done.
+                     progress: Callable[[float], None] = lambda seconds: None,
+                     opened: Callable[[str, str], None] = lambda engine, model: None) -> AsyncIterator[Segment]:
+    """Segments in their order, as soon as each is there; `progress` is told the seconds that are done, `opened` who
+    hears.
 
     The device serves others between two pieces. Raises, with the first segment at the latest, what
     `open_recognizer` raises.
     """
     recognizer = await open_recognizer(engine, settings, session=session, want=want, model=model, language=language,
                                        task=task, prompt=prompt, hotwords=hotwords)
+    opened(recognizer.engine, recognizer.model)
     said = ""
     try:
         async for begin, end in _pieces(engine, audio, session, progress):
@@ -122,8 +126,9 @@ async def _through(recognizer: Recognizer, piece: Waveform) -> Hypothesis:
 def _segments(heard: Hypothesis, begin: float, recognizer: Recognizer) -> list[Segment]:
     def segment(start: float, end: float, text: str, words: tuple[Word, ...]) -> Segment:
         return Segment(start + begin, end + begin, text, words, heard.language, recognizer.engine, recognizer.model,
-                       heard.no_speech, heard.mean_log_probability)
+                       *sure)
 
+    sure = (heard.no_speech, heard.mean_log_probability) if isinstance(recognizer, WhisperRecognizer) else (None, None)
     if heard.segments:
         return [segment(start, end, text, ()) for start, end, text in heard.segments]
     return [segment(group[0].start, group[-1].end, line(group, heard.language),

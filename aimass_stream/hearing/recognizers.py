@@ -103,6 +103,8 @@ def chosen(settings: Settings, *, want: str = "", model: str = "", language: str
             return configured._replace(reason="the settings name it")
     found = [(name, offer) for name, (each, _) in offers.items() for offer in each if _can(offer, language, task)]
     if not found:
+        if not any(each for each, _ in offers.values()) and want != AUTO:
+            raise NotFound(_missing(want, every), field="engine")
         raise NotFound(_nothing(offers, language, task), field="engine")
     found.sort(key=lambda item: _order(*item))
     name, best = found[0]
@@ -176,6 +178,11 @@ def _named(model: str, want: str, offers: dict[str, Offers]) -> Choice:
     there = sorted({offer.model for each, _ in offers.values() for offer in each})
     raise NotFound(f"there is no model {model[:200]!r} to hear with; there are: {', '.join(there) or 'none'}",
                    field="model")
+
+
+def _missing(want: str, every: dict[str, Offers]) -> str:
+    there = [name for name, (each, _) in every.items() if each]
+    return f"{want} can't be used here ({every[want][1]}); there are: {', '.join([AUTO, *there])}"
 
 
 def _nothing(offers: dict[str, Offers], language: str | None, task: Task) -> str:

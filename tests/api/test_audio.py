@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from tests.support.options import settings
 from tests.support.recordings import encoded, tone
 from tests.support.server import Running, serve
 from tests.support.speech import speak
+from tests.support.whisper import make
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +30,7 @@ LIMIT = 3_000_000  # bytes of an upload
 
 
 FILES: list[tuple[bytes, int, str]] = [
-    (b"", 400, "no sound or video file"),
+    (b"", 400, "clip.wav is empty"),
     (recordings.zipped(), 400, "no sound or video file"),
     (recordings.silent_film(), 400, "no sound in this file"),
     (recordings.wav(tone(1), told_channels=60_000), 400, ""),
@@ -107,6 +109,8 @@ async def test_every_format_says_the_same() -> None:
         assert all(0 <= word["start"] <= word["end"] <= verbose["duration"] + 0.1 for word in words)
         assert {"id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio",
                 "no_speech_prob"} == set(verbose["segments"][0])
+        assert verbose["segments"][0]["avg_logprob"] is verbose["segments"][0]["no_speech_prob"] is None  # it has none
+        assert 0 < verbose["segments"][0]["compression_ratio"] < 1.5
         plain = await _ask(http, spoken(), response_format="text")
         assert plain.text == answer["text"] + "\n"
         srt = await _ask(http, spoken(), response_format="srt")
@@ -128,6 +132,7 @@ async def test_streamed_segments_come_as_events() -> None:
     deltas = [event["delta"] for event in events if event["type"] == "transcript.text.delta"]
     assert len(deltas) >= 2
     assert "".join(deltas) == events[-1]["text"] == whole
+    assert (events[-1]["engine"], events[-1]["model"]) == ("pocketsphinx", "en-us")
     assert events[-1]["type"] == "transcript.text.done"
     assert events[-1]["usage"]["seconds"] > 3
     progress = [event["seconds"] for event in events if event["type"] == "transcript.progress"]
@@ -190,7 +195,8 @@ async def test_a_file_that_is_none_is_a_clear_error() -> None:
             assert answer.status_code == status, answer.text
             assert said in answer.json()["error"]["message"]
             assert answer.json()["error"]["param"] == "file"
-        assert (await _ask(http, recordings.wav(tone(1)))).json()["text"] == ""
+        nothing = (await _ask(http, recordings.wav(tone(1)))).json()
+        assert (nothing["text"], nothing["engine"], nothing["model"]) == ("", "pocketsphinx", "en-us")
 
 
 async def test_ten_hours_are_refused_at_once_and_a_header_that_lies_is_not_believed() -> None:
@@ -233,6 +239,26 @@ async def test_what_does_not_translate_says_so() -> None:
         assert answer.status_code in (400, 404)
         assert "translate" in answer.json()["error"]["message"]
         assert (await _ask(http, spoken(), "translations", language="fr")).json()["error"]["param"] == "language"
+
+
+async def test_a_model_that_cannot_translate_is_named_by_its_field(tmp_path: Path) -> None:
+    english = await asyncio.to_thread(make, tmp_path / "english")
+    async with served(hearing_model=str(english)) as (_, http):
+        answer = await _ask(http, spoken(), "translations", model="whisper-1")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+        assert "hears English only" in answer.json()["error"]["message"]
+
+
+async def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
+    async with served() as (_, http):
+        answer = await _ask(http, spoken(), model="whisper-base.en")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (404, "model")
+        assert "aimass models pull whisper-base.en" in answer.json()["error"]["message"]
+        engines = (await http.get("/v1/models")).json()["engines"]
+        gone = [each["engine"] for each in engines if each["purpose"] == "hearing" and not each["available"]]
+        told = (await _ask(http, spoken(), model="gpt-9")).json()["error"]["message"]
+        assert "pocketsphinx" in told
+        assert not any(name in told for name in gone)
 
 
 async def test_no_more_uploads_are_worked_on_than_the_settings_allow() -> None:

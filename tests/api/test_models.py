@@ -21,6 +21,7 @@ async def test_models_are_listed_as_openais_clients_read_them() -> None:
         assert (by_id["whisper-1"]["engine"], by_id["whisper-1"]["purpose"]) == ("pocketsphinx", "hearing")
         assert by_id["whisper-1"]["languages"] == ["en"]
         assert by_id["tts-1"]["purpose"] == "voice"
+        assert by_id["tts-1"]["title"]
         engines = {engine["engine"]: engine for engine in listed["engines"]}
         assert engines["pocketsphinx"]["available"]
         assert all(engine["available"] or engine["reason"] for engine in listed["engines"])

@@ -72,6 +72,13 @@ async def test_a_session_id_that_is_none_is_not_found(name: str) -> None:
             assert len(answer.text) < 500
 
 
+async def test_a_wrong_parameter_is_named_as_the_caller_wrote_it() -> None:
+    async with served() as (server, http):
+        session, _ = await open_session(server.node)
+        answer = await http.get(f"/v1/sessions/{session.id}/transcript", params={"format": "xml"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "format")
+
+
 async def test_text_where_json_belongs_is_a_clear_error() -> None:
     async with served() as (server, http):
         session, _ = await open_session(server.node)

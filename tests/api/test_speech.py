@@ -121,6 +121,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"input": "Hello", "response_format": "midi"}, 400, "response_format"),
     ({"input": "Hello", "speed": 40}, 400, "speed"),
     ({"input": "Hello", "speed": "quick"}, 400, "speed"),
+    ({"input": "Hello", "spead": 1.5}, 400, "spead"),
     ({"input": "a" * 5000}, 413, "input"),
     ({"input": "<speak>broken", "input_type": "ssml"}, 400, "input"),
     ({"input": "plain < text", "input_type": "ssml"}, 400, "input"),
