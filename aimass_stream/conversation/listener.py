@@ -115,6 +115,10 @@ class Listener:
         return 0.0 if self._ears is None else self._ears.silence
 
     @property
+    def voiced_until(self) -> float:
+        return 0.0 if self._ears is None else self._ears.voiced_until
+
+    @property
     def position(self) -> float:
         return 0.0 if self._ears is None else self._ears.position
 

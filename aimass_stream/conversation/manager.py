@@ -59,6 +59,8 @@ class Hearing(Protocol):
     @property
     def silence(self) -> float: ...
     @property
+    def voiced_until(self) -> float: ...
+    @property
     def position(self) -> float: ...
     @property
     def guessing(self) -> bool: ...
@@ -196,7 +198,7 @@ class TurnManager:
         assert held is not None
         voiced = held.voiced
         if voiced is None:
-            voiced = max(0.0, ears.position - held.began - ears.silence)
+            voiced = max(0.0, ears.voiced_until - held.began)
         words = (*held.words, *held.partial)
         text = joined(words) if final is None else final
         if self.guard.own_words(text):

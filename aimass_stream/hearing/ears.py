@@ -179,6 +179,11 @@ class Ears:
         return self._endpointer.silence
 
     @property
+    def voiced_until(self) -> float:
+        """s of media time: the end of the last voice that was noticed, while `speaking`."""
+        return self._endpointer.ended
+
+    @property
     def backlog(self) -> float:
         """s of sound that nobody has listened to yet, for senders that can wait: some is dropped beyond 30."""
         waiting = 0 if self._utterance is None else len(self._utterance.waiting)
