@@ -34,11 +34,11 @@ from .api.keys import ApiKey
 from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
-from .hearing.recognizers import open_recognizer
+from .hearing.recognizers import RECOGNIZERS, open_recognizer
 from .inference import Engine, installed
 from .node import Node
 from .settings import Settings
-from .speaking.voices import open_synthesizer
+from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
 from .transports import realtime, telephony, websocket
 from .transports.webrtc import WebRtc
@@ -120,11 +120,15 @@ async def warm(engine: Engine, settings: Settings) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Refuse to be open to the world by accident."""
+    """Refuse to be open to the world by accident, and names that nothing here has."""
     if settings.public and settings.api_key is None and not settings.insecure:
         raise InvalidInput(
             f"{settings.host} can be reached from other machines: set an API key (--api-key, AIMASS_API_KEY), "
             "or allow everybody with --insecure", field="host")
+    speech = (("HEARING", settings.hearing, RECOGNIZERS), ("VOICE_ENGINE", settings.voice_engine, ENGINES))
+    for option, name, there in speech:
+        if name != "auto" and name not in there:
+            raise InvalidInput(f"AIMASS_{option}: there is no {name[:64]!r}; there are: auto, {', '.join(there)}")
 
 
 class Server(uvicorn.Server):

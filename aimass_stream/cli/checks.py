@@ -144,7 +144,10 @@ def hearing(settings: Settings) -> Finding:
     """Every recogniser that could hear now, and the one that `auto` takes."""
     from ..errors import AimassError
     from ..hearing import recognizers
+    from ..inference import installed
+    from ..weights import folder_of
 
+    installed().add(*settings.model_dirs, folder_of(settings))
     told = recognizers.describe(settings)
     there = "; ".join(f"{one['engine']}: {', '.join(model['name'] for model in one['models'])}"
                       for one in told if one["available"])

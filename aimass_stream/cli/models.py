@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..weights import Weights
 
 ACTIONS = ("list", "pull", "show", "remove")
+WIDE = 120  # columns of a terminal in which licence and title have room, too
 
 
 def models(
@@ -39,7 +40,7 @@ def models(
     elif action == "pull":
         _pull(weights.checked(name), settings)
     elif action == "show":
-        _show(weights.get(name), settings, as_json)
+        _show(name, settings, as_json)
     else:
         weights.remove(weights.get(name), weights.folder_of(settings))
         typer.echo(f"{name} is removed.")
@@ -56,13 +57,34 @@ def _list(settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json(known)
         return
-    whole = Column("Name", no_wrap=True, min_width=max(len(each["name"]) for each in known))  # it has to be typed
-    table = Table(whole, "For", "Languages", "Size", "State", "Licence", "What it is", box=None, pad_edge=False)
+    console = Console()
+    wide = console.width >= WIDE
+    table = Table(*(Column(name, no_wrap=True) for name in ("Name", "For", "Languages", "Size", "State")),
+                  *(("Licence", "What it is") if wide else ()), box=None, pad_edge=False)
     for each in known:
-        state = each["state"] if each["usable"] or each["state"] == "ready" else f"needs {each['needs']}"
         table.add_row(each["name"], each["for"], ", ".join(each["languages"]).replace("*", "many"),
-                      _size(each["bytes"]), state, each["licence"], each["title"])
-    Console().print(table)
+                      _size(weights.get(each["name"])), _state(each), *((each["licence"], each["title"]) if wide else ()))
+    console.print(table)
+    typer.echo(f"\n{_hears(settings)}\nMore about one: aimass models show NAME")
+
+
+def _state(card: dict[str, Any]) -> str:
+    return str(card["state"]) if card["usable"] or card["state"] == "ready" else f"needs {card['needs']}"
+
+
+def _hears(settings: Settings) -> str:
+    """Which one is heard with, and why."""
+    from ..errors import AimassError
+    from ..hearing.recognizers import chosen
+    from ..inference import installed
+    from ..weights import folder_of
+
+    installed().add(*settings.model_dirs, folder_of(settings))
+    try:
+        choice = chosen(settings)
+    except AimassError as error:
+        return f"Nothing hears here: {error.detail}"
+    return f"Hears now: {choice.engine} {choice.model}; {choice.reason}."
 
 
 def _card(each: Weights, state: str) -> dict[str, Any]:
@@ -71,27 +93,51 @@ def _card(each: Weights, state: str) -> dict[str, Any]:
             "description": each.description, "usable": each.usable, "needs": each.needs, "default": each.default}
 
 
-def _size(count: int | None) -> str:
-    return "?" if count is None else f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+def _size(each: Weights) -> str:
+    """As far as it is known: hubs tell the rest when it is fetched."""
+    known = sum(file.size or 0 for file in each.files)
+    if not known:
+        return "?"
+    return ("" if each.size is not None else "over ") + _amount(known)
 
 
-def _show(each: Weights, settings: Settings, as_json: bool) -> None:
+def _amount(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if 1e6 <= count < 1e9 else f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count} B"
+
+
+def _show(name: str, settings: Settings, as_json: bool) -> None:
     from .. import weights
+    from ..inference import installed
 
     folder = weights.folder_of(settings)
+    store = installed()
+    store.add(*settings.model_dirs, folder)
+    if name not in weights.catalogue() and name in store.names() and not as_json:  # it came with the package
+        _print_file(store.get(name).folder / "model.toml")
+        return
+    each = weights.get(name)
     card = _card(each, weights.state(each, folder)) | {"files": [file.json() for file in each.files]}
     if as_json:
         print_json(card)
         return
     manifest = folder / each.name / "model.toml"
     if manifest.is_file():
-        typer.echo(f"# {manifest}\n{manifest.read_text(encoding='utf-8')}")
+        _print_file(manifest)
         return
-    for key, value in card.items():
-        if key != "files":
-            typer.echo(f"{key + ':':13}{', '.join(value) if isinstance(value, list) else value}")
+    state = card["state"] if each.usable else f"needs {each.needs}, which is not here: {each.how}"
+    for label, value in (("Name", each.name), ("What it is", each.title), ("For", each.purpose),
+                         ("Languages", ", ".join(each.languages).replace("*", "many")), ("Size", _size(each)),
+                         ("State", state), ("Licence", each.licence), ("From", each.source),
+                         ("First start", "fetches it" if each.default else "doesn't fetch it")):
+        typer.echo(f"{label + ':':13}{value}")
+    typer.echo(f"\n{each.description}\n")
     for file in each.files:
-        typer.echo(f"  {file.path}  {_size(file.size)}  SHA-256 {file.sha256 or 'told by the hub when it is fetched'}")
+        size = "?" if file.size is None else _amount(file.size)
+        typer.echo(f"  {file.path}  {size}  SHA-256 {file.sha256 or 'told by the hub when it is fetched'}")
+
+
+def _print_file(manifest: Path) -> None:
+    typer.echo(f"# {manifest}\n{manifest.read_text(encoding='utf-8')}")
 
 
 def _pull(each: Weights, settings: Settings) -> None:

@@ -15,6 +15,9 @@ from ..settings import Settings
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
+EXTRAS = {"torchaudio": "torch", "piper": "piper"}  # of this package, by the module that they bring
+
+
 @dataclass(frozen=True, slots=True)
 class WeightFile:
     path: str  # in the model's folder
@@ -48,6 +51,11 @@ class Weights:
     @property
     def usable(self) -> bool:
         return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    @property
+    def how(self) -> str:
+        """What to do where it is not usable."""
+        return f"pip install 'aimass-stream[{EXTRAS.get(self.needs, self.needs)}]'"
 
     @property
     def size(self) -> int | None:
@@ -95,5 +103,5 @@ def checked(name: str) -> Weights:
     """The entry, if it can be of use here. Raises `NotFound` or `InvalidInput`."""
     found = get(name)
     if not found.usable:
-        raise InvalidInput(f"{name} needs the module {found.needs}, which is not installed here", field="name")
+        raise InvalidInput(f"{name} needs {found.needs}, which is not installed here: {found.how}", field="name")
     return found

@@ -68,14 +68,20 @@ def _part(folder: Path, weights: Weights) -> Path:
 
 @contextmanager
 def _alone(folder: Path, weights: Weights) -> Iterator[None]:
-    """For this model, among all processes."""
+    """For this model, among all processes. The lock's file is gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{weights.name}.lock").open("w") as lock:
+    path = folder / f".{weights.name}.lock"
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                raise BlockingIOError  # another one had it until now and took the file away
         except BlockingIOError:
             raise Conflict(f"{weights.name} is being fetched already") from None
-        yield
+        try:
+            yield
+        finally:
+            path.unlink()  # while it is still ours
 
 
 def _check_room(folder: Path, files: tuple[WeightFile, ...], part: Path) -> None:

@@ -47,6 +47,15 @@ def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def test_a_recogniser_that_nobody_knows_is_refused_with_those_there_are() -> None:
+    for name in ("HEARING", "VOICE_ENGINE"):
+        done = here("serve", "--port", "0", **{f"AIMASS_{name}": "nonsense"})
+        assert done.code == 2
+        told = " ".join(done.err.replace("│", " ").split())
+        assert f"AIMASS_{name}" in told
+        assert "there are: auto, " in told
+
+
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen([sys.executable, "-m", "aimass_stream", *arguments], stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from aimass_stream.cli.main import build
 from aimass_stream.errors import Unavailable
+from aimass_stream.inference import installed
 from aimass_stream.weights import WeightFile, catalogue
 from tests.support.command import clean, here
 from tests.support.hub import TestHub, hub_with, weights
@@ -51,6 +53,31 @@ def test_list_and_show_tell_what_there_is(tmp_path: Path) -> None:
     card = here("models", "show", "whisper-tiny.en", "--data-dir", str(tmp_path))
     assert "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a" in card.out
     assert "MIT" in card.out
+
+
+def test_a_narrow_terminal_cuts_no_word(tmp_path: Path) -> None:
+    listed = here("models", "list", "--data-dir", str(tmp_path), COLUMNS="80").out.splitlines()
+    assert all(len(line) <= 80 for line in listed[: len(catalogue()) + 1])
+    small = next(line for line in listed if line.startswith("whisper-small "))
+    assert "over 484 MB" in small
+    assert "…" not in "".join(listed)
+    assert any(line.startswith("Hears now: ") for line in listed)
+
+
+def test_what_came_with_the_package_is_shown_too(tmp_path: Path) -> None:
+    name = installed().names()[0]
+    assert f'name = "{name}"' in here("models", "show", name, "--data-dir", str(tmp_path)).out
+    card = here("models", "show", "whisper-base.en", "--data-dir", str(tmp_path)).out
+    assert "148 MB" in card
+    assert "147769510" not in card
+    assert "True" not in card
+
+
+def test_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:
+    lacking = replace(SOME, name="lacking", needs="no_such_module")
+    assert not lacking.usable
+    assert lacking.how == "pip install 'aimass-stream[no_such_module]'"
+    assert replace(SOME, needs="torchaudio").how == "pip install 'aimass-stream[torch]'"
 
 
 def test_wrong_words_are_explained(tmp_path: Path) -> None:
@@ -96,7 +123,9 @@ def test_pulling_stops_cleanly_and_goes_on(some: None, tmp_path: Path) -> None:
 def test_without_a_network_the_error_is_a_sentence(some: None, tmp_path: Path) -> None:
     with hub_with(FILES) as hub:
         pass
+    (tmp_path / "models").mkdir()
     arguments = ["models", "pull", SOME.name, "--hub", hub.url, "--data-dir", str(tmp_path)]
     error = CliRunner().invoke(build(["models", "settings"]), arguments).exception  # which `main` prints in red
     assert isinstance(error, Unavailable)
     assert f"{hub.url} can't be reached" in error.detail
+    assert list((tmp_path / "models").iterdir()) == []

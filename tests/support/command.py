@@ -31,7 +31,7 @@ class Done:
 
 def here(*arguments: str, **env: str) -> Done:
     """The command in this process: starting one takes seconds on a busy machine."""
-    settings = {name: None for name in os.environ if name.startswith("AIMASS_")} | env | {"COLUMNS": "160"}
+    settings = {name: None for name in os.environ if name.startswith("AIMASS_")} | {"COLUMNS": "160"} | env
     done = CliRunner().invoke(build(list(COMMANDS)), list(arguments), env=settings, prog_name="aimass")
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return Done(done.exit_code, done.stdout, done.stderr)
