@@ -1,0 +1,136 @@
+"""How the six styles are made: a small network each, which repaints a picture like one painting.
+
+    python models/styles/recipe.py
+
+trains a common trunk, then the styles, two at a time with a core each, on the paintings, photographs and SqueezeNet
+of ../shared/data, and writes models/style-*/ as each is done: weights, a sample, and a card with what was measured.
+Ctrl-C keeps the checkpoints in `.cache/styles`; the same command goes on from them. A preview of a drawn scene lies
+beside each checkpoint and improves while it runs.
+
+    pictures.py    what is shown       losses.py    what the results are held to       training.py    the steps
+    evaluation.py  the figures         export.py    weights, sample and card
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import cast
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a shared machine, one thread spins while the other waits
+
+import torch
+from export import picture, write
+from rich.console import Console
+from training import LOSSES, STYLES, Style, Trainer
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+TOLD_EVERY, SHOWN_EVERY = 30.0, 120.0  # s
+TRUNK = "trunk.pt"
+
+
+class Teller:
+    """A line on how the training goes now and then, and a preview."""
+
+    def __init__(self, preview: Path) -> None:
+        self.preview, self.console = preview, Console(width=140)
+        self.told = self.shown = self.begun = time.monotonic()
+        self.first = -1
+
+    def __call__(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        if self.first < 0:
+            self.begun, self.first = now, trainer.step
+        if now - self.told > TOLD_EVERY or trainer.step == trainer.steps:
+            self.told = now
+            pace = (now - self.begun) / max(trainer.step - self.first, 1)
+            losses = ", ".join(f"{name} {value:.3f}" for name, value in zip(LOSSES, trainer.losses, strict=True))
+            self.console.log(f"{self.preview.stem}: step {trainer.step} of {trainer.steps}, {losses}, "
+                             f"{(trainer.steps - trainer.step) * pace / 60:.0f} min left")
+        if now - self.shown > SHOWN_EVERY:
+            self.shown = now
+            picture(self.preview, trainer.network)
+
+
+def learn(style: Style, checkpoint: Path, steps: int, threads: int, *, trunk: int = 0,
+          out: Path | None = None) -> None:
+    """Train a network; if it is not the trunk itself, after its so many steps, and write it to `out` when done."""
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):  # `run` leaves its checkpoint
+        trainer = Trainer(style, SHARED, steps, fades=trunk > 0)
+        if checkpoint.exists():
+            trainer.load(checkpoint)
+        elif trunk:
+            trainer.load(checkpoint.with_name(TRUNK), only_weights=True)
+        trainer.begun = trunk
+        trainer.run(checkpoint, Teller(checkpoint.with_suffix(".jpg")))
+        if out is not None:
+            write(trainer, out, SHARED, Console(width=140).log)
+
+
+def learn_all(styles: list[Style], options: argparse.Namespace) -> None:
+    """The styles side by side: a core each does more steps a second than two cores at one of them."""
+    context = multiprocessing.get_context("spawn")
+    waiting, running = list(styles), dict[int, SpawnProcess]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < options.jobs:
+                style = waiting.pop(0)
+                process = context.Process(
+                    target=learn, args=(style, options.work / f"{style.name}.pt", options.steps, 1),
+                    kwargs={"trunk": options.trunk_steps, "out": options.out / style.name})
+                process.start()
+                running[process.sentinel] = process
+            for sentinel in wait(list(running)):
+                done = running.pop(int(cast(int, sentinel)))
+                done.join()
+                if done.exitcode:
+                    raise SystemExit(f"a training process ended with {done.exitcode}; the same command goes on")
+    finally:
+        for process in running.values():  # an interrupt from the keyboard has reached them already, others not
+            process.terminate()
+            process.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=4000, help="of every style's own training")
+    parser.add_argument("--trunk-steps", type=int, default=1500, help="before, of the network all styles begin with")
+    parser.add_argument("--jobs", type=int, default=2, help="styles that are trained at once, on one core each")
+    parser.add_argument("--styles", nargs="*", choices=[style.name for style in STYLES], help="only these")
+    parser.add_argument("--export", action="store_true", help="write the styles as their checkpoints have them")
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "styles", help="for checkpoints and previews")
+    parser.add_argument("--out", type=Path, default=ROOT / "models", help="where the styles' folders are written")
+    options = parser.parse_args()
+    console = Console(width=140)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options.work.mkdir(parents=True, exist_ok=True)
+    styles = [style for style in STYLES if style.name in (options.styles or [style.name])]
+    if options.export:
+        for style in styles:
+            trainer = Trainer(style, SHARED, options.steps)
+            trainer.load(options.work / f"{style.name}.pt")
+            trainer.begun = options.trunk_steps
+            write(trainer, options.out / style.name, SHARED, console.log)
+        return
+    learn(STYLES[0], options.work / TRUNK, options.trunk_steps, options.jobs)
+    trunk = options.work / TRUNK
+    if not trunk.exists() or Trainer.steps_of(trunk) < options.trunk_steps:
+        console.log("stopped; the same command goes on")
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        learn_all(styles, options)
+
+
+if __name__ == "__main__":
+    main()
