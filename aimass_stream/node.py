@@ -151,7 +151,8 @@ class Node:
         most = self.settings.max_listeners
         if sum(session.listens for session in self._sessions.values()) >= most:
             metrics.ADMISSIONS.labels("listeners").inc()
-            raise Busy(f"speech of {most} sessions is recognised already, which is the limit", retry_after=5)
+            raise Busy(f"this server already listens to as many sessions as it may ({most}). Try again later",
+                       retry_after=5)
 
     def full(self) -> str | None:
         """Why nobody would be admitted now, or None."""
@@ -159,10 +160,10 @@ class Node:
         if len(self._sessions) >= settings.max_sessions:
             return f"all {settings.max_sessions} sessions are taken"
         if self.load > settings.max_load:
-            return f"the processor is at {self.load:.0%}; the limit is {settings.max_load:.0%}"
+            return f"the server is too busy: its processor is at {self.load:.0%}, the limit is {settings.max_load:.0%}"
         if self.loop_lag > settings.max_loop_lag:
             limit = settings.max_loop_lag * 1000
-            return f"the event loop is {self.loop_lag * 1000:.0f} ms late; the limit is {limit:.0f} ms"
+            return f"the server is too busy: it is {self.loop_lag * 1000:.0f} ms late, the limit is {limit:.0f} ms"
         return None
 
     @property

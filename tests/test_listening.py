@@ -60,6 +60,7 @@ async def test_as_many_sessions_listen_as_may_and_the_rest_is_told_when_to_come_
         with pytest.raises(Busy) as refused:
             await open_session(node, EARS)
         assert refused.value.retry_after == 5
+        assert "already listens to as many sessions as it may (2)" in refused.value.detail
         silent, sink = await open_session(node, [{"stage": "gray"}])
         await silent.control({"type": "session.update", "id": "late", "pipeline": EARS})
         await sink.until(lambda: sink.typed("error"))

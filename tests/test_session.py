@@ -339,7 +339,7 @@ async def test_admission_says_why_not_and_when_to_come_back() -> None:
         assert caught.value.retry_after > 0
         await session.close("done")
         node.load = 2
-        with pytest.raises(Busy, match="processor"):
+        with pytest.raises(Busy, match="too busy: its processor"):
             await open_session(node)
         node.load = 0
         await open_session(node)
