@@ -14,6 +14,7 @@ from aimass_stream.clips import CELLS, read_number
 from aimass_stream.frames import Pixels
 
 from ..support.browser import CLIP_PICTURES, SHARED_TAB, Visitor
+from ..support.speech import speak, write_wav
 from .test_pipeline import arrange, names, runs
 
 pytestmark = pytest.mark.browser
@@ -125,6 +126,17 @@ def test_file_that_is_no_video_is_refused_in_words(visitor: Visitor, tmp_path: P
     page.get_by_text("This file can't be played").wait_for()
     page.locator("#notice").get_by_role("button", name="Close").click()
     visitor.until("!document.querySelector('video.raw').paused")  # what played goes on
+
+
+def test_file_with_sound_alone_leaves_no_picture(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.page
+    write_wav(tmp_path / "voice.wav", speak())
+    page.locator("#file-input").set_input_files(tmp_path / "voice.wav")
+    page.get_by_text("Sound only").wait_for()
+    assert page.locator("video.processed").is_hidden()
+    page.get_by_role("radio", name="Clip").click()
+    page.wait_for_selector(".monitor.has-picture")
+    assert page.get_by_text("Sound only").is_hidden()
 
 
 def drop(page: Page, file: Path) -> None:

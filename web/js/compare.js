@@ -77,6 +77,10 @@ export class Compare {
   /** @param {MediaStream | null} stream */
   setRaw(stream) {
     this.#raw.srcObject = stream;
+    const blind = stream !== null && stream.getVideoTracks().length === 0;
+    if (blind) this.lose(); // the last picture of another source is not what comes back of this one
+    else if (this.box.classList.contains("blind")) this.#await();
+    this.box.classList.toggle("blind", blind);
     if (stream) void this.#raw.play().catch(() => undefined); // replaced while it was starting: the next one plays
   }
 
@@ -86,6 +90,11 @@ export class Compare {
     this.box.classList.remove("has-picture");
     if (!stream) return;
     void this.#processed.play().catch(() => undefined);
+    if (!this.box.classList.contains("blind")) this.#await();
+  }
+
+  /** Shows what comes back as soon as its next picture is there. */
+  #await() {
     const turn = ++this.#seen;
     this.#processed.requestVideoFrameCallback(() => {
       if (turn !== this.#seen) return;
