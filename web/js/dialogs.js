@@ -1,6 +1,6 @@
 /** The two things the page asks for in a window of its own: which stage to add, and the server's key. */
 
-import { byId, h } from "./dom.js";
+import { byId, h, prose } from "./dom.js";
 import { setApiKey } from "./storage.js";
 
 /** @typedef {import("../types/api.js").StageInfo} StageInfo */
@@ -58,7 +58,7 @@ export class StagePicker {
       { type: "button", class: "choice", "data-stage": stage.name, onclick: () => {
         this.#dialog.close();
         this.choose(stage.name);
-      } }, h("b", {}, stage.title), h("span", {}, firstSentence(stage.doc))))));
+      } }, h("b", {}, stage.title), h("span", {}, ...prose(firstSentence(stage.doc)))))));
   }
 }
 

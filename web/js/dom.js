@@ -35,6 +35,15 @@ function present(child) {
 }
 
 /**
+ * A sentence of the server's as children for `h`: what stands in backticks becomes code.
+ * @param {string} text
+ * @returns {Child[]}
+ */
+export function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part)).filter((part) => part !== "");
+}
+
+/**
  * An icon of the sprite in index.html.
  * @param {string} name
  * @returns {SVGSVGElement}

@@ -135,8 +135,9 @@ export class PipelineEditor {
     const kinds = (info?.accepts ?? []).map((kind) => h("span", { class: `kind ${kind}` }, kind));
     const grip = h("button", { type: "button", class: "grip", "aria-label": `Move ${name}: drag, or use the arrow keys` });
     grip.append(icon("grip"));
-    const fold = h("button", { type: "button", class: "fold", title: info?.doc ?? "",
+    const fold = h("button", { type: "button", class: "fold", title: (info?.doc ?? "").replaceAll("`", ""),
       onclick: () => this.#fold(key, !form.element.hidden) }, name);
+    if (form.element.childElementCount) fold.append(icon("down"));
     const showCode = iconButton("code", `${name} as code`, () => {
       code.element.hidden = !code.element.hidden;
       showCode.setAttribute("aria-expanded", String(!code.element.hidden));

@@ -4,7 +4,7 @@
  * the server can be shown right at it.
  */
 
-import { arrowTarget, h } from "./dom.js";
+import { arrowTarget, h, prose } from "./dom.js";
 
 /**
  * @typedef {import("../types/api.js").Schema} Schema
@@ -45,7 +45,7 @@ export class SchemaForm {
     const label = h("label", { for: id, id: `${id}-label` }, words);
     const reset = h("button", { type: "button", class: "reset", title: "Back to the default",
       onclick: () => (control.set(schema.default), change(undefined)) }, "reset");
-    const help = schema.description ? h("span", { class: "help" }, schema.description) : null;
+    const help = schema.description ? h("span", { class: "help" }, ...prose(schema.description)) : null;
     const row = h("div", { class: "field", "data-param": name },
       h("div", { class: "field-head" }, h("p", {}, label, " ", help), reset), control.element, error);
     this.#fields.set(name, { row, error, control, fallback: schema.default });

@@ -101,7 +101,7 @@ const SNIPPETS = {
       `await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });`,
     ],
     curl: (server) => [
-      "# a key of one minute, for a browser: the server's own stays with you",
+      "# a key of ten minutes, for a browser: the server's own stays with you",
       `curl ${baseUrl(server)}/realtime/client_secrets \\`,
       ...curlKey(server),
       "  -H 'Content-Type: application/json' \\",
