@@ -75,7 +75,7 @@ def test_talk_gives_a_spoken_reply(person: Visitor, hearing: str) -> None:
     person.until("document.querySelector('.bubble.assistant p')?.textContent.startsWith('It is ')", 30)
     assert page.locator(".bubble.you p").first.inner_text() == "what time is it"
     assert names(page) == ["assistant"]
-    assert "time" in page.locator(".chip").first.inner_text()
+    assert page.locator(".chip").first.inner_text().split() == ["Clock", "time"]
     person.until("/\\d+ ms/.test(document.querySelector('.bubble.assistant .latency')?.textContent)")
     assert page.locator("#talk-badge").inner_text().startswith("Heard by prompted")
     assert page.locator("video.processed").evaluate("video => video.muted") is False
@@ -91,7 +91,9 @@ def test_talk_gives_a_spoken_reply(person: Visitor, hearing: str) -> None:
     assert said in page.evaluate("navigator.clipboard.readText()")
     page.get_by_role("button", name="End the conversation").click()
     person.until("document.querySelectorAll('.stage').length === 0")
-    assert page.locator("#captions-panel").is_hidden()
+    with page.expect_download() as download:  # what was said stays
+        page.get_by_role("button", name="Download as VTT").click()
+    assert said in Path(download.value.path()).read_text()
     assert page.locator("video.processed").evaluate("video => video.muted")
 
 
@@ -106,9 +108,8 @@ def test_stop_ends_a_reply(person: Visitor, hearing: str) -> None:
     assert page.locator("#talk-stop").is_hidden()
 
 
-def test_captions_come_over_the_picture(person: Visitor, hearing: str) -> None:
+def test_captions_over_the_clip_hear_the_microphone(person: Visitor, hearing: str) -> None:
     page = person.open(f"{hearing}/{_link('[]')}")
-    page.get_by_role("radio", name="Camera").click()
     captions = page.get_by_role("button", name="Captions")
     captions.click()
     person.until("document.querySelector('#captions p')?.textContent.startsWith('what time')", 30)
@@ -119,12 +120,52 @@ def test_captions_come_over_the_picture(person: Visitor, hearing: str) -> None:
     })()""")
     assert over, "they do not stand in the lower half of the picture"
     assert captions.get_attribute("aria-pressed") == "true"
+    assert page.locator("#line-in").inner_text() == "Clip, with your microphone"
+    assert page.locator("video.processed").evaluate("video => video.muted")
     person.until("document.getElementById('captions-live').textContent === 'what time is it'")
     assert page.locator("#captions-list li span").first.inner_text() == "what time is it"
     assert page.locator("#captions-engine").inner_text().startswith("Heard by prompted")
     captions.click()
     assert page.locator("#captions").is_hidden()
     assert names(page) == []
+    assert page.locator("#line-in").inner_text() == "Clip, made in this page"
+
+
+def test_captions_before_a_conversation_come_back_after_it(person: Visitor, hearing: str) -> None:
+    link = _link('[{"stage":"asr"}]')
+    page = person.open(f"{hearing}/{link}", picture=False)
+    person.until("document.body.dataset.state === 'live'")
+    panel = page.locator("#captions-panel")
+    assert "Nobody speaks in the clip" in panel.inner_text()
+    panel.get_by_role("button", name="Use your microphone").click()
+    person.until("document.getElementById('line-in').textContent === 'Clip, with your microphone'")
+    page.get_by_role("button", name="Talk to it").click()
+    person.until("document.getElementById('talk-state').dataset.state === 'listening'")
+    assert names(page) == ["assistant"]
+    page.get_by_role("button", name="End the conversation").click()
+    person.until("document.getElementById('line-in').textContent === 'Clip, with your microphone'")
+    assert names(page) == ["asr"]
+
+
+def test_who_may_not_be_heard_is_told_so(listened: Browser) -> None:
+    with serving(max_listeners=0) as url:
+        person = Visitor(listened, permissions=["microphone"])
+        page = person.open(f"{url}/{_link('[]')}", picture=False)
+        person.until("document.body.dataset.state === 'live'")
+        page.get_by_role("button", name="Talk to it").click()
+        person.until("document.getElementById('talk-state').dataset.state === 'refused'")
+        told = "This server already listens to as many sessions as it may (0). Try again later."
+        assert page.locator("#talk-state").inner_text() == told
+        page.get_by_role("button", name="Talk to it").wait_for()
+        assert names(page) == []
+        page.get_by_role("button", name="Captions").click()
+        person.until(f"document.querySelector('.nothing.bad')?.textContent === {told!r}")
+        assert page.locator("#captions-button").get_attribute("aria-pressed") == "false"
+        assert names(page) == []
+        page.evaluate("(hash) => { location.hash = hash; }", _link('[{"stage":"assistant"}]'))
+        page.locator(".stage.wrong").get_by_text(told).wait_for()
+        person.close()
+        assert not person.complaints
 
 
 def test_unsure_and_unsettled_words_are_told_apart(visitor: Visitor) -> None:
@@ -154,6 +195,14 @@ def test_unsure_and_unsettled_words_are_told_apart(visitor: Visitor) -> None:
     assert shown["all"] == "sure unsure\n好的"
 
 
+def test_backticks_become_code(visitor: Visitor) -> None:
+    shown = visitor.page.evaluate("""async () => {
+      const { h, prose } = await import("/web/js/dom.js");
+      return h("p", {}, ...prose("Sends `audio.level` <b>events</b>.")).innerHTML;
+    }""")
+    assert shown == "Sends <code>audio.level</code> &lt;b&gt;events&lt;/b&gt;."
+
+
 def test_downloads_are_shown_while_they_run(visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from aimass_stream.weights import WeightFile
 
@@ -166,8 +215,15 @@ def _fetch(visitor: Visitor, url: str, hub: TestHub) -> None:
     page = visitor.open(url, picture=False)
     visitor.until("document.body.dataset.state === 'live'")
     page.get_by_role("button", name="Speech models").click()
+    page.locator("#models .engines").first.wait_for()
+    assert re.search(r"asr-nano-en Whisper nano.*% of people's words wrong", page.locator("#models").inner_text())
+    hub.files.clear()
+    page.get_by_role("button", name="Fetch Some weights").click()
+    page.locator("[data-weights=some-weights] .bad").get_by_text("has no file model.bin").wait_for()
+    hub.files.update(FILES)
     hub.piece_pause = 0.08
     page.get_by_role("button", name="Fetch Some weights").click()
+    visitor.until("!document.querySelector('[data-weights=some-weights] .bad')")
     visitor.until("document.querySelector('#fetching progress')?.value > 0")
     assert re.search(r"Fetching some-weights\s*\d+ % of 1 MB", page.locator("#fetching").inner_text())
     hub.piece_pause = 0
@@ -193,6 +249,7 @@ def test_builders_find_address_and_key_filled_in(visit: Visit, guarded: str) -> 
             assert KEY in text
             if language == "Python":
                 compile(text, "snippet", "exec")
+            assert ("key of ten minutes" in text) == ((purpose, language) == ("Converse", "curl"))
     page.get_by_label("write my key into the code").uncheck()
     assert KEY not in page.locator(code).inner_text()
     assert KEY not in page.locator("#build-key").inner_text()
@@ -218,6 +275,12 @@ def test_everything_fits_a_phone_and_has_a_name(person: Visitor, hearing: str) -
     page.get_by_role("button", name="Talk to it").press("Enter")
     person.until("document.getElementById('talk-badge').hidden === false", 20)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.get_by_role("button", name="Speech models").inner_text().strip() == "Models"
+    fold = page.locator(".stage .fold")
+    assert fold.evaluate("(title) => getComputedStyle(title, '::after').content") == "none"  # nothing is cut off
+    page.evaluate("document.getElementById('key-dialog').showModal()")
+    assert page.locator("#key-dialog").bounding_box()["width"] == 390
+    page.evaluate("document.getElementById('key-dialog').close()")
     unnamed: list[Any] = page.evaluate("""[...document.querySelectorAll("#talk, #captions-panel, #build, .bar")]
       .flatMap((part) => [...part.querySelectorAll("button, input, select, [tabindex='0']")])
       .filter((control) => !(control.getAttribute("aria-label") ?? control.textContent).trim())

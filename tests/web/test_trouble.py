@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Playwright, Route
 
 from ..support.browser import INSECURE, Visitor, launch
+from ..support.options import settings
+from ..support.server import serve
 from .conftest import KEY, Visit, serving
 from .test_pipeline import link, session
 
@@ -111,12 +114,22 @@ def test_cut_connection_comes_back_to_the_same_session(visit: Visit, server: str
 
 
 def test_server_goes_and_comes_back(visit: Visit) -> None:
-    visitor = visit()
-    with serving() as url:
-        visitor.open(link(url, [{"stage": "gray"}]))
+    visitor = visit(permissions=["microphone"])
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings())) as running):
+        url = running.url
+        page = visitor.open(link(url, [{"stage": "gray"}]))
         before = session(visitor)
         port = url.rsplit(":", 1)[1]
+        page.get_by_role("button", name="Talk to it").click()
+        visitor.until("document.querySelector('#talk-state').textContent === 'Listening'")
+        visitor.until("document.querySelector('[data-tile=server]').textContent !== '–'")
+        portal.start_task_soon(running.node.drain, 1)
+        visitor.until("document.querySelector('.toast')?.textContent === 'The server is stopping, 1 s left'")
     assert "does not answer" in notice(visitor, "server-gone")
+    assert page.locator("#talk-state").inner_text() == "Waiting for the server"
+    assert page.locator("[data-tile=server]").inner_text() == "–"
+    page.get_by_role("button", name="End the conversation").click()
     with serving(port=int(port)) as url:
         visitor.page.locator("#notice").get_by_role("button", name="Try now").click()
         visitor.page.wait_for_selector(".monitor.has-picture")

@@ -8,7 +8,7 @@ import { KeyDialog, StagePicker } from "./dialogs.js";
 import { byId, copy, toast } from "./dom.js";
 import { filesDropped } from "./drop.js";
 import { explain, noWebRtc, ServerError } from "./errors.js";
-import { describeFault } from "./events.js";
+import { describeEvent, describeFault } from "./events.js";
 import { LatencyGraph } from "./graph.js";
 import { LiveChanges } from "./live.js";
 import { Monitor, mark, radios } from "./monitor.js";
@@ -19,6 +19,7 @@ import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
 import { SpeechModels } from "./speech-models.js";
+import { openMicrophone } from "./sources.js";
 import { apiKey, recall, remember } from "./storage.js";
 import { Talk } from "./talk.js";
 import { Transcript } from "./transcript.js";
@@ -33,6 +34,7 @@ import { readRecipe } from "./webm.js";
  */
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
+const HEARING = ["asr", "assistant"];
 const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
   "no-webrtc", "forbidden", "invalid", "unexpected"];
 
@@ -52,16 +54,22 @@ export class App {
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
   transcript = new Transcript();
-  captions = new Captions(this.transcript, (format) => this.signalling.transcript(this.connection.sessionId ?? "", format));
+  captions = new Captions(this.transcript, (format) => this.signalling.transcript(this.#session, format));
   models = new SpeechModels(this.signalling);
   builders = new Builders(apiKey);
   talk = new Talk(this.transcript, {
-    use: (track) => this.#listen(track),
+    use: (track) => this.#listen(track, track !== null), // its answer is to be heard; the browser keeps it out of the microphone
     stop: () => this.connection.tell({ type: "output.flush", track: "audio-0" }),
     tell: (error) => this.monitor.tell(error, [{ label: "Close", act: () => this.monitor.tell(null) }]),
     arrange: (on) => this.#converse(on),
   });
-  #captioned = false; // there were captions before the conversation, which brings its own
+  /** @type {{pressed: boolean, dictated: boolean} | null} captions before the conversation, which brings its own */
+  #captioned = null;
+  #pressed = false; // the captions' button put `asr` there
+  #asking = false; // for a microphone, for captions
+  #session = ""; // whose words the transcript has; the server keeps them when it is over
+  /** @type {MediaStreamTrack | null} */
+  #dictated = null; // the microphone in use, where it is that of captions
   /** @type {MediaStreamTrack | null} */
   #microphone = null; // sent in place of the source's sound
   #what = "change"; // what the code for the whole pipeline does; or "start"
@@ -115,16 +123,18 @@ export class App {
     });
     connection.on("status", (status) => this.#status(status));
     connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
-    connection.on("session", ({ fresh }) => {
+    connection.on("session", ({ id, fresh }) => {
+      this.#session = id;
       this.#refreshCode();
       if (fresh) this.transcript.clear();
     });
     connection.on("event", (event) => this.#event(event));
-    monitor.on("source", ({ kind, label, stream }) => {
+    monitor.on("source", ({ kind, stream }) => {
       byId("intro", HTMLElement).hidden = kind !== "clip";
-      byId("line-in", HTMLElement).textContent = kind === "clip" ? "Clip, made in this page" : label;
       void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
-      void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
+      if (this.#dictated && !this.#mute) this.#listen(null, false); // it has a voice of its own
+      else void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
+      this.#sounds();
     });
     radios("sync", "sync", (sync) => model.setSync(sync === "lips" ? "lips" : "lowest"));
     radios("code-what", "what", (what) => {
@@ -135,7 +145,7 @@ export class App {
     this.#button("camera-link", () => void monitor.choose("camera"));
     this.#button("share-button", () => void copy(new URL(this.#link ?? location.hash, location.href).href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
-    this.#button("captions-button", () => this.#caption());
+    this.#button("captions-button", () => void this.#caption());
     this.#button("models-button", () => void this.models.open());
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
@@ -196,18 +206,49 @@ export class App {
 
   /** The assistant hears by itself: a second recogniser beside it would only take its time. @param {boolean} on */
   #converse(on) {
-    if (on) {
-      this.#captioned = this.#runs("asr");
-      this.#arrange("asr", false);
-    }
-    this.#arrange("assistant", on);
-    if (!on && this.#captioned) this.#arrange("asr", true);
+    const before = this.#captioned;
+    this.#captioned = on && this.#runs("asr") ? { pressed: this.#pressed, dictated: this.#dictated !== null } : null;
+    this.#arrange("assistant", on); // first: without it there is no conversation
+    if (on) return this.#arrange("asr", false);
+    if (!before) return;
+    this.#pressed = before.pressed;
+    this.#arrange("asr", true);
+    if (before.dictated) void this.#dictate();
   }
 
-  #caption() {
+  async #caption() {
     if (this.#runs("assistant")) this.captions.over = !this.captions.over;
-    else this.#arrange("asr", !this.#runs("asr"));
+    else if (this.#runs("asr")) this.#arrange("asr", false);
+    else if (!this.#mute || (await this.#dictate())) {
+      this.#pressed = true;
+      this.#arrange("asr", true);
+    }
     this.#speech();
+  }
+
+  /** Nobody can be heard: the clip is waves and a bell, and some sources have no sound at all. */
+  get #mute() {
+    const { source } = this.monitor;
+    return !source || source.kind === "clip" || !source.stream.getAudioTracks().length;
+  }
+
+  /** Sends a microphone for captions. @returns {Promise<boolean>} whether there is one now */
+  async #dictate() {
+    if (this.#asking) return false;
+    this.#asking = true;
+    try {
+      const track = await openMicrophone();
+      if (!this.#mute || this.talk.on) return track.stop(), !this.talk.on; // another way was taken meanwhile
+      track.addEventListener("ended", () => this.#dictated === track && this.#listen(null, false));
+      this.#listen(track, false); // or a microphone beside a loudspeaker howls
+      this.#dictated = track;
+      return true;
+    } catch (error) {
+      this.monitor.tell(explain(error), [{ label: "Close", act: () => this.monitor.tell(null) }]);
+      return false;
+    } finally {
+      this.#asking = false;
+    }
   }
 
   /** What runs says what of speech there is to see. */
@@ -217,13 +258,36 @@ export class App {
     const shown = stages.includes("assistant") ? this.captions.over : stages.includes("asr");
     byId("captions-button", HTMLButtonElement).setAttribute("aria-pressed", String(shown));
     if (this.talk.on && !stages.includes("assistant")) this.talk.end(); // taken out by hand
+    if (!stages.includes("asr")) {
+      this.#pressed = false;
+      if (this.#dictated) this.#listen(null, false);
+    }
+    this.#sounds();
   }
 
-  /** Sends a microphone, or the source's own sound again. @param {MediaStreamTrack | null} track */
-  #listen(track) {
+  /** Says whose voice is sent. */
+  #sounds() {
+    const { source } = this.monitor;
+    if (!this.#microphone && this.#mute) {
+      this.captions.hint(source?.kind === "clip" ? "Nobody speaks in the clip." : "This source has no sound.",
+        { label: "Use your microphone", act: () => void this.#dictate() });
+    } else this.captions.hint(this.#microphone || source?.kind === "camera" ? "Say something." : "Nobody has spoken yet.", null);
+    const own = source?.kind === "clip" ? "Clip, made in this page" : source?.label;
+    byId("line-in", HTMLElement).textContent = this.#microphone ? `${own?.replace(/,.*/, "")}, with your microphone` : own ?? "";
+  }
+
+  /**
+   * Sends a microphone, or the source's own sound again.
+   * @param {MediaStreamTrack | null} track
+   * @param {boolean} aloud whether what comes back is to be heard
+   */
+  #listen(track, aloud) {
+    this.#dictated?.stop();
+    this.#dictated = null;
     this.#microphone = track;
     void this.connection.setTrack("audio", track ?? this.monitor.source?.stream.getAudioTracks()[0] ?? null);
-    this.monitor.setSound(track !== null); // its answer is to be heard; the browser keeps it out of the microphone
+    this.monitor.setSound(aloud);
+    this.#sounds();
   }
 
   #place() {
@@ -244,8 +308,20 @@ export class App {
 
   /** @param {ServerError | null} error @param {{key: string | null, name: string | null}} at */
   #report(error, at) {
+    if (error?.reason === "busy") return this.#deaf(error.message);
     const shown = this.editor.blame(error && error.message, at);
     if (error && !shown) toast(error.message);
+  }
+
+  /** The server listens to others already: nothing here looks as if it did. @param {string} text */
+  #deaf(text) {
+    if (this.talk.on) return this.talk.refuse(text);
+    if (this.#pressed) {
+      this.#arrange("asr", false);
+      return this.captions.refuse(text);
+    }
+    const entry = this.model.entries.find(({ name }) => HEARING.includes(name));
+    if (!this.editor.blame(text, { key: entry?.key ?? null, name: null })) toast(text);
   }
 
   /** @param {ServerEvent} event */
@@ -263,7 +339,7 @@ export class App {
       case "stage.failed":
       case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));
       case "stage.reloaded": return void this.#reloaded(event.data);
-      case "session.closing": return toast(`The server is stopping: ${event.data.reason}`);
+      case "session.closing": return toast(describeEvent(event).replace(/^./, (letter) => letter.toUpperCase()));
       default: return undefined;
     }
   }
@@ -300,7 +376,7 @@ export class App {
 
   async #measure() {
     const now = await this.connection.stats();
-    if (now) {
+    if (now && this.connection.status.state === "live") {
       const measured = rates(this.#before, now);
       this.#browser = measured.browser;
       this.tiles.browser(now, measured);
@@ -312,13 +388,15 @@ export class App {
   #status({ state, error, retryIn }) {
     clearInterval(this.#countdown);
     document.body.dataset.state = state;
+    this.talk.connected = state === "live";
     if (state === "live") {
       if (CONNECTION_REASONS.includes(this.monitor.telling ?? "")) this.monitor.tell(null);
       return this.#say("live", "Live");
     }
     this.monitor.compare.lose();
     void this.monitor.finishRecording(); // its tracks are gone
-    if (state === "failed" || state === "closed") this.tiles.clear();
+    this.tiles.clear(); // nothing is measured
+    this.editor.times({});
     if (!error) return this.#say(state, { connecting: "Connecting", closed: "Closed" }[String(state)] ?? state);
     this.log.line(`page.${error.reason}`, error.message, state === "failed" ? "bad" : "warn");
     if (error.reason === "media-lost") return this.#say(state, "Connection cut, coming back");

@@ -24,6 +24,10 @@ export class Captions {
   #lines = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #hide;
+  #nothing = h("li", { class: "nothing" });
+  #heard = false; // speech is recognised now
+  #refused = ""; // why it is not
+  #hinted = ""; // what the hint says now
   #burnt = false; // a stage draws them into the picture already
   over = true; // also over the picture
 
@@ -46,10 +50,34 @@ export class Captions {
 
   /** @param {string[]} stages names of those that run */
   show(stages) {
-    const heard = stages.includes("asr") || stages.includes("assistant");
+    this.#heard = stages.includes("asr") || stages.includes("assistant");
     this.#burnt = stages.includes("captions");
-    this.#panel.hidden = !heard;
-    if (!heard || this.#burnt || !this.over) this.#over.hidden = true;
+    if (this.#heard) this.#refused = "";
+    if (!this.#heard || this.#burnt || !this.over) this.#over.hidden = true;
+    this.#draw();
+  }
+
+  /** Who could be heard now, shown until somebody is. @param {string} text @param {{label: string, act: () => void} | null} way */
+  hint(text, way) {
+    if (this.#refused || this.#hinted === text) return; // a button that is being pressed stays where it is
+    this.#hinted = text;
+    this.#nothing.classList.remove("bad");
+    this.#nothing.replaceChildren(text, ...(way ? [" ", h("button", { type: "button", class: "link", onclick: way.act }, way.label)] : []));
+  }
+
+  /** Nobody is heard, and this is why. @param {string} text */
+  refuse(text) {
+    this.#refused = text;
+    this.#hinted = "";
+    this.#nothing.classList.add("bad");
+    this.#nothing.replaceChildren(text);
+    if (!this.#nothing.isConnected) this.#list.append(this.#nothing);
+    this.#draw();
+  }
+
+  /** What was said can be read and fetched for as long as there is something. */
+  #draw() {
+    this.#panel.hidden = !this.#heard && !this.#lines.size && !this.#refused;
   }
 
   /** @param {import("../types/events.js").HearingReady} ready */
@@ -70,7 +98,7 @@ export class Captions {
     if (!line) {
       line = h("li");
       this.#lines.set(said.id, line);
-      this.#list.querySelector(".nothing")?.remove();
+      this.#nothing.remove();
       this.#list.append(line);
       this.#prune();
     }
@@ -105,7 +133,8 @@ export class Captions {
     this.#lines.clear();
     this.#over.hidden = true;
     this.#live.textContent = this.#engine.textContent = "";
-    this.#list.replaceChildren(h("li", { class: "nothing" }, "Say something, or play a file in which somebody speaks."));
+    this.#list.replaceChildren(this.#nothing);
+    this.#draw();
   }
 
   /** @param {"srt" | "vtt"} format */

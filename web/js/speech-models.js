@@ -61,8 +61,9 @@ export class SpeechModels {
     this.#line.hidden = running.length === 0;
     this.#line.replaceChildren(...running.map((each) => this.#bar(each)));
     if (before === "running" && news.state === "ready") toast(`${news.name} is here: it is used from the next session on`);
-    if (before === "running" && news.state === "failed") toast(`${news.name} could not be fetched: ${news.detail}`);
-    if (before === "running" && news.state !== "running" && this.#dialog.open) void this.look();
+    if (before !== "running" || news.state === "running") return;
+    if (this.#dialog.open) void this.look(); // its row says it
+    else if (news.state === "failed") toast(`${news.name} could not be fetched: ${news.detail}`);
   }
 
   /** @param {DownloadProgress} news */
@@ -84,10 +85,19 @@ export class SpeechModels {
     const engines = found.engines.filter((engine) => engine.purpose === purpose);
     const weights = found.weights.filter((each) => each.for === purpose);
     return h("section", {}, h("h3", {}, TITLES[purpose]),
-      h("p", { class: "soft" }, best ? `Now: ${best.engine}. ${best.reason}` : "Nothing yet."),
-      h("ul", { class: "engines" }, engines.map((engine) => h("li", {}, h("b", {}, engine.engine), " ",
-        engine.available ? languages(engine.languages) : h("span", { class: "soft" }, engine.reason)))),
+      h("p", { class: "soft" }, best ? `Now: ${best.engine}${best.reason && `, ${best.reason}`}.` : "Nothing yet."),
+      h("ul", { class: "engines" }, engines.map((engine) => this.#engine(engine))),
       h("ul", { class: "weights" }, weights.map((each) => this.#weights(each))));
+  }
+
+  /** @param {import("../types/api.js").EngineInfo} found */
+  #engine({ engine, available, reason, languages: codes, models = [] }) {
+    if (!available) return h("li", {}, h("b", {}, engine), " ", h("span", { class: "soft" }, reason));
+    return h("li", {}, h("b", {}, engine), " ", languages(codes), models.map(({ name, title, wer_real: wer, general }) => {
+      const about = [title, general ? "" : "for tests only", wer === null ? ""
+        : `${Math.round(wer * 100)}\u00a0% of people's words wrong (WER)`].filter(Boolean).join(", ");
+      return h("p", { class: "soft" }, h("code", {}, name), about && ` ${about}`);
+    }));
   }
 
   /** @param {WeightsInfo} each */
@@ -95,7 +105,8 @@ export class SpeechModels {
     const name = h("code", {}, `aimass models pull ${each.name}`);
     return h("li", { "data-weights": each.name },
       h("div", {}, h("b", {}, each.title), h("p", {}, each.description), h("p", { class: "soft" },
-        `${each.bytes === null ? "" : `${megabytes(each.bytes)}, `}${each.licence}, from ${each.source.replace(/ at .*/, "")}`), name),
+        `${each.bytes === null ? "" : `${megabytes(each.bytes)}, `}${each.licence}, from ${each.source.replace(/ at .*/, "")}`), name,
+      each.progress?.state === "failed" ? h("p", { class: "bad", role: "alert" }, `Not fetched: ${each.progress.detail}`) : null),
       this.#action(each));
   }
 
@@ -114,7 +125,9 @@ export class SpeechModels {
       this.progress(await this.signalling.pull(name));
       await this.look();
     } catch (error) {
-      toast(explain(error).message);
+      const row = this.#body.querySelector(`[data-weights="${CSS.escape(name)}"] div`);
+      row?.querySelector(".bad")?.remove();
+      row?.append(h("p", { class: "bad", role: "alert" }, explain(error).message));
     }
   }
 }

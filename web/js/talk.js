@@ -18,7 +18,10 @@ import { openMicrophone } from "./sources.js";
  *   source's own sound), stopping a reply, words about what went wrong, and having the assistant in the pipeline
  */
 
-const STATES = { listening: "Listening", thinking: "Thinking", speaking: "Speaking" };
+const STATES = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", waiting: "Waiting for the server" };
+const SILENT = new Set(["small_talk"]); // skills whose reply is all they do
+const SKILLS = /** @type {Record<string, string>} */ ({ arithmetic: "Sum", clock: "Clock", convert: "Units",
+  notes: "Notes", spell: "Spelling", steer: "Effects", timer: "Timer" });
 const KEPT = 100; // bubbles
 const BADGES = /** @type {Record<string, string>} */ ({
   pocketsphinx: "pocketsphinx is the offline fallback: expect mistakes.",
@@ -37,6 +40,10 @@ export class Talk {
   /** @type {MediaStreamTrack | null} */
   #microphone = null;
   #busy = false;
+  #connected = false;
+  #refused = ""; // why the last conversation ended
+  /** @type {keyof typeof STATES} */
+  #now = "listening";
   /** @type {Map<string, HTMLLIElement>} by utterance or turn */
   #bubbles = new Map();
   /** @type {Map<string, string>} what was replied so far, by turn */
@@ -61,16 +68,23 @@ export class Talk {
     this.#root.hidden = !able;
   }
 
+  /** Without a server nobody listens, whatever it said last. @param {boolean} connected */
+  set connected(connected) {
+    this.#connected = connected;
+    this.#show();
+  }
+
   async toggle() {
     if (this.on) return this.end();
     if (this.#busy) return undefined;
     this.#busy = true;
+    this.#refused = "";
     try {
       const track = await openMicrophone();
       track.addEventListener("ended", () => this.#microphone === track && this.end());
       this.#microphone = track;
-      this.#hands.use(track);
       this.#hands.arrange(true);
+      this.#hands.use(track);
     } catch (error) {
       this.#hands.tell(explain(error));
     } finally {
@@ -88,6 +102,12 @@ export class Talk {
     this.#hands.use(null);
     this.#hands.arrange(false);
     this.#draw();
+  }
+
+  /** The server does not converse: ends it, and says why until the next try. @param {string} text */
+  refuse(text) {
+    this.#refused = text;
+    this.end();
   }
 
   /** @param {ServerEvent} event */
@@ -109,14 +129,20 @@ export class Talk {
     this.#button.setAttribute("aria-pressed", String(this.on));
     this.#button.replaceChildren(icon(this.on ? "stop" : "mic"), this.on ? "End the conversation" : "Talk to it");
     this.#button.classList.toggle("primary", !this.on);
-    this.#say(this.on ? "listening" : null);
+    this.#say("listening");
   }
 
-  /** @param {keyof typeof STATES | null} state */
+  /** @param {keyof typeof STATES} state */
   #say(state) {
-    this.#state.dataset.state = state ?? "off";
-    this.#state.textContent = state && this.on ? STATES[state] : "";
-    this.#stop.hidden = !this.on || state === null || state === "listening";
+    this.#now = state;
+    this.#show();
+  }
+
+  #show() {
+    const state = !this.on ? (this.#refused ? "refused" : "off") : this.#connected ? this.#now : "waiting";
+    this.#state.dataset.state = state;
+    this.#state.textContent = state === "off" ? "" : state === "refused" ? this.#refused : STATES[state];
+    this.#stop.hidden = state !== "thinking" && state !== "speaking";
   }
 
   /** @param {Utterance} said */
@@ -161,9 +187,10 @@ export class Talk {
 
   /** @param {import("../types/events.js").AssistantAction} action */
   #action({ name, arguments: given, result, ok }) {
-    const values = Object.values(given).map(String).filter(Boolean).join(", ");
+    if (ok && SILENT.has(name)) return;
+    const [title, values] = described(name, given);
     const chip = h("li", { class: `chip ${ok ? "" : "failed"}`, title: result }, icon(ok ? "tick" : "close"),
-      h("b", {}, name.replaceAll("_", " ")), values ? h("span", {}, values) : null);
+      h("b", {}, title), values ? h("span", {}, values) : null);
     this.#list.append(chip);
     this.#scroll();
   }
@@ -216,4 +243,20 @@ export class Talk {
   #scroll() {
     this.#list.scrollTop = this.#list.scrollHeight;
   }
+}
+
+/**
+ * What was done, for people: the tool's title, and what it was asked for.
+ * @param {string} name
+ * @param {Record<string, unknown>} given
+ * @returns {[title: string, values: string]}
+ */
+function described(name, given) {
+  const words = name.replaceAll("_", " ");
+  const title = SKILLS[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
+  if (name === "steer") return [title, [given.stage, given.action].filter(Boolean).join(" ").replaceAll("_", " ")];
+  const values = Object.entries(given).filter(([, value]) => value !== "" && value !== null && typeof value !== "object")
+    .map(([key, value]) => (key === "seconds" ? `${value} s` : String(value).replaceAll("_", " ")))
+    .filter((value) => value !== title.toLowerCase());
+  return [title, values.join(", ")];
 }

@@ -106,6 +106,14 @@ export interface EngineInfo {
   available: boolean;
   reason: string; // why not
   languages: string[];
+  models?: EngineModel[]; // that it could open now
+}
+
+export interface EngineModel {
+  name: string;
+  title: string;
+  wer_real: number | null; // word error rate on people's speech, null: not measured
+  general: boolean; // false: for tests and demonstrations
 }
 
 /** Weights that the server can fetch from its hub. */
