@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     origins: Annotated[list[str], NoDecode] = Field(
         default=[], description="further web origins that may open websockets and call the API, exact, "
         "comma-separated; the server's own is always allowed")
-    data_dir: Path = Field(Path("~/.local/share/aimass-stream").expanduser(), description="database, certificates, fetched models")
+    data_dir: Path = Field(Path("~/.local/share/aimass-stream").expanduser(),
+                           description="database, certificates, fetched models")
 
     # admission
     max_sessions: int = Field(32, ge=1, description="sessions at once")

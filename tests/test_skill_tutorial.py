@@ -42,7 +42,7 @@ async def test_the_package_it_describes_rolls_dice(tmp_path: Path, monkeypatch: 
     """Installed as pip would: the module and a dist-info with the entry points of the tutorial's pyproject.toml."""
     (text,) = (text for language, text in BLOCKS if language == "toml")
     project = tomllib.loads(text)["project"]
-    (tmp_path / "my_skill.py").write_text(DICE)
+    (tmp_path / "my_skill.py").write_text(f"{DICE}\n{TALLY}")
     info = tmp_path / "my_skill-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
@@ -51,6 +51,8 @@ async def test_the_package_it_describes_rolls_dice(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(str(tmp_path))
     toolbox = Toolbox().load()
     assert toolbox.errors == {}
+    assert {"dice", "tally"} <= {tool.name for tool in toolbox.all()}
+    assert tomllib.loads(text)["tool"]["setuptools"]["py-modules"] == ["my_skill"]  # whatever else lies beside it
     for said, sides in (("please roll the dice", 6), ("roll a die with twenty sides", 20)):
         answer, (action,) = await ask(said, Around(), toolbox)
         rolled = re.fullmatch(r"You rolled a (\d+)\.", answer)

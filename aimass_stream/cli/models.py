@@ -62,8 +62,9 @@ def _list(settings: Settings, as_json: bool) -> None:
     table = Table(*(Column(name, no_wrap=True) for name in ("Name", "For", "Languages", "Size", "State")),
                   *(("Licence", "What it is") if wide else ()), box=None, pad_edge=False)
     for each in known:
+        more = (each["licence"], each["title"]) if wide else ()
         table.add_row(each["name"], each["for"], ", ".join(each["languages"]).replace("*", "many"),
-                      _size(weights.get(each["name"])), _state(each), *((each["licence"], each["title"]) if wide else ()))
+                      _size(weights.get(each["name"])), _state(each), *more)
     console.print(table)
     typer.echo(f"\n{_hears(settings)}\nMore about one: aimass models show NAME")
 

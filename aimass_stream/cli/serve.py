@@ -16,7 +16,7 @@ def serve(
     tls: Annotated[str | None, typer.Option(help="'CERT,KEY' (PEM files), or 'self' to make one.")] = None,
     drain_seconds: Annotated[float | None, typer.Option(help="How long SIGTERM waits for sessions.")] = None,
     max_sessions: Annotated[int | None, typer.Option(help="Sessions at once.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where certificates, the database and fetched models live.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Certificates, database, fetched models.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Start the server. Every option can also be set as AIMASS_<NAME>; more are listed by `aimass settings`."""

@@ -23,9 +23,9 @@ from .tools import Surroundings, Tool, Toolbox
 LONGEST = 60  # words of a command
 FILLERS = frozenset({"um", "uh", "er", "erm", "hm", "hmm", "ah", "oh", "well", "so", "just", "actually", "like"})
 GREETING = "Hello. I'm listening. You can ask me what I can do."
-CANNOT = ("Sorry, I can't help with that. I'm the built-in assistant, without a language model. "
-          "Ask me what I can do.")
-CANNOT_AGAIN = "Sorry, I can't help with that either."
+CANNOT = "Sorry, I can't help with that"
+WHO = "I'm the built-in assistant, without a language model. Ask me what I can do."
+REPEATED = 12  # words of what was heard that are said back
 NOT_HEARD = "Sorry, I didn't catch that."
 OWN_CALL = "cmd"  # prefix of the ids of calls that this layer made
 
@@ -103,8 +103,15 @@ class OfflineBrain:
             return call
         if not tokens(text):
             return TextDelta(NOT_HEARD)
-        again = any(item.text.startswith(CANNOT[:22]) for item in request.items if item.role == "assistant")
-        return TextDelta(CANNOT_AGAIN if again else CANNOT)
+        again = any(item.text.startswith(CANNOT) for item in request.items if item.role == "assistant")
+        return TextDelta(cannot(text, again))
+
+
+def cannot(text: str, again: bool = False) -> str:
+    """Also says what was heard: who was misheard knows then why nothing happened."""
+    words = text.split()
+    heard = " ".join(words[:REPEATED]).rstrip(" .,!?") + (" and so on" if len(words) > REPEATED else "")
+    return f"{CANNOT}{' either' if again else ''}. I heard: {heard}." + ("" if again else f" {WHO}")
 
 
 def _phrases(tool: Tool, around: Surroundings) -> tuple[Phrase, ...]:

@@ -82,8 +82,8 @@ async def test_tool_calls_are_put_together_and_their_output_goes_back() -> None:
         reply = Reply(brain, request, around=around, toolbox=TOOLBOX)
         events = [event async for event in reply.events()]
     (action,) = [event for event in events if isinstance(event, Action)]
-    assert (action.name, action.arguments, action.result.text) == ("clock", {"what": "time"}, "It is 2:05 PM.")
-    assert events[-1] == Done("completed", "It is It is 2:05 PM.")
+    assert (action.name, action.arguments, action.result.text) == ("clock", {"what": "time"}, "It is 2:05 PM UTC.")
+    assert events[-1] == Done("completed", "It is It is 2:05 PM UTC.")
     assert {tool["function"]["name"] for tool in chat.requests[0]["tools"]} >= {"clock", "timer", "steer"}
     assert [message["role"] for message in chat.requests[1]["messages"]] == ["system", "user", "assistant", "tool"]
 
@@ -180,7 +180,7 @@ async def guarded(model: Brain, text: str, *more: Item) -> str:
 
 async def test_sure_commands_never_reach_the_model() -> None:
     async with chat_server(lambda body: words("He was an emperor.")) as chat, brain_at(chat.url) as model:
-        assert await guarded(model, "what time is it") == "It is 2:05 PM."
+        assert await guarded(model, "what time is it") == "It is 2:05 PM UTC."
         assert await guarded(model, "stop") == "Okay."
         assert chat.requests == []
         assert await guarded(model, "who was Napoleon") == "He was an emperor."
@@ -210,7 +210,7 @@ async def test_in_reserve_the_layer_is_asked_when_the_model_has_failed() -> None
         reply = Reply(sayer(model), request, around=Around(), toolbox=TOOLBOX)
         async for _ in reply.events():
             pass
-        assert reply.text == "It is 2:05 PM."
+        assert reply.text == "It is 2:05 PM UTC."
 
 
 async def test_what_a_tool_found_out_is_said_when_the_model_dies_after_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from aimass_stream.conversation.brain import BrainRequest, Function
 from aimass_stream.conversation.guess import guess_call
-from aimass_stream.conversation.offline import CANNOT, CANNOT_AGAIN, GREETING, OfflineBrain, edits, nearest
+from aimass_stream.conversation.offline import GREETING, OfflineBrain, cannot, edits, nearest
 from aimass_stream.conversation.record import Item
 
 from .around import TOOLBOX, Around, ask, collected
@@ -75,8 +75,12 @@ def test_what_is_no_command_as_a_whole_is_none(text: str) -> None:
 
 async def test_it_says_plainly_what_it_cannot_do() -> None:
     around = Around()
-    assert await ask("who was Napoleon", around) == (CANNOT, [])
-    assert await ask("and who was Caesar", around) == (CANNOT_AGAIN, [])
+    said, calls = await ask("Who was Napoleon?", around)
+    assert (said, calls) == (cannot("Who was Napoleon?"), [])
+    assert said.startswith("Sorry, I can't help with that. I heard: Who was Napoleon. I'm the built-in assistant")
+    assert await ask("and who was Caesar", around) == (
+        "Sorry, I can't help with that either. I heard: and who was Caesar.", [])
+    assert cannot("no " * 20).count(" no") == 12  # a long one is not said back whole
     assert (await ask("?!", around))[0].startswith("Sorry, I didn't catch that")
 
 

@@ -73,7 +73,7 @@ async def test_a_tool_is_used_and_the_brain_goes_on_with_what_it_gave() -> None:
     reply = Reply(brain, ASKED, around=Around(), toolbox=TOOLBOX)
     told = await events(reply)
     (action,) = [event for event in told if isinstance(event, Action)]
-    assert action.result.text == "It is 2:05 PM."
+    assert action.result.text == "It is 2:05 PM UTC."
     assert all(item.internal and item.call_id == "c1" for item in action.items)
     assert told[-1] == Done("completed", "Let me see. Afternoon.")
     assert [(item.kind, item.role) for item in brain.requests[1].items] == [

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from aimass_stream.conversation.skills.arithmetic import read, spoken
+from aimass_stream.conversation.skills.clock import zone
 from aimass_stream.conversation.skills.timers import next_hour, spoken_span
 from aimass_stream.conversation.skills.units import MEASURES, SCALES, converted
 from aimass_stream.conversation.tools import use
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(("text", "answer"), [
-    ("what time is it", "It is 2:05 PM."),
+    ("what time is it", "It is 2:05 PM UTC."),
     ("what day is it today", "Today is Saturday, November 21st, 2026."),
     ("what was the date yesterday", "Yesterday was Friday, November 20th, 2026."),
     ("what month is it", "It is November 2026."),
@@ -154,6 +156,15 @@ async def test_notes_are_recalled_from_the_other_side() -> None:
     assert (await ask("where is the cat", around))[1] == []  # no note, no command
     assert (await ask("forget my notes", around))[0] == "I have forgotten your notes."
     assert (await ask("what do you remember", around))[0] == "There are no notes."
+    assert (await ask("where are my keys", around))[0] == "You didn't tell me anything about your keys."
+    assert (await ask("where are my keys", Around()))[1] == []  # nobody has made notes: no command
+
+
+def test_a_time_names_its_zone_where_it_has_one() -> None:
+    moment = datetime(2026, 11, 21, 12)
+    assert [zone(moment), zone(moment.replace(tzinfo=UTC))] == ["", " UTC"]
+    assert zone(moment.replace(tzinfo=timezone(timedelta(hours=-3)))) == " UTC-03:00"
+    assert zone(moment.replace(tzinfo=ZoneInfo("America/Sao_Paulo"))) == " UTC-03"
 
 
 async def test_the_last_reply_is_repeated() -> None:
@@ -169,7 +180,7 @@ async def test_the_pipeline_is_steered_by_voice() -> None:
     around = Around("assistant")
     assert (await ask("mirror the picture", around))[0] == "Mirror is on."
     assert (await ask("make it a cartoon", around))[0] == "Cartoon is on."
-    assert (await ask("turn the captions on", around))[0] == "Captions is on."
+    assert (await ask("turn the captions on", around))[0] == "Captions are on."
     assert [stage["stage"] for stage in around.running] == ["assistant", "mirror", "cartoon", "captions"]
     assert (await ask("turn off the mirror", around))[0] == "Mirror is off."
     assert (await ask("turn off the mirror", around))[0] == "Mirror is not on."

@@ -69,7 +69,7 @@ async def test_broken_skills_harm_nobody(packages: Path, caplog: pytest.LogCaptu
     assert {name: error.partition(":")[0] for name, error in toolbox.errors.items()} == {
         "broken": "ModuleNotFoundError", "leaving": "SystemExit", "plain": "TypeError", "other": "TypeError"}
     assert "'clock' of clock_skill:Dice is left out" in caplog.text
-    assert (await ask("what time is it", Around(), toolbox))[0] == "It is 2:05 PM."
+    assert (await ask("what time is it", Around(), toolbox))[0] == "It is 2:05 PM UTC."
 
 
 class Moody(Tool):
@@ -104,7 +104,7 @@ async def test_a_skill_without_phrases_leaves_the_others_theirs() -> None:
     toolbox = Toolbox(entries=[]).load()
     toolbox.add(Moody())
     assert len(toolbox.phrases(Around())) > 20
-    assert (await ask("what time is it", Around(), toolbox))[0] == "It is 2:05 PM."
+    assert (await ask("what time is it", Around(), toolbox))[0] == "It is 2:05 PM UTC."
 
 
 def test_what_is_no_tool_is_refused() -> None:

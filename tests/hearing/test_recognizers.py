@@ -91,7 +91,7 @@ def test_what_is_asked_for_is_taken_or_refused() -> None:
     assert chosen(settings(), model="/some/where")[:2] == ("whisper", "/some/where")
     with pytest.raises(InvalidInput, match="whisper, emformer, pocketsphinx"):
         chosen(settings(), want="siri")
-    with pytest.raises(NotFound, match="emformer can't be used here .its weights are not here.; there are: auto, wh"):
+    with pytest.raises(NotFound, match=r"emformer can't be used here .its weights are not here.; there are: auto, wh"):
         chosen(settings(), want="emformer")
     with pytest.raises(NotFound, match="hears 'fr'"):
         chosen(settings(), language="fr")

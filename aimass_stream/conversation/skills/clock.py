@@ -13,7 +13,7 @@ DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 
 class Clock(Tool):
     name = "clock"
-    description = "Tells the local time, the date, or the day of the week."
+    description = "Tells the server's local time, the date, or the day of the week."
     parameters: ClassVar[dict[str, Any]] = {"type": "object", "properties": {
         "what": {"type": "string", "enum": ["time", "date", "year"]},
         "day": {"type": "string", "enum": list(DAYS)}}}
@@ -49,7 +49,7 @@ class Clock(Tool):
             case "year":
                 return ToolResult(f"It is {moment:%B} {moment.year}.", data=data)
             case _:
-                return ToolResult(f"It is {spoken_time(moment)}.", data=data)
+                return ToolResult(f"It is {spoken_time(moment)}{zone(moment)}.", data=data)
 
 
 def spoken_time(moment: datetime) -> str:
@@ -58,6 +58,12 @@ def spoken_time(moment: datetime) -> str:
     if moment.minute == 0:
         return {0: "midnight", 12: "noon"}.get(moment.hour, f"{hour} o'clock {half}")
     return f"{hour}:{moment.minute:02d} {half}"
+
+
+def zone(moment: datetime) -> str:
+    """The server's, which need not be the listener's."""
+    name = moment.tzname() or ""
+    return f" {name if name[:1].isalpha() else f'UTC{name}'}" if name else ""
 
 
 def spoken_date(moment: datetime) -> str:

@@ -34,6 +34,7 @@ class Notes(Tool):
         Phrase("recall.one", ("what do you (remember|know) about <text>", "what did i say about <text>",
                               "where (is|are|did i put) <text>", "who is <text>", "what (is|are|was) <text>",
                               "when (is|was) <text>")),
+        Phrase("recall.mine", ("where (is|are|did i put) my <text>",)),
         Phrase("forget", ("forget (everything|all [of] that|[all] my notes|the notes|my note|that note)",
                           "(delete|clear|remove) [all] [of] (my|the) notes")),
     )
@@ -47,8 +48,10 @@ class Notes(Tool):
         if command.name == "recall.all":
             return {"action": "recall", "text": ""}
         text = str(command.slots["text"])
+        if command.name == "recall.mine":  # notes have been made here: it is known that there is none of that
+            return {"action": "recall", "text": f"my {text}"} if "notes" in around.memory else None
         # "where are my keys" is only for us if there is a note about keys
-        return {"action": "recall", "text": text} if _about(_notes(around), text) else None
+        return {"action": "recall", "text": text} if _about(around.memory.get("notes", []), text) else None
 
     def changes(self, arguments: dict[str, Any]) -> bool:
         return arguments.get("action") != "recall"

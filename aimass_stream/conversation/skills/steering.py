@@ -115,6 +115,12 @@ def _names(stage: Mapping[str, Any]) -> set[str]:
     return {" ".join(tokens(name)) for name in names if tokens(name)}
 
 
+def _is(stage: Mapping[str, Any]) -> str:
+    """"Mirror is", "Captions are"; "Edges are"."""
+    title = str(stage["title"])
+    return f"{title} {'are' if title.endswith('s') and not title.endswith('ss') else 'is'}"
+
+
 def _found(name: str, described: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     wanted = " ".join(tokens(name))
     for stage in described.values():
@@ -144,7 +150,7 @@ async def _on(stage: dict[str, Any], given: Mapping[str, Any], around: Surroundi
                                  for name, value in given.items()}
     await _steer(pipeline, around)
     relative = any(isinstance(value, str) and STEP.fullmatch(value) for value in given.values())
-    return ToolResult("Okay." if relative else f"{stage['title']} is on.", data={"pipeline": pipeline})
+    return ToolResult("Okay." if relative else f"{_is(stage)} on.", data={"pipeline": pipeline})
 
 
 def _set(value: Any, present: Any, schema: Mapping[str, Any]) -> Any:
@@ -161,10 +167,10 @@ async def _off(stage: dict[str, Any], around: Surroundings) -> ToolResult:
     pipeline = around.pipeline()
     place = _place(stage, pipeline)
     if place is None:
-        return ToolResult(f"{stage['title']} is not on.", ok=False)
+        return ToolResult(f"{_is(stage)} not on.", ok=False)
     await _steer([other for other in pipeline if other["stage"] != stage["name"]]
                  if stage["accepts"] != ["audio"] else pipeline[:place] + pipeline[place + 1 :], around)
-    return ToolResult(f"{stage['title']} is off.")
+    return ToolResult(f"{_is(stage)} off.")
 
 
 async def _all_off(described: Mapping[str, dict[str, Any]], around: Surroundings) -> ToolResult:
