@@ -5,7 +5,7 @@ arXiv:1607.08022), separable convolutions, and slimmable widths with norms of th
 Nearly everything happens on cells of 4x4 and 8x8 pixels; the way back up is learned (Shi et al., arXiv:1609.05158) and
 guided by what the picture has inside of every cell, so that edges stay where they are:
 
-    picture ─┬─ 8x8, stride 4 ─ 16 ─┬─ 4x4, stride 2 ─ 64 ─ five blocks ─ 1x1, shuffle ─┐
+    picture ─┬─ 8x8, stride 4 ─ 16 ─┬─ 4x4, stride 2 ─ 64 ─ five blocks ─ 1x1, twice ──┐
              │                      └──────────────────────────────────────────────── + ─ 3x3 ─┬─ 3x3 ── + ─ shuffle
              │                                                                         1x1, 16 ┤         │
              └─ 4x4, stride 4 ─ 16, the guide ─────────────────────────────────────────────── times ─ 1x1
@@ -118,7 +118,7 @@ class StyleNetwork(nn.Module):
         self.down, self.down_norm = Slim(fine, width, 4, stride=2), Norm(width, rungs)
         self.blocks = nn.ModuleList(Block(width, rungs) for _ in range(self.sizes.blocks))
         self.trunk_norm = Norm(width, rungs)
-        self.up = Slim(width, 4 * fine)
+        self.up = Slim(width, fine)
         self.merge, self.merge_norm = Slim(fine, fine, 3), Norm(fine, rungs)
         self.paint = Slim(fine, 3 * subpixels, 3)
         self.guide, self.gate = Slim(3, subpixels, CELL, stride=CELL), Slim(fine, subpixels)
@@ -128,20 +128,34 @@ class StyleNetwork(nn.Module):
     def _begin(self) -> None:
         """Begin with the picture in grey: the guide is the luma of every pixel in its cell and goes to all colours.
 
-        A style is found sooner from there than from noise. What makes the pixels of a cell begins alike for all of
-        them, else cells show (Aitken et al., arXiv:1707.02937).
+        A style is found sooner from there than from noise.
         """
         with torch.no_grad():
-            for layer, factor in ((self.up, 2), (self.paint, CELL)):
-                layer.weight.copy_(layer.weight[:: factor**2].repeat_interleave(factor**2, 0))
-                layer.bias.zero_()
             places = torch.eye(CELL * CELL).view(-1, 1, CELL, CELL)
             self.guide.weight.copy_(STEEPNESS * places * torch.tensor(LUMA)[:, None, None])
             self.guide.bias.fill_(-STEEPNESS / 2)
             self.gate.weight.mul_(0.1)
             self.gate.bias.fill_(1.0)
             self.detail.weight.copy_(torch.eye(CELL * CELL).repeat(3, 1)[:, :, None, None])
-            self.detail.bias.zero_()
+        self.level()
+
+    def level(self) -> None:
+        """Take out of the weights what would paint a pattern of cells on a flat picture; to be called after every step.
+
+        The style's losses like such a pattern, but it stays where it is when the camera moves, like dirt on a pane.
+        Its kind is known from the checkerboards of transposed convolutions (Odena et al. 2016, Distill).
+        """
+        with torch.no_grad():
+            paint = self.paint.weight.view(3, CELL * CELL, self.sizes.fine, -1)
+            _alike(paint, paint.sum(3, keepdim=True), paint.shape[3])
+            detail = self.detail.weight.view(3, CELL * CELL, -1)
+            _alike(detail, detail.sum(2, keepdim=True), CELL * CELL)
+            guide = self.guide.weight.view(1, CELL * CELL, 3, -1)
+            _alike(guide, guide.sum(3, keepdim=True), CELL * CELL)
+            _alike(self.gate.weight[None], self.gate.weight[None], 1)
+            for layer, colours in ((self.paint, 3), (self.detail, 3), (self.guide, 1), (self.gate, 1)):
+                bias = layer.bias.view(colours, -1)
+                _alike(bias, bias.clone(), 1)
 
     def forward(self, pictures: Tensor, rung: int = 0, statistics: Statistics | None = None) -> Tensor:
         """(n, 3, h, w) RGB, 0 to 1, to the same in the style; a rung of half size gets the halved picture.
@@ -161,10 +175,15 @@ class StyleNetwork(nn.Module):
         for block in self.blocks:
             x = block(x, rung, statistics)
         x = functional.relu(self.trunk_norm(x, rung, statistics))
-        x = functional.pixel_shuffle(self.up(x), 2) + fine
+        x = functional.interpolate(self.up(x), scale_factor=2.0, mode="nearest") + fine
         x = functional.relu(self.merge_norm(self.merge(x), rung, statistics))
         painted = self.paint(x) + self.detail(self.guide(pictures) * self.gate(x))  # (n, 48, h / 4, w / 4)
         return functional.pixel_shuffle(torch.sigmoid(painted), CELL)
+
+
+def _alike(weights: Tensor, sums: Tensor, count: int) -> None:
+    """Change weights (colours, pixels of a cell, ...) so that their sums over `count` of them don't differ by pixel."""
+    weights.sub_((sums - sums.mean(1, keepdim=True)) / count)
 
 
 def halve(pictures: Tensor) -> Tensor:

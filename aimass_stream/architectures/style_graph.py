@@ -65,11 +65,15 @@ class _Writer:
             y = self._conv(self._conv(y, f"{block}.spread2", depthwise=True), f"{block}.mix2")
             x = self._node("Add", [x, y])
         x = self._normed(x, "trunk_norm")
-        x = self._node("Add", [self._shuffle(self._conv(x, "up"), 2), fine])
+        scales = helper.make_tensor("twice", TensorProto.FLOAT, [4], [1, 1, 2, 2])
+        self.constants.append(scales)
+        x = self._node("Resize", [self._conv(x, "up"), "", "twice"], mode="nearest", nearest_mode="floor",
+                       coordinate_transformation_mode="asymmetric")
+        x = self._node("Add", [x, fine])
         x = self._normed(self._conv(x, "merge"), "merge_norm")
         guided = self._node("Mul", [self._conv(picture, "guide", stride=CELL), self._conv(x, "gate")])
         painted = self._node("Add", [self._conv(x, "paint"), self._conv(guided, "detail")])
-        return self._shuffle(self._node("Sigmoid", [painted]), CELL, "styled")
+        return self._node("DepthToSpace", [self._node("Sigmoid", [painted])], "styled", blocksize=CELL, mode="CRD")
 
     def _conv(self, x: str, layer: str, *, stride: int = 1, depthwise: bool = False) -> str:
         outputs, _, kernel, _ = self.shapes[f"{layer}.weight"]
@@ -95,9 +99,6 @@ class _Writer:
         self.nodes.append(helper.make_node("Split", [flat, halves], both))
         return self._node("Relu", [self._node("BatchNormalization", [x, f"{layer}.gain", f"{layer}.shift", *both],
                                               epsilon=EPSILON)])
-
-    def _shuffle(self, x: str, factor: int, name: str = "") -> str:
-        return self._node("DepthToSpace", [x], name, blocksize=factor, mode="CRD")
 
     def _node(self, kind: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
         name = name or f"{kind}{len(self.nodes)}"

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, 0 to 1
-# torchvision's numbers of the layers whose answers are kept, with the layer's share of the style loss: edges and
-# dabs of paint, strokes, and what strokes make together
-STYLE_LAYERS = {1: 1.0, 4: 1.0, 5: 1.0, 7: 1.0, 9: 0.5}
+# torchvision's numbers of the layers whose answers are kept, with the layer's share of the style loss: colours (the
+# picture itself), edges and dabs of paint, strokes, and what strokes make together
+STYLE_LAYERS = {0: 1.0, 1: 1.0, 4: 1.0, 5: 1.0, 7: 1.0, 9: 0.5}
 CONTENT_LAYER = 5  # fire4, a quarter of the picture's size: what is there and where, not how it is painted
 POOLS = (2, 6)
 
@@ -63,7 +63,7 @@ class SqueezeNet(nn.Module):
     def forward(self, pictures: Tensor, last: int = max(STYLE_LAYERS)) -> dict[int, Tensor]:
         """(n, 3, h, w) RGB, 0 to 1, to the answers by layer, up to the last one that is wanted."""
         x = functional.relu(self.features["0"]((pictures - self.mean) / self.deviation))
-        found = {1: x}
+        found = {0: pictures, 1: x}
         for number in range(2, last + 1):
             if number in POOLS:  # the mean passes its gradient to all cells: fewer specks than with the maximum
                 x = functional.avg_pool2d(x, 3, 2, ceil_mode=True)

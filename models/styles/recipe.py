@@ -104,7 +104,7 @@ def learn_all(styles: list[Style], options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4000, help="of every style's own training")
+    parser.add_argument("--steps", type=int, default=6000, help="of every style's own training")
     parser.add_argument("--trunk-steps", type=int, default=1500, help="before, of the network all styles begin with")
     parser.add_argument("--jobs", type=int, default=2, help="styles that are trained at once, on one core each")
     parser.add_argument("--styles", nargs="*", choices=[style.name for style in STYLES], help="only these")

@@ -90,6 +90,7 @@ class Trainer:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.adam.step()
+        self.network.level()
         new = np.array([part.item() for part in parts])
         self.losses = 0.98 * self.losses + 0.02 * new if self.losses.any() else new
         self.step += 1

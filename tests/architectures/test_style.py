@@ -114,6 +114,21 @@ def test_upsampling_follows_the_edges_of_the_full_picture() -> None:
     assert float((guided - toned).abs().mean()) < 0.5 * float((plain - toned).abs().mean())
 
 
+def test_a_flat_picture_stays_flat() -> None:
+    torch.manual_seed(7)
+    network = StyleNetwork()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight += 0.1 * torch.randn_like(weight)  # as training might leave them
+    flat = torch.tensor([0.8, 0.3, 0.1])[:, None, None].expand(1, 3, 256, 256)
+    with torch.inference_mode():
+        grid = float(network(flat)[0, :, 112:144, 112:144].std((1, 2)).max())  # far from the borders, which are seen
+        network.level()
+        level = float(network(flat)[0, :, 112:144, 112:144].std((1, 2)).max())
+    assert grid > 0.02
+    assert level < 1e-4
+
+
 def test_gradients_reach_every_weight() -> None:
     network = StyleNetwork()
     picture = scene(64, 48)
@@ -141,6 +156,7 @@ def test_it_learns_a_look_in_all_rungs() -> None:
         adam.zero_grad()
         sum(losses(), torch.zeros(())).backward()
         adam.step()
+        network.level()
     for begun, ended in zip(before, losses(), strict=True):
         assert float(ended.detach()) < 0.6 * begun
     with torch.inference_mode():
