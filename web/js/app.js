@@ -1,7 +1,6 @@
 /** The page: puts the parts together and says what follows from what. */
 
 import { Builders } from "./builders.js";
-import { Captions } from "./captions.js";
 import { CodePanel } from "./code-panel.js";
 import { Connection } from "./connection.js";
 import { KeyDialog, StagePicker } from "./dialogs.js";
@@ -18,11 +17,9 @@ import { PipelineModel, readLink, writeLink } from "./pipeline.js";
 import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
+import { Speech } from "./speech.js";
 import { SpeechModels } from "./speech-models.js";
-import { openMicrophone } from "./sources.js";
 import { apiKey, recall, remember } from "./storage.js";
-import { Talk } from "./talk.js";
-import { Transcript } from "./transcript.js";
 import { readRecipe } from "./webm.js";
 
 /**
@@ -34,7 +31,6 @@ import { readRecipe } from "./webm.js";
  */
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
-const HEARING = ["asr", "assistant"];
 const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
   "no-webrtc", "forbidden", "invalid", "unexpected"];
 
@@ -53,25 +49,9 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
-  transcript = new Transcript();
-  captions = new Captions(this.transcript, (format) => this.signalling.transcript(this.#session, format));
   models = new SpeechModels(this.signalling);
   builders = new Builders(apiKey);
-  talk = new Talk(this.transcript, {
-    use: (track) => this.#listen(track, track !== null), // its answer is to be heard; the browser keeps it out of the microphone
-    stop: () => this.connection.tell({ type: "output.flush", track: "audio-0" }),
-    tell: (error) => this.monitor.tell(error, [{ label: "Close", act: () => this.monitor.tell(null) }]),
-    arrange: (on) => this.#converse(on),
-  });
-  /** @type {{pressed: boolean, dictated: boolean} | null} captions before the conversation, which brings its own */
-  #captioned = null;
-  #pressed = false; // the captions' button put `asr` there
-  #asking = false; // for a microphone, for captions
-  #session = ""; // whose words the transcript has; the server keeps them when it is over
-  /** @type {MediaStreamTrack | null} */
-  #dictated = null; // the microphone in use, where it is that of captions
-  /** @type {MediaStreamTrack | null} */
-  #microphone = null; // sent in place of the source's sound
+  speech = new Speech(this.model, this.connection, this.monitor, this.signalling);
   #what = "change"; // what the code for the whole pipeline does; or "start"
   code = new CodePanel((language) => this.#wholeCode(language));
   /** @type {import("./rtc-stats.js").Snapshot | null} */
@@ -97,7 +77,7 @@ export class App {
       const linked = readLink(location.hash);
       this.model.setSync(linked?.sync ?? "lowest", { remote: true });
       this.model.set(linked?.pipeline ?? demoOf(stages), { remote: true });
-      this.talk.able = this.#has("assistant");
+      this.speech.talk.able = this.#has("assistant");
       byId("captions-button", HTMLButtonElement).hidden = !this.#has("asr");
       this.builders.refresh();
       this.connection.open();
@@ -112,10 +92,7 @@ export class App {
 
   #wire() {
     const { model, connection, monitor } = this;
-    model.on("structure", () => {
-      this.#refreshCode();
-      this.#speech();
-    });
+    model.on("structure", () => this.#refreshCode());
     model.on("param", () => this.#refreshCode());
     model.on("sync", () => {
       mark("sync", "sync", model.sync);
@@ -123,18 +100,11 @@ export class App {
     });
     connection.on("status", (status) => this.#status(status));
     connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
-    connection.on("session", ({ id, fresh }) => {
-      this.#session = id;
-      this.#refreshCode();
-      if (fresh) this.transcript.clear();
-    });
+    connection.on("session", () => this.#refreshCode());
     connection.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, stream }) => {
       byId("intro", HTMLElement).hidden = kind !== "clip";
       void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
-      if (this.#dictated && !this.#mute) this.#listen(null, false); // it has a voice of its own
-      else void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
-      this.#sounds();
     });
     radios("sync", "sync", (sync) => model.setSync(sync === "lips" ? "lips" : "lowest"));
     radios("code-what", "what", (what) => {
@@ -145,7 +115,7 @@ export class App {
     this.#button("camera-link", () => void monitor.choose("camera"));
     this.#button("share-button", () => void copy(new URL(this.#link ?? location.hash, location.href).href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
-    this.#button("captions-button", () => void this.#caption());
+    this.#button("captions-button", () => void this.speech.caption());
     this.#button("models-button", () => void this.models.open());
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
@@ -192,104 +162,6 @@ export class App {
     return info !== null && !info.error;
   }
 
-  /** @param {string} stage */
-  #runs(stage) {
-    return this.model.entries.some(({ name }) => name === stage);
-  }
-
-  /** Puts a stage behind all others, or takes it out. @param {string} stage @param {boolean} on */
-  #arrange(stage, on) {
-    if (on === this.#runs(stage)) return;
-    if (on) this.model.add(stage);
-    else for (const { key, name } of [...this.model.entries]) if (name === stage) this.model.remove(key);
-  }
-
-  /** The assistant hears by itself: a second recogniser beside it would only take its time. @param {boolean} on */
-  #converse(on) {
-    const before = this.#captioned;
-    this.#captioned = on && this.#runs("asr") ? { pressed: this.#pressed, dictated: this.#dictated !== null } : null;
-    this.#arrange("assistant", on); // first: without it there is no conversation
-    if (on) return this.#arrange("asr", false);
-    if (!before) return;
-    this.#pressed = before.pressed;
-    this.#arrange("asr", true);
-    if (before.dictated) void this.#dictate();
-  }
-
-  async #caption() {
-    if (this.#runs("assistant")) this.captions.over = !this.captions.over;
-    else if (this.#runs("asr")) this.#arrange("asr", false);
-    else if (!this.#mute || (await this.#dictate())) {
-      this.#pressed = true;
-      this.#arrange("asr", true);
-    }
-    this.#speech();
-  }
-
-  /** Nobody can be heard: the clip is waves and a bell, and some sources have no sound at all. */
-  get #mute() {
-    const { source } = this.monitor;
-    return !source || source.kind === "clip" || !source.stream.getAudioTracks().length;
-  }
-
-  /** Sends a microphone for captions. @returns {Promise<boolean>} whether there is one now */
-  async #dictate() {
-    if (this.#asking) return false;
-    this.#asking = true;
-    try {
-      const track = await openMicrophone();
-      if (!this.#mute || this.talk.on) return track.stop(), !this.talk.on; // another way was taken meanwhile
-      track.addEventListener("ended", () => this.#dictated === track && this.#listen(null, false));
-      this.#listen(track, false); // or a microphone beside a loudspeaker howls
-      this.#dictated = track;
-      return true;
-    } catch (error) {
-      this.monitor.tell(explain(error), [{ label: "Close", act: () => this.monitor.tell(null) }]);
-      return false;
-    } finally {
-      this.#asking = false;
-    }
-  }
-
-  /** What runs says what of speech there is to see. */
-  #speech() {
-    const stages = this.model.entries.map(({ name }) => name);
-    this.captions.show(stages);
-    const shown = stages.includes("assistant") ? this.captions.over : stages.includes("asr");
-    byId("captions-button", HTMLButtonElement).setAttribute("aria-pressed", String(shown));
-    if (this.talk.on && !stages.includes("assistant")) this.talk.end(); // taken out by hand
-    if (!stages.includes("asr")) {
-      this.#pressed = false;
-      if (this.#dictated) this.#listen(null, false);
-    }
-    this.#sounds();
-  }
-
-  /** Says whose voice is sent. */
-  #sounds() {
-    const { source } = this.monitor;
-    if (!this.#microphone && this.#mute) {
-      this.captions.hint(source?.kind === "clip" ? "Nobody speaks in the clip." : "This source has no sound.",
-        { label: "Use your microphone", act: () => void this.#dictate() });
-    } else this.captions.hint(this.#microphone || source?.kind === "camera" ? "Say something." : "Nobody has spoken yet.", null);
-    const own = source?.kind === "clip" ? "Clip, made in this page" : source?.label;
-    byId("line-in", HTMLElement).textContent = this.#microphone ? `${own?.replace(/,.*/, "")}, with your microphone` : own ?? "";
-  }
-
-  /**
-   * Sends a microphone, or the source's own sound again.
-   * @param {MediaStreamTrack | null} track
-   * @param {boolean} aloud whether what comes back is to be heard
-   */
-  #listen(track, aloud) {
-    this.#dictated?.stop();
-    this.#dictated = null;
-    this.#microphone = track;
-    void this.connection.setTrack("audio", track ?? this.monitor.source?.stream.getAudioTracks()[0] ?? null);
-    this.monitor.setSound(aloud);
-    this.#sounds();
-  }
-
   #place() {
     return { origin: location.origin, session: this.connection.sessionId, secured: apiKey() !== null };
   }
@@ -308,32 +180,22 @@ export class App {
 
   /** @param {ServerError | null} error @param {{key: string | null, name: string | null}} at */
   #report(error, at) {
-    if (error?.reason === "busy") return this.#deaf(error.message);
+    if (error?.reason === "busy") {
+      if (this.speech.deaf(error.message)) return;
+      at = this.speech.place;
+    }
     const shown = this.editor.blame(error && error.message, at);
     if (error && !shown) toast(error.message);
-  }
-
-  /** The server listens to others already: nothing here looks as if it did. @param {string} text */
-  #deaf(text) {
-    if (this.talk.on) return this.talk.refuse(text);
-    if (this.#pressed) {
-      this.#arrange("asr", false);
-      return this.captions.refuse(text);
-    }
-    const entry = this.model.entries.find(({ name }) => HEARING.includes(name));
-    if (!this.editor.blame(text, { key: entry?.key ?? null, name: null })) toast(text);
   }
 
   /** @param {ServerEvent} event */
   #event(event) {
     this.log.add(event);
-    this.transcript.hear(event);
-    this.talk.event(event);
+    this.speech.event(event);
     switch (event.type) {
       case "session.created":
       case "session.updated": return this.#accepted(event.data);
       case "session.stats": return this.#stats(event.data);
-      case "hearing.ready": return this.captions.engine(event.data);
       case "download.progress": return this.models.progress(event.data);
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
@@ -388,7 +250,6 @@ export class App {
   #status({ state, error, retryIn }) {
     clearInterval(this.#countdown);
     document.body.dataset.state = state;
-    this.talk.connected = state === "live";
     if (state === "live") {
       if (CONNECTION_REASONS.includes(this.monitor.telling ?? "")) this.monitor.tell(null);
       return this.#say("live", "Live");
