@@ -33,11 +33,11 @@ class Style:
     painter: str
     year: str
     longest: tuple[int, ...] = (448, 320)  # px of the painting's longer side: how large its strokes are
-    style: float = 12.0
+    style: float = 18.0
     content: float = 1.0
     smooth: float = 3.0
     steady: float = 50.0
-    alike: float = 4.0  # the rungs
+    alike: float = 6.0  # the rungs
 
 
 STYLES = (
@@ -98,8 +98,10 @@ class Trainer:
     def judge(self, wide: Tensor) -> tuple[Tensor, ...]:
         """The `LOSSES` of one step, on pictures (n, 3, SIZE + 2 MARGIN, the same).
 
-        The widest rung is held to the painting; another one, drawn by lot, to the painting and to the widest, which
-        teaches it more than the painting alone (the sandwich rule of arXiv:1903.05134, one rung at a time).
+        The widest rung is held to the painting; another one, drawn by lot, to the widest, which teaches it more than
+        the painting alone would (the sandwich rule of arXiv:1903.05134, one rung at a time), and to the painting, too,
+        unless it is a half one: on a coarser grid it would find strokes of its own, and change the picture when the
+        governor takes it.
         """
         rng = self.contents.rng
         seen = wide[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous(memory_format=torch.channels_last)
@@ -110,9 +112,9 @@ class Trainer:
         window = (..., slice(top, top + SIZE - WINDOW), slice(left, left + SIZE - WINDOW))
         with torch.no_grad():
             shown = self.eyes(seen[window], CONTENT_LAYER)[CONTENT_LAYER]
-        judged = torch.cat([made, lesser[:1]])[window]
-        found = self.eyes(judged)
-        content = content_loss(found[CONTENT_LAYER], torch.cat([shown, shown[:1]]))
+        judged = made if self.network.sizes.rungs[other].half else torch.cat([made, lesser])
+        found = self.eyes(judged[window])
+        content = content_loss(found[CONTENT_LAYER], shown.repeat(len(judged) // len(made), 1, 1, 1))
         alike = (lesser - made.detach()).abs().mean()
         return style_loss(found, self.manner), content, variation(judged), self.unsteady(wide[:1], made[:1]), alike
 
