@@ -69,7 +69,7 @@ class LocalAgreement:
 class Alignment:
     """Settles the words that end at least `margin` s before the sound does, or `rest` s where it ends in a pause."""
 
-    def __init__(self, margin: float = 0.4, rest: float = 0.1) -> None:
+    def __init__(self, margin: float = 0.25, rest: float = 0.1) -> None:
         self.margin = margin
         self.rest = rest
 
