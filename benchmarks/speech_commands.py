@@ -47,7 +47,7 @@ BEFORE, AFTER = 0.3, 0.5  # s
 ASKED = 0.2  # s of silence after which a turn asks
 FRAME = HEARING_RATE // 50
 ALLOWED = 2.0  # false triggers in 10 minutes of the other talk that is fitted to
-HELD = 0.3  # how much a weight costs, where the largest value of each kind of evidence is 1
+HELD = 0.3  # how much a weight costs, where each kind of evidence has a standard deviation of 1
 AT_ONCE = 2  # as many utterances as an ear decodes
 
 
@@ -272,17 +272,24 @@ def table(result: dict[str, Any]) -> str:
 
 
 def fit(found: list[Example]) -> tuple[float, Evidence, float]:
-    """Bias, weights, and from when on to believe: so that ALLOWED is kept. Commands that the grammar mistook for others
-    teach nothing, for to believe them is wrong and not to believe them is, too."""
+    """Bias, weights, and from when on to believe: so that ALLOWED is kept by voices that the weights are not fitted to.
+    Commands that the grammar mistook for others teach nothing, for to believe them is wrong and not to believe them is,
+    too."""
     used = [example for example in found if example.heard and (example.right or not example.said)]
     values = np.array([example.evidence() for example in used])
     right = np.array([example.right for example in used])
-    scale = np.abs(values).max(axis=0)
-    bias, *weights = _regression(np.column_stack([np.ones(len(values)), values / scale]), right)
-    weighed = Evidence(*(float(weight) for weight in weights / scale))
-    others = np.sort((bias + values @ np.array(weighed))[~right])[::-1]
+    scale = values.std(axis=0)
+    values = np.column_stack([np.ones(len(values)), values / scale])
+    voices = np.array([example.clip.name if example.clip.path is None else "" for example in used])
+    totals = np.zeros(len(used))
+    for voice in set(voices):
+        apart = voices == voice
+        totals[apart] = values[apart] @ _regression(values[~apart], right[~apart])
+    bias, *weights = _regression(values, right)
+    others = np.sort(totals[~right])[::-1]
     most = int(ALLOWED * _minutes(found) / 10)
-    return float(bias), weighed, 1 / (1 + math.exp(-others[most])) if most < len(others) else 0.5
+    print(f"of {right.sum()} commands of voices left out, {(totals[right] > others[most]).sum()} are believed")
+    return float(bias), Evidence(*(float(weight) for weight in weights / scale)), 1 / (1 + math.exp(-others[most]))
 
 
 def _regression(values: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """Command mode: an utterance is decoded with the grammar of the declared phrases, and believed or not.
 
 A grammar finds a command in whatever is said. So the utterance is decoded as free speech as well, in a process beside:
-other talk fits the words of free speech much better than those of a command, at least at the worst of these, and has
-words where the command must have a pause. A logistic function of that says how likely it was a command.
+other talk fits the words of free speech much better than those of a command, at least at the worst of these; what
+the two make of it sounds different; and a command that is forced on it has words which are too long or too short, and
+pauses between them. A logistic function of that says how likely it was a command.
 
 Both decode while the user speaks, so that little is left to do at the end.
 """
@@ -26,12 +27,13 @@ from ..settings import Settings
 from ..speech.grammar import OPEN, Command, Phrase, match, parse, slots_of
 from ..speech.jsgf import jsgf, words_of
 from ..speech.words import HEARING_RATE, Waveform
-from .sphinx import Guess, Pool, decoders, guesses
+from .phones import phones, stretched, unlike, unsaid
+from .sphinx import NOISES, Guess, Pool, decoders, guesses
 
 log = logging.getLogger(__name__)
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
-Path: TypeAlias = Sequence[Sequence[Any]]  # text, first and last frame, score; pauses too
+Path: TypeAlias = Sequence[Sequence[Any]]  # text, first and last frame, score, phones; pauses too
 
 LONGEST = 10.0  # s; nobody says a longer command
 STEP = 0.2  # s of sound that is decoded at a time
@@ -44,13 +46,18 @@ class Evidence(NamedTuple):
 
     whole: float  # the command's path over that of free speech, all frames
     worst: float  # over the worst of the command's words
-    missed: float  # share of all frames that has words in free speech and a pause in the command
+    spoken: float  # over the frames that have words in either path; from -WORST_SPOKEN on
+    stretched: float  # words that are too long or too short for their phones
+    unlike: float  # words that sound different from what free speech has there
+    unsaid: float  # sounds of free speech that the command has not
+    paused: float  # share of all frames that are pauses inside the command
 
 
 # fitted to five synthetic voices and two readers by `benchmarks.speech_commands --fit`; measured on others
-BIAS = 2.86
-WEIGHTS = Evidence(whole=0.247, worst=0.0467, missed=-2.72)
-ACCEPTED = 0.85
+BIAS = 6.97
+WEIGHTS = Evidence(whole=0.342, worst=0.0365, spoken=-0.106, stretched=-14.2, unlike=-4.8, unsaid=-2.85, paused=-49.4)
+ACCEPTED = 0.82
+WORST_SPOKEN = 15.0
 
 
 class Pair:
@@ -297,11 +304,15 @@ def decided(commanded: Path, free: Path, phrases: Sequence[Phrase]) -> Command |
 
 def evidence(words: list[Guess], commanded: Path, free: Path) -> Evidence:
     """`words`: those of the command."""
-    frames = max(int(last) for _, _, last, _ in [*commanded, *free]) + 1
+    frames = max(int(item[2]) for item in [*commanded, *free]) + 1
     margin = _scores(commanded, frames) - _scores(free, frames)
-    missed = _spoken(guesses(free), frames) & ~_spoken(words, frames)
-    return Evidence(whole=float(margin.mean()), missed=float(missed.mean()),
-                    worst=min(float(margin[word.first : word.last + 1].mean()) for word in words))
+    spoken = _spoken(words, frames)
+    either = spoken | _spoken(guesses(free), frames)
+    said, other = _words(commanded), phones(_words(free))
+    return Evidence(
+        whole=float(margin.mean()), worst=min(float(margin[word.first : word.last + 1].mean()) for word in words),
+        spoken=max(-WORST_SPOKEN, float(margin[either].mean())), stretched=stretched(said), unlike=unlike(said, other),
+        unsaid=unsaid(other, phones(said)), paused=float((~spoken[words[0].first : words[-1].last]).sum()) / frames)
 
 
 def likelihood(found: Evidence) -> float:
@@ -312,9 +323,13 @@ def likelihood(found: Evidence) -> float:
 
 def _scores(path: Path, frames: int) -> NDArray[np.float64]:
     scores = np.zeros(frames)
-    for _, first, last, score in path:
+    for _, first, last, score, *_ in path:
         scores[first : last + 1] = score
     return scores
+
+
+def _words(path: Path) -> Path:
+    return [item for item in path if not item[0].startswith(NOISES)]
 
 
 def _spoken(words: list[Guess], frames: int) -> NDArray[np.bool_]:

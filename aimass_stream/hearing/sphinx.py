@@ -27,6 +27,7 @@ CLEAR = 0.28  # s: that ended so long ago, is committed
 SAME = 4  # frames that a word's ends may move while it counts as unchanged
 SMALLEST = HEARING_RATE // 16  # samples: less is gathered first, for each answer costs
 
+NOISES = ("[", "+", "<")  # what begins so is no word
 _VARIANT = re.compile(r"\(\d+\)$")
 
 
@@ -41,8 +42,8 @@ class Guess(NamedTuple):
 
 def guesses(words: Sequence[Sequence[Any]]) -> list[Guess]:
     """Without noises, and without the numbers of pronunciations."""
-    return [Guess(_VARIANT.sub("", text), first, last, score) for text, first, last, score in words
-            if not text.startswith(("[", "+", "<"))]
+    return [Guess(_VARIANT.sub("", text), first, last, score) for text, first, last, score, *_ in words
+            if not text.startswith(NOISES)]
 
 
 class Commits:

@@ -35,18 +35,22 @@ PHRASES = (
     Phrase("note", ("remember [that] <text>",)),
 )
 
-COMMANDED = [["<sil>", 0, 19, -10.0], ["mirror", 20, 59, -40.0], ["me", 60, 79, -30.0], ["<sil>", 80, 99, -10.0]]
+QUIET = ["<sil>", 0, 19, -10.0, "SIL"]
+COMMANDED = [QUIET, ["mirror", 20, 59, -40.0, "M IH R ER"], ["me", 60, 79, -30.0, "M IY"],
+             ["<sil>", 80, 99, -10.0, "SIL"]]
 
 
 def test_other_talk_fits_free_speech_better() -> None:
     same = evidence(guesses(COMMANDED), COMMANDED, COMMANDED)
-    assert same == Evidence(whole=0.0, worst=0.0, missed=0.0)
+    assert same._replace(stretched=0) == Evidence(whole=0, worst=0, spoken=0, stretched=0, unlike=0, unsaid=0, paused=0)
     assert likelihood(same) > ACCEPTED
-    free = [["<sil>", 0, 9, -10.0], ["near", 10, 39, -35.0], ["or", 40, 59, -20.0], ["my(2)", 60, 79, -30.0],
-            ["knee", 80, 94, -25.0], ["<sil>", 95, 99, -10.0]]
+    free = [["<sil>", 0, 9, -10.0, "SIL"], ["gnats", 10, 39, -35.0, "N AE T S"], ["or", 40, 59, -20.0, "AO R"],
+            ["why(2)", 60, 79, -30.0, "HH W AY"], ["so", 80, 94, -25.0, "S OW"], ["<sil>", 95, 99, -10.0, "SIL"]]
     other = evidence(guesses(COMMANDED), COMMANDED, free)
     assert other.worst == pytest.approx((20 * -5 + 20 * -20) / 40)
-    assert other.missed == pytest.approx(25 / 100)
+    assert other.spoken == pytest.approx((10 * 25 + 20 * -5 + 20 * -20 + 15 * 15) / 85)
+    assert other.unlike > 0.4
+    assert other.unsaid > 0.4
     assert likelihood(other) < ACCEPTED
     assert decided(COMMANDED, free, PHRASES) is None
     command = decided(COMMANDED, COMMANDED, PHRASES)
@@ -54,8 +58,28 @@ def test_other_talk_fits_free_speech_better() -> None:
     assert (command.name, command.text) == ("mirror", "mirror me")
 
 
+def test_words_that_sound_alike_are_no_evidence_against_a_command() -> None:
+    free = [QUIET, ["near", 20, 59, -40.0, "N IH R"], ["knee", 60, 79, -30.0, "N IY"], COMMANDED[-1]]
+    assert decided(COMMANDED, free, PHRASES) is not None
+    far = [QUIET, ["chalk", 20, 59, -40.0, "CH AO K"], ["sofas", 60, 79, -30.0, "S OW F AH Z"], COMMANDED[-1]]
+    near, other = (evidence(guesses(COMMANDED), COMMANDED, path) for path in (free, far))
+    assert other.unlike > 2 * near.unlike
+    assert decided(COMMANDED, far, PHRASES) is None
+
+
+def test_words_forced_on_other_sounds_last_too_long_or_have_pauses() -> None:
+    long = [QUIET, ["mirror", 20, 28, -40.0, "M IH R ER"], ["me", 29, 79, -30.0, "M IY"], COMMANDED[-1]]
+    assert evidence(guesses(long), long, long).stretched > 0.6
+    assert decided(long, long, PHRASES) is None
+    torn = [QUIET, ["mirror", 20, 49, -40.0, "M IH R ER"], ["<sil>", 50, 64, -10.0, "SIL"],
+            ["me", 65, 79, -30.0, "M IY"], COMMANDED[-1]]
+    found = evidence(guesses(torn), torn, torn)
+    assert found.paused == pytest.approx(15 / 100)
+    assert likelihood(found) < ACCEPTED
+
+
 def test_words_that_are_no_phrase_are_no_command() -> None:
-    assert decided([["mirror", 0, 9, -9.0]], [], PHRASES) is None
+    assert decided([["mirror", 0, 9, -9.0, "M IH R ER"]], [], PHRASES) is None
     assert decided([], [], PHRASES) is None
 
 

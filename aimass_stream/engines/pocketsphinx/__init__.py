@@ -62,7 +62,7 @@ class Stream:
         await self._ask(child.FEED, sound.astype("<f4", copy=False).tobytes())
 
     async def path(self) -> list[list[Any]]:
-        """The utterance is over. What it was, by what is listened for: text, first and last frame, score."""
+        """The utterance is over. What it was, by what is listened for: text, first and last frame, score, phones."""
         return cast(list[list[Any]], (await self._ask(child.PATH))["words"])
 
     def drop(self) -> None:

@@ -14,7 +14,7 @@ A stream's messages, each answered with one of JSON (its length, little-endian, 
     GRAMMAR  JSGF         from now on listen for this                        -> {} or {"error": "..."}
     FREE                  from now on listen for anything, in haste          -> {}
     FEED     float32      a command's sound, as it comes                     -> {}
-    PATH                  it is over: what was it?                           -> {"words": ...}, with its pauses
+    PATH                  it is over: what was it?     -> {"words": ...}, with its pauses, and each with its phones
 
 Sound is at 16 kHz; a frame is 10 ms. A score is a mean log likelihood for each frame, in PocketSphinx's own unit.
 The process of a stream ends when its socket does, this one when SOCKET does.
@@ -215,7 +215,8 @@ class Stream:
     def _path(self) -> dict[str, Any]:
         heard = self._spoken.end()
         self._spoken = Spoken(self.decoder)
-        return {"words": self._segments(silences=True) if heard else []}
+        words = self._segments(silences=True) if heard else []
+        return {"words": [(*word, self.decoder.lookup_word(word[0]) or "") for word in words]}
 
 
 class Spoken:
