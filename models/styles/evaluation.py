@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import torch
+from graph import skeleton
 from losses import CONTENT_LAYER, Manner, SqueezeNet, content_loss, style_loss
 from numpy.typing import NDArray
 from pictures import HELD_OUT, Array, read, scaled
@@ -18,7 +19,6 @@ from torch.nn import functional
 
 from aimass_stream import clips
 from aimass_stream.architectures.style import StyleNetwork, halve, repaint
-from aimass_stream.architectures.style_graph import skeleton
 from aimass_stream.architectures.style_shape import borders, parts
 
 WIDTH, HEIGHT = 640, 480

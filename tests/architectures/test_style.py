@@ -25,7 +25,6 @@ from aimass_stream.architectures.style import (  # noqa: E402
     repaint,
     upsample,
 )
-from aimass_stream.architectures.style_graph import skeleton  # noqa: E402
 from aimass_stream.architectures.style_shape import RUNGS, borders, parts  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
@@ -165,9 +164,9 @@ def test_it_learns_a_look_in_all_rungs() -> None:
 
 
 @pytest.mark.parametrize("rung", range(len(RUNGS)))
-def test_onnxruntime_paints_the_same(network: StyleNetwork, rung: int) -> None:
+def test_onnxruntime_paints_the_same(network: StyleNetwork, rung: int, recipe: Any) -> None:
     own = parts({name: values.numpy() for name, values in network.state_dict().items()}, network.sizes, rung)
-    graph = skeleton(own, network.sizes, rung)
+    graph = importlib.import_module("graph").skeleton(own, network.sizes, rung)
     assert len(graph) < 20_000
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from .style_shape import CELL, EPSILON, Sizes
+from aimass_stream.architectures.style_shape import CELL, EPSILON, Sizes
 
 OPSET, IR = 17, 8
 
