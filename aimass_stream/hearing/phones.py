@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-# frames of 10 ms that each takes on average, in commands and in free speech; by `benchmarks.speech_commands --fit`
+# frames of 10 ms that each takes on average, in commands and in free speech; `benchmarks.speech_commands --fit` finds
+# them within a frame of these
 FRAMES = {
     "AA": 12.6, "AE": 8.6, "AH": 7.3, "AO": 10.7, "AW": 14.7, "AY": 11.4, "B": 10.7, "CH": 10.8, "D": 9.6, "DH": 7.5,
     "EH": 7.2, "ER": 9.4, "EY": 11.7, "F": 11.7, "G": 10.4, "HH": 9.4, "IH": 5.5, "IY": 8.0, "JH": 10.1, "K": 10.9,
