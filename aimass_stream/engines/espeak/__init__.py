@@ -147,7 +147,8 @@ class Espeak:
         id = wanted or self._by_language(manner.language)
         identifier = self._identifiers.get(id) or self._identifiers.get(self._languages.get(id.lower(), ""))
         if identifier is None:
-            raise InvalidInput(f"espeak has no voice {manner.voice[:64]!r}: GET /v1/audio/voices lists them", field="voice")
+            raise InvalidInput(f"espeak has no voice {manner.voice[:64]!r}: GET /v1/audio/voices lists them",
+                               field="voice")
         if variant and variant not in self._variants:
             raise InvalidInput(f"there is no variant {variant[:64]!r} of espeak's voices", field="voice")
         return f"{identifier}+{variant}" if variant else identifier
