@@ -56,7 +56,7 @@ async def test_a_full_server_says_so_before_the_handshake(monkeypatch: pytest.Mo
         status, headers, body = await refused(f"{running.ws_url}/v1/realtime")
         assert status == 429
         assert int(headers["retry-after"]) > 0
-        assert "limit" in body
+        assert "Try again later" in body
         await talk.send("response.cancel")
         assert (await talk.until("error"))["error"]["code"] == "response_cancel_not_active"  # this one goes on
 
