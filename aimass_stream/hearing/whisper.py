@@ -32,6 +32,7 @@ BUSY = 1.5  # new sound to wait for, in times of how long the last pass took wit
 WINDOW = 8.0  # s; a longer one is cut where it is settled
 KEPT = 2.5  # s of settled sound that stay in the window, so that words at the cut are not heard in halves
 LONGEST = 20.0  # s of one pass
+BEAM, QUICK = 5, 0.15  # hypotheses of a pass that follows one which took less than so many s; else one
 PATIENCE = 20.0  # s a pass may wait for its turn; sound gathers meanwhile and none is lost
 MEMORY = 40  # words that are remembered as context
 CONTEXT = 10.0  # s after which what was said before is no context any more
@@ -74,6 +75,7 @@ class WhisperRecognizer:
         self._words: tuple[Word, ...] = ()  # of the last pass, behind the settled ones
         self._heard = 0  # samples of the window that the last pass knew
         self._chunk = CHUNK
+        self._beam = BEAM
         self._detected = ""
         self._told = ""  # the partial that the caller knows
 
@@ -158,9 +160,11 @@ class WhisperRecognizer:
         audio = self._audio[:count]
         begun = now()
         request = HearRequest(audio, language=self._language or None, task=self.task, prompt=self._context(),
-                              prefix=line(self._settled, self._language), hotwords=self._hotwords)
+                              prefix=line(self._settled, self._language), hotwords=self._hotwords, beam=self._beam)
         heard = await self._submit(request, deadline)
-        self._chunk = min(max(CHUNK, BUSY * (now() - begun)), LONGEST_CHUNK)
+        took = now() - begun
+        self._chunk = min(max(CHUNK, BUSY * took), LONGEST_CHUNK)
+        self._beam = BEAM if took < QUICK else 1
         self._notice(heard)
         words = [word.moved(self._start) for word in believable(heard, audio)]
         self._words = _in_order(unrepeated(words, self._said, self._start) if not self._settled else words,
