@@ -283,6 +283,14 @@ class AssistantResumed(EventData):
     turn: str
 
 
+class AssistantUnderstood(EventData):
+    """An utterance is taken for a command, which it was heard as by its grammar; its transcript stays as it is."""
+
+    type = "assistant.understood"
+    utterance: str
+    text: str = Field(description="the command as its phrase is said")
+
+
 class AssistantAction(EventData):
     """A skill or a tool was used."""
 

@@ -151,6 +151,8 @@ class Conversation:
                     self._tell(f"You: {text}")
                 else:
                     self._heard[data["utterance"]] = text
+            case "assistant.understood":
+                self._tell(f"  (taken for: {data['text']})")
             case "assistant.reply":
                 text = self._said.pop(data["turn"], "") + data["delta"]
                 if data["final"]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import AimassError
 from ..events import (
+    AssistantUnderstood,
     EventData,
     HearingReady,
     SpeechStarted,
@@ -199,6 +200,8 @@ class Listener:
         command = await commands.decided(audio)
         turn = replace(turn, text=turn.text if command is None else command.text, recognized=now())
         self._sure = command is not None
+        if command is not None:
+            self._event(AssistantUnderstood(utterance=turn.utterance, text=command.text))
         self._output(turn)
         self._sure = False
 

@@ -45,6 +45,7 @@ def test_files_are_said_in_turn_and_the_replies_are_written(url: str, tmp_path: 
     assert lines[0].startswith("Listening with ")
     assert [line for line in lines if line.startswith("(")] == ["(one.wav)", "(two.wav)"]
     assert sum(line.startswith("You: ") for line in lines) == 2
+    assert "  (taken for: what can you do)" in lines
     assert sum(line.startswith("Assistant: ") for line in lines) >= 1
     assert any(" ms = endpoint " in line for line in lines)
     assert sounds(out) > 1

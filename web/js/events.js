@@ -65,6 +65,7 @@ export function describeEvent(event) {
     case "assistant.reply": return event.data.delta || "(end)";
     case "assistant.interrupted": return `heard so far: ${event.data.heard || "nothing"}`;
     case "assistant.resumed": return "goes on";
+    case "assistant.understood": return event.data.text;
     case "assistant.action": return `${event.data.name}: ${event.data.result}`;
     case "turn.latency": return `${Math.round(event.data.total)} ms from the end of speech to the answer`;
     case "download.progress": return `${event.data.name}: ${event.data.state} ${event.data.detail}`;

@@ -117,6 +117,7 @@ export class Talk {
       case "assistant.reply": return this.#reply(event.data);
       case "assistant.interrupted": return this.#interrupted(event.data);
       case "assistant.resumed": return this.#resumed(event.data.turn);
+      case "assistant.understood": return this.#understood(event.data);
       case "assistant.action": return this.#action(event.data);
       case "turn.latency": return this.#latency(event.data);
       case "hearing.ready": return this.#ready(event.data);
@@ -151,6 +152,15 @@ export class Talk {
     if (!words.length) return this.#drop(said.id);
     this.#bubble(said.id, "you").querySelector("p")?.replaceChildren(...spans(said, words));
     this.#scroll();
+  }
+
+  /** The command stands where the words stood; what these were is told when one points at it. */
+  /** @param {import("../types/events.js").AssistantUnderstood} command */
+  #understood({ utterance, text }) {
+    const line = this.#bubble(utterance, "you").querySelector("p");
+    if (!line || line.textContent === text) return;
+    line.title = line.textContent ? `heard word by word: ${line.textContent}` : "";
+    line.textContent = text;
   }
 
   /** @param {import("../types/events.js").AssistantReply} reply */

@@ -44,6 +44,12 @@ export interface AssistantState {
   state: "listening" | "thinking" | "speaking";
 }
 
+/** An utterance is taken for a command, which it was heard as by its grammar; its transcript stays as it is. */
+export interface AssistantUnderstood {
+  utterance: string;
+  text: string; // the command as its phrase is said
+}
+
 /** Loudness of the last piece of sound. */
 export interface AudioLevel {
   rms: number; // dBFS, at most 0
@@ -210,6 +216,7 @@ export interface EventMap {
   "assistant.reply": AssistantReply;
   "assistant.resumed": AssistantResumed;
   "assistant.state": AssistantState;
+  "assistant.understood": AssistantUnderstood;
   "audio.level": AudioLevel;
   "bitrate.changed": BitrateChanged;
   "download.progress": DownloadProgress;
