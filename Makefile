@@ -26,7 +26,7 @@ check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-li
 bench: .venv/.bench ## compare with other servers on this machine (about 20 minutes); writes benchmarks/results.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 40 minutes); writes benchmarks/speech.md
+bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 45 minutes); writes benchmarks/speech.md
 	$(BIN)/python -m benchmarks.speech $(ARGS)
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
