@@ -5,6 +5,12 @@
 
 ARG PYTHON=3.11-slim-bookworm
 
+# models in npm packages; what MediaPipe runs in browsers with is left out
+FROM node:22-slim AS models
+WORKDIR /web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -f node_modules/@mediapipe/*/*.wasm
+
 FROM python:${PYTHON} AS build
 ARG GPU=0
 WORKDIR /src
@@ -16,6 +22,8 @@ RUN if [ "$GPU" = 1 ]; then extra="--extra torch"; fi; \
         --requirement pyproject.toml ${extra:-}
 COPY . .
 RUN uv pip install --python /app/bin/python --no-cache --no-deps .
+COPY --from=models /web/node_modules /models
+RUN mv /models "$(/app/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/aimass_stream/node_modules"
 
 FROM python:${PYTHON}
 # what OpenCV's wheel expects of the system

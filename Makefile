@@ -1,4 +1,5 @@
-# make run and make test need nothing but Python 3.11, make and, for the browser tests, npm.
+# make run and make test need nothing but Python 3.11, make and npm; without npm, make run goes on, and some models are
+# missing.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -8,7 +9,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-run: .venv/.run ## install what is missing, start the server, print its address
+run: .venv/.run web/node_modules/.models ## install what is missing, start the server, print its address
 	@$(BIN)/aimass serve $(ARGS)
 
 test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## install what tests need, check, run all tests
@@ -64,4 +65,9 @@ clean: ## remove everything that was installed or built here
 
 web/node_modules/.installed: web/package.json web/package-lock.json
 	@cd web && npm ci --silent --no-audit --no-fund
-	@touch $@
+	@touch $@ web/node_modules/.models
+
+# finders of faces, persons and hands lie in npm packages; what needs none of them runs without npm, too
+web/node_modules/.models: web/package.json web/package-lock.json
+	@(cd web && npm ci --omit=dev --ignore-scripts --silent --no-audit --no-fund && touch node_modules/.models) \
+	  || echo "npm is not here or could not fetch its packages: there are no finders of faces, persons and hands"

@@ -7,4 +7,5 @@ from __future__ import annotations
 
 ENGINES = {
     "onnx": "aimass_stream.engines.onnx:OnnxModel",
+    "litert": "aimass_stream.engines.litert:LiteRtModel",
 }

@@ -44,6 +44,17 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NpmFile:
+    """A model's file inside an npm package: it is not in the model's folder and may not be on this machine."""
+
+    package: str
+    version: str  # of the package
+    path: str  # inside it
+    sha256: str
+    member: str = ""  # the file's name inside packed assets at `path`
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A model in a catalogue: its card and manifest, nothing loaded."""
 
@@ -61,6 +72,7 @@ class Entry:
     capabilities: Capabilities = field(default_factory=Capabilities)
     description: str = ""
     card: dict[str, Any] = field(default_factory=dict)  # measured quality and the like, for people
+    npm: NpmFile | None = None
 
     def file(self, suffix: str) -> Path:
         """The one file of the model that ends so; raises `InvalidInput`."""
@@ -184,7 +196,8 @@ def read_manifest(manifest: Path) -> Entry:
         files=tuple(_file(item, f"files[{index}]") for index, item in enumerate(_get(table, "files", list))),
         inputs=_tensors(table, "inputs"), outputs=_tensors(table, "outputs"),
         capabilities=_capabilities(_get(table, "capabilities", dict, {})),
-        description=_get(table, "description", str, ""), card=_get(table, "card", dict, {}))
+        description=_get(table, "description", str, ""), card=_get(table, "card", dict, {}),
+        npm=_npm(_get(table, "npm", dict, {})))
 
 
 def _get(table: dict[str, Any], key: str, kind: type[T], default: T | None = None, path: str = "") -> T:
@@ -200,6 +213,14 @@ def _file(item: object, path: str) -> ModelFile:
         raise InvalidInput(f"{path} must be a table", field=path)
     return ModelFile(_get(item, "path", str, path=f"{path}."), _get(item, "size", int, path=f"{path}."),
                      _get(item, "sha256", str, path=f"{path}."))
+
+
+def _npm(table: dict[str, Any]) -> NpmFile | None:
+    if not table:
+        return None
+    package, version, path, sha256 = (_get(table, key, str, path="npm.") for key in (
+        "package", "version", "path", "sha256"))
+    return NpmFile(package, version, path, sha256, _get(table, "member", str, "", "npm."))
 
 
 def _capabilities(table: dict[str, Any]) -> Capabilities:
