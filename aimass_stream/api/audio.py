@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from ..errors import AimassError, InvalidInput, NotFound
 from ..hearing.files import Segment, transcribe
-from ..hearing.recognizers import RECOGNIZERS, describe
+from ..hearing.recognizers import FORMER, RECOGNIZERS, describe
 from ..inference import Engine
 from ..settings import Settings
 from ..speech.languages import code_of
@@ -315,6 +315,7 @@ def _model(name: str, settings: Settings) -> tuple[str, str]:
         raise InvalidInput("nobody here tells speakers apart in a file; send each one's sound by itself",
                            field="model")
     engine, _, rest = name.partition("/")
+    name, rest = FORMER.get(name, name), FORMER.get(rest, rest)
     described = describe(settings)
     for each in described:
         for model in each["models"]:

@@ -156,7 +156,7 @@ def hearing(settings: Settings) -> Finding:
         choice = recognizers.chosen(settings)
     except AimassError as error:
         return Finding("fail", f"nothing hears: {error.detail}", missing)
-    text = f"{there}. Taken: {choice.engine} {choice.model}, {choice.reason}"
+    text = f"{there}. Taken: {recognizers.named(choice.engine, choice.model)}, {choice.reason}"
     if any(model["general"] and one["engine"] != "pocketsphinx" for one in told for model in one["models"]):
         return Finding("ok", text)
     return Finding("warn", text, "for good transcripts fetch weights: aimass models pull whisper-base.en")

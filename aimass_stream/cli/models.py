@@ -76,7 +76,7 @@ def _state(card: dict[str, Any]) -> str:
 def _hears(settings: Settings) -> str:
     """Which one is heard with, and why."""
     from ..errors import AimassError
-    from ..hearing.recognizers import chosen
+    from ..hearing.recognizers import chosen, named
     from ..inference import installed
     from ..weights import folder_of
 
@@ -85,7 +85,7 @@ def _hears(settings: Settings) -> str:
         choice = chosen(settings)
     except AimassError as error:
         return f"Nothing hears here: {error.detail}"
-    return f"Hears now: {choice.engine} {choice.model}; {choice.reason}."
+    return f"Hears now: {named(choice.engine, choice.model)}; {choice.reason}."
 
 
 def _card(each: Weights, state: str) -> dict[str, Any]:

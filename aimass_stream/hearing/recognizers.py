@@ -30,6 +30,7 @@ RECOGNIZERS: dict[str, str] = {
     "pocketsphinx": "aimass_stream.hearing.sphinx:SphinxRecognizer",
 }
 AUTO = "auto"
+FORMER = {"en-us": "pocketsphinx-en-us"}  # names that models had; still taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ async def open_recognizer(engine: Engine, settings: Settings, *, session: str, w
     """
     if choice is None:  # in a thread: it imports the engines' libraries and looks at files
         choice = await asyncio.to_thread(chosen, settings, want=want, model=model, language=language, task=task)
-    log.info("%s hears with %s %s: %s", session, choice.engine, choice.model, choice.reason)
+    log.info("%s hears with %s: %s", session, named(choice.engine, choice.model), choice.reason)
     return await opener(choice.engine).open(engine, settings, session=session, model=choice.model, language=language,
                                             task=task, policy=policy, prompt=prompt, hotwords=hotwords)
 
@@ -124,6 +125,11 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
     return described
 
 
+def named(engine: str, model: str) -> str:
+    """Both for people: the engine is not said twice."""
+    return model if model.startswith(engine) else f"{engine} {model}"
+
+
 @cache
 def opener(name: str) -> Opener:
     module, _, attribute = RECOGNIZERS[name].partition(":")
@@ -154,7 +160,7 @@ def _order(name: str, offer: Offer) -> tuple[Any, ...]:
 
 def _reason(want: str, found: Sequence[tuple[str, Offer]]) -> str:
     best = found[0][1]
-    others = [f"{other} {offer.model} {_rate(offer)}" for other, offer in found[1:] if offer.wer is not None]
+    others = [f"{named(other, offer.model)} {_rate(offer)}" for other, offer in found[1:] if offer.wer is not None]
     if len(found) == 1:
         return "the only one that is here" if want == AUTO else "asked for, with its only model"
     if best.wer is None:
@@ -168,6 +174,7 @@ def _rate(offer: Offer) -> str:
 
 
 def _named(model: str, want: str, offers: dict[str, Offers]) -> Choice:
+    model = FORMER.get(model, model)
     for name, (each, _) in offers.items():
         if any(offer.model == model for offer in each):
             return Choice(name, model, "asked for by name")

@@ -16,7 +16,7 @@ from ..speech.contract import Heard, HearingAbilities
 from ..speech.words import HEARING_RATE, Task, Waveform, Word
 from .recognizers import Offer, Offers
 
-MODEL = "en-us"
+MODEL = "pocketsphinx-en-us"
 ABILITIES = HearingAbilities(languages=("en",), word_times=True, confidence=True, batching=False, hotwords=False,
                              translation=False)
 WER = 0.29  # of 21 clips by three kinds of readers, streamed, each with a new stream

@@ -132,7 +132,7 @@ async def test_streamed_segments_come_as_events() -> None:
     deltas = [event["delta"] for event in events if event["type"] == "transcript.text.delta"]
     assert len(deltas) >= 2
     assert "".join(deltas) == events[-1]["text"] == whole
-    assert (events[-1]["engine"], events[-1]["model"]) == ("pocketsphinx", "en-us")
+    assert (events[-1]["engine"], events[-1]["model"]) == ("pocketsphinx", "pocketsphinx-en-us")
     assert events[-1]["type"] == "transcript.text.done"
     assert events[-1]["usage"]["seconds"] > 3
     progress = [event["seconds"] for event in events if event["type"] == "transcript.progress"]
@@ -195,8 +195,9 @@ async def test_a_file_that_is_none_is_a_clear_error() -> None:
             assert answer.status_code == status, answer.text
             assert said in answer.json()["error"]["message"]
             assert answer.json()["error"]["param"] == "file"
-        nothing = (await _ask(http, recordings.wav(tone(1)))).json()
-        assert (nothing["text"], nothing["engine"], nothing["model"]) == ("", "pocketsphinx", "en-us")
+        for name in ("", "pocketsphinx-en-us", "en-us", "pocketsphinx/en-us"):  # the last two: its former name
+            nothing = (await _ask(http, recordings.wav(tone(1)), model=name)).json()
+            assert (nothing["text"], nothing["engine"], nothing["model"]) == ("", "pocketsphinx", "pocketsphinx-en-us")
 
 
 async def test_ten_hours_are_refused_at_once_and_a_header_that_lies_is_not_believed() -> None:

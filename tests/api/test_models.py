@@ -20,6 +20,7 @@ async def test_models_are_listed_as_openais_clients_read_them() -> None:
         by_id = {model["id"]: model for model in listed["data"]}
         assert (by_id["whisper-1"]["engine"], by_id["whisper-1"]["purpose"]) == ("pocketsphinx", "hearing")
         assert by_id["whisper-1"]["languages"] == ["en"]
+        assert by_id["pocketsphinx-en-us"]["engine"] == "pocketsphinx"
         assert by_id["tts-1"]["purpose"] == "voice"
         assert by_id["tts-1"]["title"]
         engines = {engine["engine"]: engine for engine in listed["engines"]}

@@ -57,17 +57,18 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 NANO = Offer("nano", ENGLISH, wer=0.6, general=False, rank=10)
 SMALL, TINY = Offer("small", WORLD, rank=3), Offer("tiny", WORLD, rank=1)
-SPHINX = Offer("en-us", ENGLISH, wer=0.34)
+SPHINX = Offer("pocketsphinx-en-us", ENGLISH, wer=0.34)
 RNNT = Offer("librispeech", ENGLISH, wer=0.05)
 
 
 @pytest.mark.usefixtures("standing")
 @pytest.mark.parametrize(("there", "wanted", "told"), [
-    ({"pocketsphinx": [SPHINX]}, ("pocketsphinx", "en-us"), "the only one"),
-    ({"whisper": [NANO], "pocketsphinx": [SPHINX]}, ("pocketsphinx", "en-us"), "WER 34%"),
+    ({"pocketsphinx": [SPHINX]}, ("pocketsphinx", "pocketsphinx-en-us"), "the only one"),
+    ({"whisper": [NANO], "pocketsphinx": [SPHINX]}, ("pocketsphinx", "pocketsphinx-en-us"), "WER 34%"),
     ({"whisper": [Offer("nano", ENGLISH, wer=0.2, general=False)], "pocketsphinx": [SPHINX]}, ("whisper", "nano"),
-     "pocketsphinx en-us WER 34%"),
-    ({"whisper": [Offer("nano", ENGLISH, general=False)], "pocketsphinx": [SPHINX]}, ("pocketsphinx", "en-us"), "WER"),
+     "(pocketsphinx-en-us WER 34%)"),
+    ({"whisper": [Offer("nano", ENGLISH, general=False)], "pocketsphinx": [SPHINX]},
+     ("pocketsphinx", "pocketsphinx-en-us"), "WER"),
     ({"whisper": [NANO, TINY, SMALL], "pocketsphinx": [SPHINX]}, ("whisper", "small"), "trained weights"),
     ({"whisper": [NANO], "emformer": [RNNT], "pocketsphinx": [SPHINX]}, ("emformer", "librispeech"), "WER 5%"),
 ])
@@ -82,9 +83,12 @@ def test_auto_takes_the_best_that_is_there(there: dict[str, list[Offer]], wanted
 def test_what_is_asked_for_is_taken_or_refused() -> None:
     THERE.update({"whisper": ([NANO, TINY], ""), "pocketsphinx": ([SPHINX], "")})
     assert chosen(settings(), want="whisper", model="nano")[:2] == ("whisper", "nano")
-    assert chosen(settings(), model="en-us")[:2] == ("pocketsphinx", "en-us")
+    assert chosen(settings(), model="pocketsphinx-en-us")[:2] == ("pocketsphinx", "pocketsphinx-en-us")
+    for former in (chosen(settings(), model="en-us"), chosen(settings(), want="pocketsphinx", model="en-us"),
+                   chosen(settings(hearing_model="en-us"))):
+        assert former[:2] == ("pocketsphinx", "pocketsphinx-en-us")
     assert chosen(settings(hearing_model="nano")).model == "nano"
-    assert chosen(settings(hearing_model="nano"), want="pocketsphinx").model == "en-us"
+    assert chosen(settings(hearing_model="nano"), want="pocketsphinx").model == "pocketsphinx-en-us"
     assert chosen(settings(hearing="pocketsphinx")).engine == "pocketsphinx"
     assert chosen(settings(), language="zh").model == "tiny"
     assert chosen(settings(), task="translate").model == "tiny"
@@ -95,7 +99,7 @@ def test_what_is_asked_for_is_taken_or_refused() -> None:
         chosen(settings(), want="emformer")
     with pytest.raises(NotFound, match="hears 'fr'"):
         chosen(settings(), language="fr")
-    with pytest.raises(NotFound, match="there are: en-us, nano, tiny"):
+    with pytest.raises(NotFound, match="there are: nano, pocketsphinx-en-us, tiny"):
         chosen(settings(), model="large")
 
 

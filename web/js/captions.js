@@ -82,7 +82,7 @@ export class Captions {
 
   /** @param {import("../types/events.js").HearingReady} ready */
   engine({ engine, model, reason }) {
-    this.#engine.textContent = `Heard by ${engine}${model ? ` (${model})` : ""}`;
+    this.#engine.textContent = `Heard by ${model.startsWith(engine) ? model : `${engine}${model ? ` (${model})` : ""}`}`;
     this.#engine.title = reason;
   }
 

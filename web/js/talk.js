@@ -218,7 +218,8 @@ export class Talk {
     const warning = BADGES[model] ?? BADGES[engine] ?? "";
     const more = h("button", { type: "button", class: "link", onclick: () => byId("models-button", HTMLElement).click() },
       "How to add weights");
-    this.#badge.replaceChildren("Heard by ", h("b", {}, engine), model ? ` (${model}). ` : ". ",
+    const told = model.startsWith(engine);
+    this.#badge.replaceChildren("Heard by ", h("b", {}, told ? model : engine), model && !told ? ` (${model}). ` : ". ",
       ...(warning ? [`${warning} `, more] : []));
     this.#badge.title = reason;
     this.#badge.hidden = false;
