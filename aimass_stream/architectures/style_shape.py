@@ -44,6 +44,26 @@ def borders(height: int, width: int) -> tuple[int, int, int, int]:
     return MARGIN, MARGIN + -width % GRID, MARGIN, MARGIN + -height % GRID
 
 
+def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
+    """Of all weights, by name."""
+    fine, width, rungs, pixels = sizes.fine, sizes.width, len(sizes.rungs), CELL * CELL
+    convolutions = {"stem": (fine, 3, 2 * CELL), "down": (width, fine, 4), "up": (fine, width, 1),
+                    "merge": (fine, fine, 3), "paint": (3 * pixels, fine, 3), "guide": (pixels, 3, CELL),
+                    "gate": (pixels, fine, 1), "detail": (3 * pixels, pixels, 1)}
+    norms = {"stem_norm": fine, "down_norm": width, "trunk_norm": width, "merge_norm": fine}
+    for number in range(sizes.blocks):
+        block = f"blocks.{number}"
+        for half in (1, 2):
+            convolutions |= {f"{block}.spread{half}": (width, 1, 3), f"{block}.mix{half}": (width, width, 1)}
+        norms[f"{block}.norm"] = width
+    found: dict[str, tuple[int, ...]] = {}
+    for name, (outputs, inputs, kernel) in convolutions.items():
+        found |= {f"{name}.weight": (outputs, inputs, kernel, kernel), f"{name}.bias": (outputs,)}
+    for name, channels in norms.items():
+        found |= {f"{name}.gain": (rungs, channels), f"{name}.shift": (rungs, channels)}
+    return found
+
+
 def parts(state: Mapping[str, NDArray[Any]], sizes: Sizes, rung: int) -> dict[str, NDArray[np.float32]]:
     """Of the network's weights by name, what a rung takes: the first so many channels, and its own norms."""
     width = sizes.rungs[rung].width

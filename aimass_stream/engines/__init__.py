@@ -8,4 +8,5 @@ from __future__ import annotations
 ENGINES = {
     "onnx": "aimass_stream.engines.onnx:OnnxModel",
     "litert": "aimass_stream.engines.litert:LiteRtModel",
+    "style": "aimass_stream.engines.style:Style",
 }
