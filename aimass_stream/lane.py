@@ -62,6 +62,7 @@ class Surroundings:
     pipeline: Callable[[], list[dict[str, Any]]]
     stages: Callable[[], list[dict[str, Any]]]  # all there are, described
     steer: Callable[[list[dict[str, Any]]], Awaitable[None]]
+    kinds: Callable[[], frozenset[Kind]]  # that come in now
 
 
 class Runner:
@@ -111,6 +112,9 @@ class Runner:
 
     def stages(self) -> list[dict[str, Any]]:
         return self.lane.around.stages()
+
+    def kinds(self) -> frozenset[Kind]:
+        return self.lane.around.kinds()
 
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         await self.lane.around.steer(pipeline)

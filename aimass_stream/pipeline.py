@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from .errors import AimassError, InvalidPipeline
 from .events import EventData, StageFailed
-from .frames import Frame
+from .frames import Frame, Kind, now
 from .lane import Lane, Runner, Surroundings
 from .metrics import Meter
 from .settings import Settings
@@ -23,6 +23,7 @@ from .stages import Registry
 log = logging.getLogger(__name__)
 
 MAX_LANES = 16  # tracks of one session
+PRESENT = 5.0  # s that a kind of frames counts as being there; the slowest still picture comes oftener
 
 
 class Pipeline:
@@ -49,14 +50,20 @@ class Pipeline:
         self.spec = spec
         self._params = spec.validate(registry.params, registry.names)
         self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session, settings,
-                                    flush, lambda: self.spec.json(), registry.describe, steer)
+                                    flush, lambda: self.spec.json(), registry.describe, steer, self.kinds)
         self._lanes: dict[tuple[str, str], Lane] = {}
+        self._last: dict[Kind, float] = {}  # when a frame of it came
         self._changing = asyncio.Lock()
         self._closed = False
 
     def push(self, frame: Frame) -> None:
         """Take a frame in; never waits."""
         self._route(frame, -1)
+
+    def kinds(self) -> frozenset[Kind]:
+        """What comes in now, or is made by a stage: a camera that was switched off is no picture any more."""
+        oldest = now() - PRESENT
+        return frozenset(kind for kind, moment in self._last.items() if moment > oldest)
 
     async def update(self, spec: PipelineSpec, *, rebuild: str | None = None) -> None:
         """Run `spec` from now on. Refused whole with `InvalidPipeline`: then nothing has changed.
@@ -110,6 +117,7 @@ class Pipeline:
     def _route(self, frame: Frame, after: int) -> None:
         if self._closed:
             return
+        self._last[frame.kind] = now()
         key = (frame.track, frame.kind)
         lane = self._lanes.get(key)
         if lane is None:

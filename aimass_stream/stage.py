@@ -48,6 +48,10 @@ class Context(Protocol):
         """All the stages there are, as `Registry.describe` lists them."""
         ...
 
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of frames that the session has had in the last seconds: without a camera, no "video"."""
+        ...
+
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         """Run another list of stages, as if the client had asked for it. From a task of its own, not from
         `process`: the change waits for this stage to be idle. Raises `InvalidPipeline`; then nothing changed."""

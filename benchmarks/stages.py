@@ -24,7 +24,7 @@ import av
 import numpy as np
 
 from aimass_stream import clips
-from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Picture, VideoFrame
+from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Kind, Picture, VideoFrame
 from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
@@ -107,6 +107,9 @@ class Surroundings:
 
     def stages(self) -> list[dict[str, Any]]:
         return []
+
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset()
 
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         """The stage that is measured stays."""

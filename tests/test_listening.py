@@ -6,12 +6,14 @@ from typing import ClassVar
 
 import pytest
 
+from aimass_stream import pipeline as pipelines
 from aimass_stream.errors import Busy
 from aimass_stream.frames import AudioFrame, Kind
 from aimass_stream.stage import Result
 from aimass_stream.stage_base import AUDIO, BaseStage, NoParams
 from aimass_stream.stages import Registry
 from tests.support.session import Collector, open_session, opened_node, picture, sound
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +71,18 @@ async def test_as_many_sessions_listen_as_may_and_the_rest_is_told_when_to_come_
         await first.close("enough")
         await silent.update(pipeline=EARS)
         await silent.update(pipeline=[*EARS, {"stage": "gray"}])  # it listens already: nothing to ask for
+
+
+async def test_a_stage_knows_what_comes_in_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelines, "PRESENT", 0.1)
+    async with opened_node(with_ear()) as node:
+        session, _ = await open_session(node, EARS)
+        assert session.pipeline.kinds() == set()
+        session.push(sound(0))
+        assert session.pipeline.kinds() == {"audio"}
+        session.push(picture(0))
+        assert session.pipeline.kinds() == {"audio", "video"}
+        await until(lambda: not session.pipeline.kinds())  # a camera that was switched off is no picture any more
 
 
 async def test_a_stage_changes_the_pipeline_it_is_part_of() -> None:

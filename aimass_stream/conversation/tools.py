@@ -23,6 +23,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from ..errors import AimassError
+from ..frames import Kind
 from ..speech.grammar import Command, Phrase, parse
 from .record import Record
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 GROUP = "aimass_stream.skills"
 TIMEOUT = 20.0  # s that a tool may take
 LONGEST_RESULT = 8000  # characters
+BOTH: frozenset[Kind] = frozenset({"audio", "video"})
 
 # the command layer asks in this order; adding a skill is one file in skills/ and one line here
 BUILT_IN = {
@@ -62,6 +64,7 @@ class Surroundings:
     pipeline: Callable[[], list[dict[str, Any]]] = list
     steer: Callable[[list[dict[str, Any]]], Awaitable[None]] | None = None
     stages: Callable[[], list[dict[str, Any]]] = list  # all there are, as `Registry.describe` lists them
+    kinds: Callable[[], frozenset[Kind]] = lambda: BOTH  # what comes in now: where there are no pictures, no "video"
     # say something unasked, as soon as nobody speaks; None: nobody would hear it
     announce: Callable[[str], None] | None = None
     spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]] | None = None

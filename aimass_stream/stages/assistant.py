@@ -86,7 +86,7 @@ class Assistant(BaseStage[AssistantParams]):
                                   phrases=self._phrases, trouble=self._trouble)
         around = Surroundings(
             session=context.session, language=self.params.language, pipeline=context.pipeline, steer=context.steer,
-            stages=context.stages, announce=self._announce, spawn=context.spawn)
+            stages=context.stages, kinds=context.kinds, announce=self._announce, spawn=context.spawn)
         self._toolbox = await context.run(toolbox)
         await context.run(context.stages)  # described once a process, which takes a while
         self._around = around

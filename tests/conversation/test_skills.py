@@ -189,6 +189,23 @@ async def test_the_pipeline_is_steered_by_voice() -> None:
     assert (await ask("stop the effects", around))[0] == "There are no effects on."
 
 
+async def test_a_session_without_pictures_says_so_and_stays_as_it_is() -> None:
+    around = Around("assistant")
+    around.kinds = lambda: frozenset({"audio"})
+    for said in ("mirror the picture", "make it a cartoon", "turn the captions on"):
+        answer, actions = await ask(said, around)
+        assert answer == "There is no picture here."
+        assert [(action.name, action.result.ok) for action in actions] == [("steer", False)]
+    assert around.running == [{"stage": "assistant"}]
+    listed = await run(around, "steer", action="list")
+    assert listed.startswith("There is no picture here. For the sound: ")
+    assert "gain" in listed.lower()
+    assert "mirror" not in listed.lower()
+    assert (await ask("louder", around))[0] == "Okay."
+    around.running.append({"stage": "mirror"})  # from a time with pictures, or by hand
+    assert (await ask("stop the effects", around))[0] == "The effects are off."
+
+
 async def test_louder_is_after_the_assistant_and_stays_in_range() -> None:
     around = Around("gain", "assistant")
     for _ in range(9):

@@ -17,7 +17,7 @@ from tests.support import scripted as scripts
 from tests.support.chat_server import chat_server, words
 from tests.support.known_words import voice
 from tests.support.scripted import Microphone, Scripted
-from tests.support.session import Collector, open_session, opened_node
+from tests.support.session import Collector, open_session, opened_node, picture
 
 pytestmark = pytest.mark.anyio
 scripted = scripts.scripted
@@ -45,8 +45,8 @@ class Talk:
         self.session, self.sink, self.microphone = session, sink, microphone
         self.begun = 0.0
 
-    async def run(self, *, echo: tuple[float, float] | None = None) -> None:
-        """The microphone's sound at its own pace; `echo` (s, dB) is of the reply."""
+    async def run(self, *, echo: tuple[float, float] | None = None, camera: bool = False) -> None:
+        """The microphone's sound at its own pace, and a camera's pictures; `echo` (s, dB) is of the reply."""
         self.begun = now()
         played = np.zeros((len(self.microphone.samples) + AUDIO_RATE, 1), np.int16)
         for number in range(len(self.microphone.samples) // 960):
@@ -61,6 +61,8 @@ class Talk:
                 if late >= 0:
                     samples = (samples + played[late : late + 960] * 10 ** (echo[1] / 20)).astype(np.int16)
             self.session.push(self.frame(number, samples))
+            if camera and number % 2 == 0:
+                self.session.push(picture(number // 2, 25))
         await asyncio.sleep(0.05)
 
     def frame(self, number: int, samples: Samples) -> AudioFrame:
@@ -174,8 +176,10 @@ async def test_the_picture_is_changed_by_voice_and_a_timer_rings(node: Node) -> 
     microphone = Microphone(10)
     microphone.say(0.8, "mirror the picture", voice("mirror the picture"))
     microphone.say(4.0, "set a timer for two seconds", voice("set a timer for two seconds"))
-    one = await talk(node, microphone)
-    await one.run()
+    one, unseen = await talk(node, microphone), await talk(node, microphone)
+    await asyncio.gather(one.run(camera=True), unseen.run())
+    assert unseen.session.spec.json() == [{"stage": "assistant"}]
+    assert unseen.replies()[0] == "There is no picture here."
     assert [stage["stage"] for stage in one.session.spec.json()] == ["assistant", "mirror"]
     assert [(data["name"], data["ok"]) for data in one.typed("assistant.action")] == [("steer", True), ("timer", True)]
     assert one.replies() == ["Mirror is on.", "Timer set for 2 seconds.", "Your 2 second timer is done."]

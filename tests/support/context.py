@@ -12,7 +12,17 @@ from pydantic import BaseModel
 
 from aimass_stream import clips
 from aimass_stream.events import EventData
-from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Picture, Samples, VideoFrame, now
+from aimass_stream.frames import (
+    AUDIO_TIME_BASE,
+    VIDEO_TIME_BASE,
+    AudioFrame,
+    Frame,
+    Kind,
+    Picture,
+    Samples,
+    VideoFrame,
+    now,
+)
 from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
@@ -65,6 +75,9 @@ class Context:
 
     def stages(self) -> list[dict[str, Any]]:
         return REGISTRY.describe()
+
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset({"audio", "video"})
 
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         self.running = pipeline

@@ -33,6 +33,7 @@ ALL_OFF = ("(stop|remove|clear|disable|turn off|switch off|no|no more|reset|take
            "(turn|switch) [all] [the] (effects|filters) off",
            "[show] [me] [the] (normal|plain|original) (picture|video)",
            "[go] back to normal", "make (it|the picture|the video) normal [again]", "reset the (picture|video)")
+BLIND = "There is no picture here."
 LIST = ("(what|which) (effects|filters) (are there|do you have|can you do|are on|can i use)",
         "(list|tell me) [all] [the] (effects|filters)")
 
@@ -82,7 +83,7 @@ class Steering(Tool):
         action = arguments.get("action")
         described = {stage["name"]: stage for stage in _steerable(around)}
         if action == "list":
-            return _told(list(described.values()), around.pipeline())
+            return _told(list(described.values()), around)
         if around.steer is None:
             raise Unavailable("I can't change anything here.")
         if action == "all_off":
@@ -90,6 +91,8 @@ class Steering(Tool):
         stage = _found(str(arguments.get("stage", "")), described)
         if action == "off":
             return await _off(stage, around)
+        if not _works(stage, around):
+            return ToolResult(BLIND, ok=False)
         given = arguments.get("parameters")
         return await _on(stage, given if isinstance(given, dict) else {}, around)
 
@@ -99,6 +102,12 @@ def _steerable(around: Surroundings) -> Iterator[dict[str, Any]]:
     for stage in around.stages():
         if "error" not in stage and ("video" in stage["accepts"] or stage.get("phrases")):
             yield stage
+
+
+def _works(stage: Mapping[str, Any], around: Surroundings) -> bool:
+    """Whether there is anything that it would change."""
+    accepts = stage["accepts"]
+    return "video" not in accepts or "audio" in accepts or "video" in around.kinds()
 
 
 def _ways(described: Any) -> Iterator[tuple[str, Way]]:
@@ -193,11 +202,14 @@ async def _steer(pipeline: list[dict[str, Any]], around: Surroundings) -> None:
         raise InvalidPipeline(f"That can't be done: {error.detail}", field=error.field) from None
 
 
-def _told(described: list[dict[str, Any]], pipeline: list[dict[str, Any]]) -> ToolResult:
-    titles = {stage["name"]: str(stage["title"]).lower() for stage in described}
-    running = [titles[stage["stage"]] for stage in pipeline if stage["stage"] in titles]
+def _told(described: list[dict[str, Any]], around: Surroundings) -> ToolResult:
+    usable = [stage for stage in described if _works(stage, around)]
+    titles = {stage["name"]: str(stage["title"]).lower() for stage in usable}
+    running = [titles[stage["stage"]] for stage in around.pipeline() if stage["stage"] in titles]
     said = f"There are: {', '.join(titles.values())}." if titles else "There are no effects."
+    if "video" not in around.kinds():
+        said = f"{BLIND} For the sound: {', '.join(titles.values())}." if titles else BLIND
     return ToolResult(said + (f" {' and '.join(running).capitalize()} {'is' if len(running) == 1 else 'are'} on."
                               if running else ""), data={"effects": [
         {"name": stage["name"], "description": stage["doc"], "parameters": stage["params"].get("properties", {})}
-        for stage in described]})
+        for stage in usable]})

@@ -162,8 +162,8 @@ class Conversation:
             skills = _skills(place.configuration, place)
             toolbox = place.toolbox if skills != "none" else Toolbox()  # not loaded: empty
             around = Surroundings(session=session.id, record=self.items.record, pipeline=lambda: session.spec.json(),
-                                  steer=self._steer, stages=place.node.stages.describe, announce=self._announce,
-                                  spawn=session.spawn)
+                                  steer=self._steer, stages=place.node.stages.describe, kinds=session.pipeline.kinds,
+                                  announce=self._announce, spawn=session.spawn)
             self._mind = Mind(open_brain(place.settings, toolbox, around, reserve=skills == "reserve"), around,
                               toolbox, offered=skills != "reserve")
         return self._mind
