@@ -1,0 +1,71 @@
+"""Boxes, points and labels drawn into a picture's planes: nothing else of it is touched, not even by rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+
+from ..frames import Pixels
+from .boxes import Floats
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+LETTERS = 22  # px that OpenCV's font is high at scale 1
+DARK, NEUTRAL = 16, 128
+# luma and chroma of colours that stand apart on most pictures, and from each other in hue
+PALETTE = ((210, 16, 146), (144, 54, 34), (106, 202, 222), (169, 166, 16), (107, 90, 240), (188, 154, 117),
+           (145, 147, 34), (165, 44, 170))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One thing to draw."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom; px
+    label: str = ""
+    colour: int = 0  # which of the palette
+    points: Floats | None = None  # (k, 2); px
+
+
+def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
+    """A copy of the picture (h*3/2, w) with the marks in it."""
+    made = i420.copy()
+    height, width = made.shape[0] * 2 // 3, made.shape[1]
+    flat, size = made.reshape(-1), made.shape[1] * height
+    chroma = flat[size:].reshape(2, height // 2, width // 2)
+    luma, first, second = flat[:size].reshape(height, width), chroma[0], chroma[1]
+    thick = max(2, round(min(width, height) / 240)) // 2 * 2
+    for mark in marks:
+        tones = PALETTE[mark.colour % len(PALETTE)]
+        left, top, right, bottom = (round(value / 2) * 2 for value in mark.box)
+        cv2.rectangle(luma, (left, top), (right, bottom), tones[0], thick)
+        for plane, tone in zip((first, second), tones[1:], strict=True):
+            cv2.rectangle(plane, (left // 2, top // 2), (right // 2, bottom // 2), tone, thick // 2)
+        for x, y in mark.points if mark.points is not None else ():
+            cv2.circle(luma, (int(x), int(y)), thick, tones[0], -1, cv2.LINE_AA)
+            for plane, tone in zip((first, second), tones[1:], strict=True):
+                cv2.circle(plane, (int(x) // 2, int(y) // 2), max(1, thick // 2), tone, -1)
+        if mark.label:
+            _write(luma, (first, second), mark.label, left, top, tones)
+    return made
+
+
+def _write(luma: Pixels, chroma: Sequence[Pixels], label: str, left: int, top: int,
+           tones: tuple[int, int, int]) -> None:
+    """The label in dark letters on a plate of its colour, above the box where there is room."""
+    height, width = luma.shape
+    scale = max(12, height / 30) / LETTERS * 0.7
+    text = label.encode("ascii", "replace").decode()  # OpenCV's font has no other letters; the data has them all
+    (wide, tall), below = cv2.getTextSize(text, FONT, scale, 1)
+    plate_height, plate_width = (tall + below + 4) // 2 * 2, (wide + 6) // 2 * 2
+    top = top - plate_height if top >= plate_height else top
+    left, top = max(0, min(left, width - plate_width)), max(0, min(top, height - plate_height)) // 2 * 2
+    luma[top : top + plate_height, left : left + plate_width] = tones[0]
+    for plane, tone in zip(chroma, tones[1:], strict=True):
+        plane[top // 2 : (top + plate_height) // 2, left // 2 : (left + plate_width) // 2] = tone
+    cv2.putText(luma, text, (left + 3, top + plate_height - below), FONT, scale, DARK, 1, cv2.LINE_AA)
+    dark = luma[top : top + plate_height : 2, left : left + plate_width : 2] < tones[0] * 0.5
+    for plane in chroma:
+        window = plane[top // 2 : (top + plate_height) // 2, left // 2 : (left + plate_width) // 2]
+        window[dark[: window.shape[0], : window.shape[1]]] = NEUTRAL
