@@ -15,30 +15,30 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Busy, ModelFailed
+from ..errors import AimassError, Busy, ModelFailed
 from ..inference import Engine
 from ..settings import Settings
 from ..speech.grammar import OPEN, Command, Phrase, match, parse, slots_of
 from ..speech.jsgf import jsgf, words_of
 from ..speech.words import HEARING_RATE, Waveform
+from .pairs import Pair, Pairs, Path
 from .phones import phones, stretched, unlike, unsaid
-from .sphinx import NOISES, Guess, Pool, decoders, guesses
+from .sphinx import NOISES, Guess, guesses
 
 log = logging.getLogger(__name__)
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
-Path: TypeAlias = Sequence[Sequence[Any]]  # text, first and last frame, score, phones; pauses too
 
 LONGEST = 10.0  # s; nobody says a longer command
 STEP = 0.2  # s of sound that is decoded at a time
-PAIRS = 2  # utterances decoded at once, of all sessions that have the same phrases
-MOST_WAITING = 4  # further ones that wait for their turn; yet another is decided by its text alone
 
 
 class Evidence(NamedTuple):
@@ -60,50 +60,23 @@ ACCEPTED = 0.83
 WORST_SPOKEN = 15.0
 
 
-class Pair:
-    """Two decoders that hear the same: for the grammar, and for free speech."""
-
-    def __init__(self, *streams: Any) -> None:
-        self._streams = streams
-
-    @property
-    def failed(self) -> bool:
-        return any(stream.failed for stream in self._streams)
-
-    async def begin(self) -> None:
-        await asyncio.gather(*(stream.begin() for stream in self._streams))
-
-    async def feed(self, sound: Waveform) -> None:
-        await asyncio.gather(*(stream.feed(sound) for stream in self._streams))
-
-    async def paths(self) -> tuple[Path, Path]:
-        commanded, free = await asyncio.gather(*(stream.path() for stream in self._streams))
-        return commanded, free
-
-    def close(self) -> None:
-        for stream in self._streams:
-            stream.drop()
-
-
 class CommandEar:
     """Decides utterances for all sessions that have the same phrases."""
 
-    def __init__(self, pool: Pool, phrases: tuple[Phrase, ...]) -> None:
-        self._pool = pool
+    def __init__(self, pairs: Pairs, phrases: tuple[Phrase, ...]) -> None:
+        self.pairs = pairs
         self._phrases = phrases
         self.phrases = tuple(_closed(phrases))  # that can be heard
-        self._idle: list[Pair] = []
-        self._made = 0
-        self._turns = asyncio.Semaphore(PAIRS)
-        self.waiting = 0  # utterances that wait for their turn
+        self._grammar = ""
         self.left_out: tuple[str, ...] = ()  # patterns that no grammar can hold: they are matched in text only
 
     @classmethod
     async def open(cls, engine: Engine, settings: Settings, phrases: Sequence[Phrase]) -> CommandEar:
-        """Raises `Unavailable` when PocketSphinx is not here, `Busy` when all of its decoders are in use."""
+        """Raises `Unavailable` when PocketSphinx is not here."""
         async def make() -> CommandEar:
-            ear = cls(await decoders(engine), tuple(phrases))
-            ear.give(await ear.take())
+            ear = cls(await Pairs.open(engine), tuple(phrases))
+            with suppress(Busy):  # else the first utterance that has a turn opens its pair
+                ear.pairs.give(await ear.pairs.take(ear))
             return ear
 
         key = hashlib.sha256(repr(tuple(phrases)).encode()).hexdigest()[:16]
@@ -129,50 +102,21 @@ class CommandEar:
 
     async def close(self) -> None:
         """The engine closes it, since it is shared."""
-        while self._idle:
-            self._idle.pop().close()
+        self.pairs.forget(self)
 
-    async def take(self) -> Pair:
-        """A pair of decoders, when one is free. Raises `ModelFailed`, and `Busy` when there is none and can't be."""
-        await self._turns.acquire()
-        if self._idle:
-            return self._idle.pop()
-        self._made += 1
-        try:
-            return await self._open_pair()
-        except BaseException as error:
-            self._made -= 1
-            if isinstance(error, Busy) and self._made:
-                return await self.take()  # those that there are have to do: this turn is not given back
-            self._turns.release()
-            raise
+    async def tune(self, grammatical: Any, free: Any) -> None:
+        """Tell the decoders of a pair what to listen for: both at once, for each takes a while."""
+        await asyncio.gather(self._tune(grammatical), free.listen_freely())
 
-    def give(self, pair: Pair) -> None:
-        """Back. One that was left in the middle of a call is closed."""
-        if pair.failed:
-            self._made -= 1
-            pair.close()
-        else:
-            self._idle.append(pair)
-        self._turns.release()
+    async def _tune(self, stream: Any) -> None:
+        known = set(await stream.known(self._words))  # each decoder learns the compounds among them
+        if not self._grammar:
+            self._grammar, self.left_out = jsgf(self._phrases, known.__contains__)
+        await stream.listen_for(self._grammar)
 
-    async def _open_pair(self) -> Pair:
-        grammatical = await self._pool.stream()
-        try:
-            free = await self._pool.stream()
-        except BaseException:
-            grammatical.drop()
-            raise
-        pair = Pair(grammatical, free)
-        try:
-            known = set(await grammatical.known(words_of(self._phrases)))
-            grammar, self.left_out = jsgf(self._phrases, known.__contains__)
-            await grammatical.listen_for(grammar)
-            await free.listen_freely()
-        except BaseException:
-            pair.close()
-            raise
-        return pair
+    @cached_property
+    def _words(self) -> list[str]:
+        return words_of(self._phrases)
 
 
 class Listening:
@@ -225,7 +169,7 @@ class Listening:
                 log.warning("commands: %s", error)
                 return None
             finally:
-                self._ear.give(pair)
+                self._ear.pairs.give(pair)
 
     async def settle(self) -> None:
         """Until what has been heard is decoded, but for less than a STEP."""
@@ -247,15 +191,15 @@ class Listening:
 
     async def _fed_all(self) -> None:
         try:
-            if self._pair is None and not await self._take():
-                return
+            if self._pair is None:
+                self._pair = await self._ear.pairs.take(self._ear)
+                await self._pair.begin()
             while self._fed < len(self._sound):
-                assert self._pair is not None
                 fresh = np.concatenate(self._sound[self._fed :])
                 self._fed = len(self._sound)
                 await self._pair.feed(fresh)
-        except (ModelFailed, Busy) as error:
-            log.warning("commands: %s", error)
+        except AimassError as error:
+            log.log(logging.INFO if isinstance(error, Busy) else logging.WARNING, "commands: %s", error)
             self._lost = True
 
     def _fed_done(self, task: asyncio.Task[None]) -> None:
@@ -265,21 +209,9 @@ class Listening:
             self._lost = True
             self._release()
 
-    async def _take(self) -> bool:
-        if self._ear.waiting >= MOST_WAITING:
-            self._lost = True
-            return False
-        self._ear.waiting += 1
-        try:
-            self._pair = await self._ear.take()
-        finally:
-            self._ear.waiting -= 1
-        await self._pair.begin()
-        return True
-
     def _release(self) -> None:
         if self._pair is not None:
-            self._ear.give(self._pair)
+            self._ear.pairs.give(self._pair)
             self._pair = None
 
 

@@ -7,9 +7,12 @@ picture". Words that are forced on other sounds share few phones with what was s
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 # frames of 10 ms that each takes on average, in commands and in free speech; `benchmarks.speech_commands --fit` finds
 # them within a frame of these
@@ -40,7 +43,6 @@ def phones(path: Sequence[Sequence[Any]]) -> list[Timed]:
             for said in [spelled.split()] for place, phone in enumerate(said) if phone in FRAMES]
 
 
-@cache
 def difference(one: str, other: str) -> float:
     """0 for the same phone, 0.4 for those that are mistaken for each other, more for a vowel and a consonant."""
     if one == other:
@@ -50,30 +52,63 @@ def difference(one: str, other: str) -> float:
     return 0.8 if (one in VOWELS) == (other in VOWELS) else 1.2
 
 
-def distance(word: Sequence[str], among: Sequence[str]) -> float:
-    """What it costs to make `word` of some part of `among`: Levenshtein's distance, by `difference`."""
-    before = [0.0] * (len(among) + 1)
-    for phone in word:
-        row = [before[0] + _lack(phone)]
-        for place, other in enumerate(among):
-            row.append(min(before[place] + difference(phone, other), before[place + 1] + _lack(phone),
-                           row[place] + _lack(other)))
-        before = row
-    return min(before)
+def lack(phone: str) -> float:
+    """What it costs that a phone is not there."""
+    return 0.4 if phone in ("AH", "IH", "HH") else 0.6
+
+
+UNHEARD = len(FRAMES)  # the number of a phone that is none of these: in a word of a path only, never in `phones`
+_NUMBERS = {phone: number for number, phone in enumerate(FRAMES)}
+_DIFFERENCES = np.array([[difference(one, other) for other in FRAMES] for one in [*FRAMES, ""]])
+_LACKS = np.array([lack(phone) for phone in [*FRAMES, ""]])
+
+
+def distances(words: Sequence[Sequence[str]], among: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """What it costs to make each word, of one phone at least, of some part of the phones that stand in its place.
+
+    Levenshtein's distance, by `difference`; all words at once, row by row: a step along a row is the least of what the
+    rows so far have, corrected by what lacks between.
+    """
+    said, others = _numbered(words), _numbered(among)
+    lengths = np.array([len(word) for word in words])
+    beyond = np.arange(others.shape[1] + 1) > np.array([[len(row)] for row in among])
+    lacking = np.pad(np.cumsum(_LACKS[others], axis=1), ((0, 0), (1, 0)))
+    before = np.zeros(lacking.shape)
+    costs = np.zeros(len(words))
+    for place in range(said.shape[1]):
+        lacks = _LACKS[said[:, place]][:, None]
+        row = before + lacks
+        np.minimum(row[:, 1:], before[:, :-1] + _DIFFERENCES[said[:, place][:, None], others], out=row[:, 1:])
+        before = np.minimum.accumulate(row - lacking, axis=1) + lacking
+        ended = lengths == place + 1
+        costs[ended] = np.where(beyond[ended], np.inf, before[ended]).min(axis=1)
+    return costs
 
 
 def unlike(path: Sequence[Sequence[Any]], other: list[Timed]) -> float:
     """How far the words of a path are from the phones that another has about there; the mean, for each phone."""
-    costs = [distance(said, [phone for phone, middle in other if first - NEAR <= middle <= last + NEAR]) / len(said)
-             for _, first, last, _, spelled in path for said in [spelled.split()] if said]
-    return sum(costs) / max(1, len(costs))
+    words = [(first, last, said) for _, first, last, _, spelled in path for said in [spelled.split()] if said]
+    if not words:
+        return 0.0
+    middles = [middle for _, middle in other]  # in the order of time
+    among = [[phone for phone, _ in other[bisect_left(middles, first - NEAR) : bisect_right(middles, last + NEAR)]]
+             for first, last, _ in words]
+    costs = distances([said for _, _, said in words], among) / [len(said) for _, _, said in words]
+    return float(costs.mean())
 
 
 def unsaid(path: list[Timed], other: list[Timed]) -> float:
     """How much of these phones another path has nothing like at the time; the mean, 0 to 1."""
-    costs = [min((difference(phone, also) for also, when in other if abs(when - middle) < BESIDE), default=1.0)
-             for phone, middle in path]
-    return sum(min(1.0, cost) for cost in costs) / max(1, len(costs))
+    if not path or not other:
+        return float(bool(path))
+    (one,), (two,) = (_numbered([[phone for phone, _ in phones]]) for phones in (path, other))
+    middles, whens = (np.array([middle for _, middle in phones]) for phones in (path, other))
+    first = np.searchsorted(whens, middles - BESIDE - 1)  # a frame more than counts, so that rounding decides nothing
+    most = int((np.searchsorted(whens, middles + BESIDE + 1) - first).max())
+    places = np.minimum(first[:, None] + np.arange(most), len(two) - 1)
+    beside = np.abs(whens[places] - middles[:, None]) < BESIDE
+    costs = np.where(beside, _DIFFERENCES[one[:, None], two[places]], 1.0)
+    return float(costs.min(axis=1, initial=1.0).mean())
 
 
 def stretched(path: Sequence[Sequence[Any]]) -> float:
@@ -88,5 +123,10 @@ def stretched(path: Sequence[Sequence[Any]]) -> float:
     return min(LONGEST, total / max(1.0, weight))
 
 
-def _lack(phone: str) -> float:
-    return 0.4 if phone in ("AH", "IH", "HH") else 0.6
+
+def _numbered(rows: Sequence[Sequence[str]]) -> NDArray[np.intp]:
+    """Phones as numbers, a row each; what is behind a shorter row's end is none."""
+    numbers = np.zeros((len(rows), max(map(len, rows), default=0)), np.intp)
+    for row, phones in zip(numbers, rows, strict=True):
+        row[: len(phones)] = [_NUMBERS.get(phone, UNHEARD) for phone in phones]
+    return numbers

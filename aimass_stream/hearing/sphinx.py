@@ -100,7 +100,12 @@ class Decoder(Protocol):
 class Pool(Protocol):
     """`engines.pocketsphinx.Decoders`."""
 
-    async def stream(self) -> Any: ...
+    @property
+    def pairs(self) -> int:
+        """Of streams for commands, that there may be at once."""
+        ...
+
+    async def stream(self, *, command: bool = False) -> Any: ...
     async def close(self) -> None: ...
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from aimass_stream.engines.pocketsphinx import Decoders, Stream
 from aimass_stream.errors import Busy, InvalidInput, ModelFailed, Unavailable
+from aimass_stream.inference.device import cores
 from aimass_stream.speech.words import HEARING_RATE, Waveform
 from tests.support.speech import speak
 
@@ -111,6 +112,22 @@ async def test_streams_are_bounded_and_leave_nothing(decoders: Decoders) -> None
         await stream.close()
     await until_gone(decoders.process, processes)
     assert not decoders.streams
+
+
+async def test_commands_and_recognisers_take_no_streams_from_each_other() -> None:
+    decoders = await Decoders.open(2, 2)
+    try:
+        commands = await asyncio.gather(*(decoders.stream(command=True) for _ in range(4)))
+        recognisers = await asyncio.gather(*(decoders.stream() for _ in range(2)))
+        for command, most in ((True, 4), (False, 2)):
+            with pytest.raises(Busy, match=f"{most} streams"):
+                await decoders.stream(command=command)
+        await asyncio.gather(*(stream.begin() for stream in [*commands, *recognisers]))
+        commands[0].drop()
+        await (await decoders.stream(command=True)).begin()
+    finally:
+        await decoders.close()
+    assert Decoders().pairs * 2 == Decoders().most == 4 * cores()
 
 
 async def test_a_death_is_one_streams_own(decoders: Decoders) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from collections.abc import Coroutine
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,14 +16,15 @@ from aimass_stream.errors import Busy, ModelFailed
 from aimass_stream.hearing.commands import (
     ACCEPTED,
     LONGEST,
-    MOST_WAITING,
-    PAIRS,
     CommandEar,
     Evidence,
+    Listening,
     decided,
     evidence,
     likelihood,
 )
+from aimass_stream.hearing.pairs import MOST_WAITING, Pairs
+from aimass_stream.hearing.phones import FRAMES
 from aimass_stream.hearing.sphinx import guesses
 from aimass_stream.inference import Engine, FolderStore
 from aimass_stream.settings import Settings
@@ -83,6 +87,34 @@ def test_words_that_are_no_phrase_are_no_command() -> None:
     assert decided([], [], PHRASES) is None
 
 
+@pytest.mark.parametrize(("words", "each", "most"), [(4, 4, 800), (30, 4, 4000), (100, 3, 12_000)])
+def test_evidence_holds_the_event_loop_for_little(words: int, each: int, most: int) -> None:
+    """10 s of talk, by the calls that it takes: four to eight for a phone, however many there are beside it."""
+    random = Random(1)
+    commanded, free = ([["word", word * (1000 // words), (word + 1) * (1000 // words) - 1, -40.0,
+                         " ".join(random.choices(list(FRAMES), k=each))] for word in range(words)] for _ in range(2))
+    calls = 0
+
+    def count(frame: object, kind: str, what: object) -> None:
+        nonlocal calls
+        calls += kind in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = evidence(guesses(commanded), commanded, free)
+    finally:
+        sys.setprofile(before)
+    assert found.unlike > 0.3
+    assert calls < most
+    seconds = []
+    for _ in range(5):
+        begun = time.thread_time()
+        evidence(guesses(commanded), commanded, free)
+        seconds.append(time.thread_time() - begun)
+    assert min(seconds) < 0.01
+
+
 @pytest.mark.anyio
 async def test_commands_and_other_talk_by_voice() -> None:
     engine = Engine(FolderStore([]))
@@ -139,18 +171,23 @@ class Stream:
 
     def drop(self) -> None:
         self.pool.streams.remove(self)
+        self.pool.dropped.set()
 
 
 class Pool:
-    def __init__(self, most: int = 8) -> None:
-        self.most = most
+    """With room for so many pairs."""
+
+    def __init__(self, pairs: int = 4) -> None:
+        self.pairs = pairs
         self.streams: list[Stream] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.dropped = asyncio.Event()
         self.broken = False
 
-    async def stream(self) -> Stream:
-        if len(self.streams) >= self.most:
+    async def stream(self, *, command: bool = False) -> Stream:
+        assert command, "a recogniser's would be taken"
+        if len(self.streams) >= 2 * self.pairs:
             raise Busy("no more", retry_after=1)
         self.streams.append(Stream(self))
         return self.streams[-1]
@@ -169,7 +206,7 @@ HALF: Waveform = np.zeros(HEARING_RATE // 2, np.float32)
 @pytest.mark.anyio
 async def test_it_is_decoded_while_it_is_heard_and_anew_when_it_goes_on() -> None:
     pool = Pool()
-    listening = CommandEar(pool, PHRASES).listen(spawn)
+    listening = CommandEar(Pairs(pool), PHRASES).listen(spawn)
     listening.hear(HALF)
     await listening.settle()
     assert [stream.fed for stream in pool.streams] == [8000, 8000]
@@ -187,32 +224,79 @@ async def test_it_is_decoded_while_it_is_heard_and_anew_when_it_goes_on() -> Non
     assert len(pool.streams) == 2
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("most", [8, 3])
-async def test_utterances_wait_for_a_turn_and_those_that_end_free_it(most: int) -> None:
-    pool = Pool(most)
-    ear = CommandEar(pool, PHRASES)
-    count = (PAIRS if most == 8 else 1) + MOST_WAITING + 1
+async def begun(ear: CommandEar, count: int) -> list[Listening]:
+    """So many utterances at once, each of which has its turn, or waits for it."""
     listened = [ear.listen(spawn) for _ in range(count)]
     for listening in listened:
         listening.hear(HALF)
-        for _ in range(20):  # so that it has its turn, or waits for it
+        for _ in range(20):
             await asyncio.sleep(0)
+    return listened
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pairs", [4, 1])
+async def test_utterances_wait_for_a_turn_and_those_that_end_free_it(pairs: int) -> None:
+    pool = Pool(pairs)
+    ear = CommandEar(Pairs(pool), PHRASES)
+    count = pairs + MOST_WAITING + 1
+    listened = await begun(ear, count)
+    assert [stream.fed for stream in pool.streams] == [8000] * 2 * pairs, "as many are decoded while they are spoken"
     assert await listened[-1].decide() is None, "one too many: it is decided by its text alone"
     waiting = [asyncio.create_task(listening.decide()) for listening in listened[:-1]]
     for listening in listened[:1]:
         listening.close()
     commands = await asyncio.wait_for(asyncio.gather(*waiting), 5)
     assert [command is not None for command in commands] == [False] + [True] * (count - 2)
-    assert len(pool.streams) == most // 4 * 2 or len(pool.streams) == 2
+    assert len(pool.streams) == 2 * pairs
     await ear.close()
     assert not pool.streams
 
 
 @pytest.mark.anyio
-async def test_a_session_that_ends_in_the_middle_frees_its_decoder() -> None:
+async def test_ears_share_the_pairs_and_the_longest_idle_makes_room() -> None:
     pool = Pool(2)
-    ear = CommandEar(pool, PHRASES)
+    pairs = Pairs(pool)
+    one, other = CommandEar(pairs, PHRASES), CommandEar(pairs, PHRASES[:2])
+    for listening in await begun(one, 2):
+        assert await listening.decide() is not None
+    first, second = pool.streams[:2], pool.streams[2:]
+    assert await other.decide(HALF) is None  # what it heard is none of its phrases
+    assert pool.streams[:2] == second
+    assert len(pool.streams) == 4
+    assert not set(first) & set(pool.streams)
+    assert await one.decide(HALF) is not None, "it has one left"
+    assert pool.streams[:2] == second
+    await one.close()
+    assert len(pool.streams) == 2
+    await pairs.close()
+    assert not pool.streams
+
+
+@pytest.mark.anyio
+async def test_pairs_that_nobody_needs_are_closed_but_for_one() -> None:
+    pool = Pool()
+    pairs = Pairs(pool, kept=0.01)
+    ear = CommandEar(pairs, PHRASES)
+    for listening in await begun(ear, 3):
+        assert await listening.decide() is not None
+    async with asyncio.timeout(5):
+        while len(pool.streams) > 2:
+            pool.dropped.clear()
+            await pool.dropped.wait()
+    assert await ear.decide(HALF) is not None
+    assert len(pool.streams) == 2
+    listened = await begun(ear, 2)
+    await pairs.close()
+    for listening in listened:
+        listening.close()
+    assert not pool.streams, "what was in use is closed when it is given back"
+
+
+@pytest.mark.anyio
+async def test_a_session_that_ends_in_the_middle_frees_its_decoder() -> None:
+    pool = Pool(1)
+    ear = CommandEar(Pairs(pool), PHRASES)
     tasks: list[asyncio.Task[None]] = []
 
     def kept(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -234,8 +318,8 @@ async def test_a_session_that_ends_in_the_middle_frees_its_decoder() -> None:
 
 @pytest.mark.anyio
 async def test_a_decoder_that_dies_is_replaced() -> None:
-    pool = Pool(2)
-    ear = CommandEar(pool, PHRASES)
+    pool = Pool(1)
+    ear = CommandEar(Pairs(pool), PHRASES)
     pool.broken = True
     assert await ear.decide(HALF) is None
     assert not pool.streams
@@ -247,5 +331,6 @@ async def test_a_decoder_that_dies_is_replaced() -> None:
 
 
 def test_an_open_phrase_is_not_what_a_grammar_heard() -> None:
-    ear = CommandEar(Pool(), (*PHRASES, Phrase("anything", ("<text>",)), Phrase("note", ("note <text>", "my notes"))))
+    phrases = (*PHRASES, Phrase("anything", ("<text>",)), Phrase("note", ("note <text>", "my notes")))
+    ear = CommandEar(Pairs(Pool()), phrases)
     assert [(phrase.name, phrase.patterns) for phrase in ear.phrases[3:]] == [("note", ("my notes",))]

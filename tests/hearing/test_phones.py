@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from random import Random
+from typing import Any
 
 import pytest
 
 from aimass_stream.hearing.phones import (
+    BESIDE,
     FRAMES,
     LONGEST,
+    NEAR,
     Timed,
     difference,
-    distance,
+    distances,
+    lack,
     phones,
     stretched,
     unlike,
@@ -31,10 +36,45 @@ def test_phones_that_are_mistaken_for_each_other_differ_less() -> None:
 
 def test_a_word_is_looked_for_among_other_phones() -> None:
     among = ["S", "OW", "M", "IH", "R", "ER", "DH", "AH"]
-    assert distance(["M", "IH", "R", "ER"], among) == 0
-    assert distance(["M", "IH", "R"], ["M", "R"]) == pytest.approx(0.4)
-    assert distance(["N", "IH", "R", "ER"], among) == pytest.approx(0.4)
-    assert distance(["K", "AE", "T"], []) == pytest.approx(1.8)
+    found = distances([["M", "IH", "R", "ER"], ["M", "IH", "R"], ["N", "IH", "R", "ER"], ["K", "AE", "T"], ["?"]],
+                      [among, ["M", "R"], among, [], ["AA"]])
+    assert found == pytest.approx([0, 0.4, 0.4, 1.8, 0.6])
+    assert distances([["K", "AE", "T"]], [[]]) == pytest.approx([1.8])
+
+
+def levenshtein(word: list[str], among: list[str]) -> float:
+    """Of the word and that part of `among` which is nearest, cell by cell."""
+    costs = [[0.0] * (len(among) + 1)]
+    for phone in word:
+        costs.append([costs[-1][0] + lack(phone)])
+        for place, other in enumerate(among):
+            costs[-1].append(min(costs[-2][place] + difference(phone, other), costs[-2][place + 1] + lack(phone),
+                                 costs[-1][place] + lack(other)))
+    return min(costs[-1])
+
+
+def spelled(random: Random, frames: int) -> list[Any]:
+    """A path of words that take 1 to 40 frames, some of them after a pause, and none or up to 9 phones."""
+    path: list[Any] = []
+    at = 0
+    while at < frames:
+        last = at + random.randrange(40)
+        path.append(["word", at, last, -1.0, " ".join(random.choices(list(FRAMES), k=random.randrange(10)))])
+        at = last + random.choice((1, 1, 1, 30))
+    return path
+
+
+def test_all_at_once_is_the_same_as_each_for_itself() -> None:
+    random = Random(1)
+    for frames in (50, 300, 1000):
+        path, beside = spelled(random, frames), phones(spelled(random, frames))
+        said = phones(path)
+        nearest = [min([1.0, *(difference(phone, other) for other, when in beside if abs(when - middle) < BESIDE)])
+                   for phone, middle in said]
+        assert unsaid(said, beside) == pytest.approx(sum(nearest) / len(said), abs=1e-9)
+        costs = [levenshtein(word.split(), [phone for phone, middle in beside if first - NEAR <= middle <= last + NEAR])
+                 / len(word.split()) for _, first, last, _, word in path if word]
+        assert unlike(path, beside) == pytest.approx(sum(costs) / len(costs), abs=1e-9)
 
 
 def test_what_is_said_elsewhere_is_not_the_same() -> None:

@@ -18,7 +18,8 @@ from . import child
 
 log = logging.getLogger(__name__)
 
-PER_CORE = 4  # streams; one takes about a fifth of a core while somebody speaks
+PER_CORE = 4  # streams of recognisers; one takes about a fifth of a core while somebody speaks
+PAIRS_PER_CORE = 2  # of streams for commands, apart from those; a pair takes as much
 START_SECONDS = 60.0  # to load the model
 ANSWER_SECONDS = 30.0
 END_SECONDS = 3.0
@@ -27,7 +28,9 @@ END_SECONDS = 3.0
 class Stream:
     """One decoder. Calls come one after another; each raises `ModelFailed` once its process has died."""
 
-    def __init__(self, pool: Decoders, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, pool: Decoders, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *,
+                 command: bool) -> None:
+        self.command = command
         self._pool = pool
         self._reader = reader
         self._writer = writer
@@ -95,19 +98,20 @@ class Stream:
 class Decoders:
     """All decoders of this server; shared by the name "pocketsphinx" (`Engine.share`)."""
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, pairs: int | None = None) -> None:
         self.most = most or PER_CORE * cores()
+        self.pairs = pairs or PAIRS_PER_CORE * cores()
         self.streams: set[Stream] = set()
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()
-        self._opening = 0
+        self._opening = {True: 0, False: 0}  # streams, by whether they are for commands
         self._closed = False
 
     @classmethod
-    async def open(cls, most: int | None = None) -> Decoders:
+    async def open(cls, most: int | None = None, pairs: int | None = None) -> Decoders:
         """Raises `Unavailable` when PocketSphinx does not start."""
-        decoders = cls(most)
+        decoders = cls(most, pairs)
         await decoders._start()
         return decoders
 
@@ -116,15 +120,19 @@ class Decoders:
         """The process id of the one that has the model."""
         return self._process.pid if self._process is not None else None
 
-    async def stream(self) -> Stream:
-        """A decoder of its own. Raises `Busy` when there are as many as this machine can keep up with."""
-        if len(self.streams) + self._opening >= self.most:
-            raise Busy(f"PocketSphinx hears {self.most} streams already", retry_after=5)
-        self._opening += 1
+    async def stream(self, *, command: bool = False) -> Stream:
+        """A decoder of its own. Raises `Busy` when there are as many as this machine can keep up with.
+
+        Those for commands, of which an utterance takes two, are counted for themselves: neither kind takes the other's.
+        """
+        most = 2 * self.pairs if command else self.most
+        if sum(stream.command == command for stream in self.streams) + self._opening[command] >= most:
+            raise Busy(f"PocketSphinx hears {most} streams already", retry_after=5)
+        self._opening[command] += 1
         try:
-            stream = Stream(self, *await asyncio.open_connection(sock=await self._connected()))
+            stream = Stream(self, *await asyncio.open_connection(sock=await self._connected()), command=command)
         finally:
-            self._opening -= 1
+            self._opening[command] -= 1
         self.streams.add(stream)
         return stream
 
