@@ -181,21 +181,57 @@ def match(text: str, phrases: Sequence[Phrase]) -> Command | None:
     said = tokens(text)
     if not said or len(said) > LONGEST:
         return None
+    starts = list(dict.fromkeys(end for end, _ in _match(parse(BEFORE), said, 0, {})))
     for open_ones in (False, True):
         for phrase in phrases:
             for pattern in phrase.patterns:
-                node = parse(pattern)
-                if any(slot.kind in OPEN for slot in slots_of(node)) != open_ones:
-                    continue
-                slots = _whole(node, said, phrase.lists)
-                if slots is not None:
-                    return Command(phrase.name, slots, text.strip())
+                if _open(pattern) == open_ones:
+                    slots = _whole(pattern, said, starts, phrase.lists)
+                    if slots is not None:
+                        return Command(phrase.name, slots, text.strip())
     return None
 
 
-def _whole(node: Node, said: list[str], lists: Lists) -> dict[str, Any] | None:
-    whole = Row((parse(BEFORE), node, parse(AFTER)))
-    return next((slots for end, slots in _match(whole, said, 0, lists) if end == len(said)), None)
+def _whole(pattern: str, said: list[str], starts: list[int], lists: Lists) -> dict[str, Any] | None:
+    """`starts`: the places where the pattern may begin, behind what comes before any."""
+    node, first = parse(pattern), _first(pattern)
+    for start in starts:
+        if first and (start == len(said) or said[start] not in first):
+            continue
+        for end, slots in _match(node, said, start, lists):
+            if any(last == len(said) for last, _ in _match(parse(AFTER), said, end, lists)):
+                return slots
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _open(pattern: str) -> bool:
+    return any(slot.kind in OPEN for slot in slots_of(parse(pattern)))
+
+
+@lru_cache(maxsize=4096)
+def _first(pattern: str) -> frozenset[str]:
+    """The words that a text by this pattern may begin with; none where it may begin with others, or be empty."""
+    words = _firsts(parse(pattern))
+    return frozenset() if None in words or "" in words else frozenset(word for word in words if word)
+
+
+def _firsts(node: Node) -> set[str | None]:
+    """None for anything, an empty word for what may be nothing."""
+    match node:
+        case Said(word):
+            return {word}
+        case Slot():
+            return {None}
+        case Choice(ways, needed):
+            return {word for way in ways for word in _firsts(way)} | (set() if needed else {""})
+        case Row(parts):
+            found: set[str | None] = {""}
+            for part in parts:
+                if "" not in found:
+                    break
+                found = (found - {""}) | _firsts(part)
+            return found
 
 
 def _match(node: Node, said: list[str], at: int, lists: Lists) -> Iterator[tuple[int, dict[str, Any]]]:

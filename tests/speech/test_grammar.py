@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -61,6 +62,40 @@ def test_what_is_no_command_is_none(text: str) -> None:
 def test_a_long_text_costs_nothing() -> None:
     phrase = Phrase("many", ("<a:text> and <b:text> and <c:text> to",))
     assert match("one and " * (LONGEST + 1), (phrase,)) is None
+
+
+def test_a_pattern_may_begin_with_what_is_not_said() -> None:
+    phrases = (Phrase("stop", ("[do|would] [just] stop [it]",)), Phrase("number", ("[number] <number>",)),
+               Phrase("polite", ("[now] [please]",)))
+    for text, name in (("stop", "stop"), ("do just stop it", "stop"), ("okay please would stop now", "stop"),
+                       ("number seven", "number"), ("could you please seven thanks", "number"), ("now", "polite"),
+                       ("hey", "polite"), ("please stop please", "stop")):
+        command = match(text, phrases)
+        assert command is not None, text
+        assert command.name == name
+    assert match("just do stop", phrases) is None
+    assert match("could you", phrases[:2]) is None
+
+
+def test_patterns_that_begin_otherwise_are_not_looked_at() -> None:
+    """By the calls it takes: a hundred more patterns cost a few each."""
+    phrases = tuple(Phrase(f"{word}", (f"({word}|{word}s) [the] picture [a lot|a bit] [more|less]",))
+                    for word in (f"{chr(97 + one)}{chr(97 + other)}x" for one in range(10) for other in range(10)))
+    assert match("please jjx the picture a bit", phrases) is not None
+    calls = 0
+
+    def count(frame: object, kind: str, what: object) -> None:
+        nonlocal calls
+        calls += kind in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        command = match("hey could you please jjx the picture a bit", phrases)
+    finally:
+        sys.setprofile(before)
+    assert command is not None
+    assert calls < 1500
 
 
 def test_tokens() -> None:
