@@ -1,0 +1,238 @@
+"""Painted pictures that hold still where what is shown does, and move with it where it moves.
+
+A network paints every picture anew, and noise that nobody sees in a camera's picture comes out of it as flicker. So the
+last result is carried along by the optical flow and the new one is mixed into it, as in Ruder et al., *Artistic Style
+Transfer for Videos* (arXiv:1604.08610), but after the network instead of inside of its training:
+
+    picture ── small and grey ── flow from what was painted last (Kroeger et al., *DIS*, arXiv:1603.03590)
+                    │                     │
+                    └── what differs ─────┴── what the flow does not explain: uncovered, painted anew
+                             │
+                             └── what does not differ: kept as it is; if it is all of the picture, nothing is painted
+
+What is remembered beside the last result is the small grey picture that it shows, part by part: a slow change is
+noticed when it has become large enough, not measured from one picture to the next.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frames import Pixels
+
+Floats = NDArray[np.float32]
+N = TypeVar("N", bound=np.generic)
+
+SMALL = 256  # px of the longer side, at most, on which movement is looked for
+LEAST = 32  # px of a side: with less beside 256 of the other, OpenCV 4 reads past the picture and ends the process
+STILL = 3.0  # levels of the small grey picture; noise stays below, for a pixel of it is the mean of several
+AROUND = np.ones((7, 7), np.uint8)  # px of the small picture around what differs, which are painted anew with it
+SETTLES, SETTLED = 0.7, 0.05  # what moved is painted on, until this factor by picture has come to that
+STANDS = 0.3  # share of the picture that does not move, when the camera stands
+OUTSIDE = -1000.0  # level of what no picture has shown
+EXPLAINED, UNCOVERED = 5.0, 18.0  # levels that the flow leaves: up to here it is right, from here it is wrong
+CARRIED = 0.8  # of the last result where it moves along
+CUT = 0.5  # share of the picture that no flow explains: another scene
+EDGE = 8  # px over which a part that is painted anew passes into what is kept
+CHANGED = 48  # levels of a colour; what differs by more is another thing, whatever the flow says
+GRID = 16  # px: parts begin and end on it, as the cells of style networks do
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, px."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area(self) -> int:
+        return (self.right - self.left) * (self.bottom - self.top)
+
+    def grown(self, by: int, width: int, height: int) -> Box:
+        """With so many px more at every side where the picture has them."""
+        return Box(max(0, self.left - by), max(0, self.top - by), min(width, self.right + by),
+                   min(height, self.bottom + by))
+
+    def of(self, picture: NDArray[N]) -> NDArray[N]:
+        return picture[self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a picture shows that the last result doesn't. All arrays have the small size."""
+
+    grey: Pixels
+    cut: bool  # nothing of the last result can be used
+    box: Box | None  # all that differs is inside; None: nothing differs
+    flow: Floats | None = None  # (h, w, 2) px of the small size: where in the last result a pixel was
+    kept: Floats | None = None  # (h, w) share of the last result, moved along, in the new one
+    moving: Floats | None = None  # (h, w) how far from settled the new one will be
+
+
+class Steadier:
+    """For one stream of pictures; `reset` where it begins anew. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self.last: Pixels | None = None  # the last result
+        self._shown: Floats | None = None  # small and grey: what it shows, mixed in the same way
+        self._moving: Floats | None = None  # (h, w) 1 where something moved; fades while the result settles there
+
+    def reset(self) -> None:
+        self.last = self._shown = self._moving = None
+
+    def look(self, luma: Pixels) -> Change:
+        """What is to be painted of a picture, whose luma this is, (h, w)."""
+        height, width = luma.shape
+        grey = _small(luma)
+        whole = Box(0, 0, width, height)
+        if self.last is None or self._shown is None or self._moving is None or self.last.shape[:2] != luma.shape:
+            return Change(grey, True, whole)
+        differs = _mean(np.abs(grey - self._shown)) > STILL
+        moving = np.maximum(cv2.dilate(differs.astype(np.float32), AROUND), SETTLES * self._moving)
+        moving[moving < SETTLED] = 0
+        found = cv2.boundingRect((moving > 0).astype(np.uint8))
+        if found[2] == 0:
+            return Change(grey, False, None)
+        before = self._shown.astype(np.uint8)
+        flow = np.asarray(self._finder.calc(grey, before, None), np.float32)  # type: ignore[call-overload]
+        stands = float((moving == 0).mean()) > STANDS  # the camera: then nothing moves where nothing differs
+        flow[~differs if stands else moving == 0] = 0
+        explained = (UNCOVERED - _mean(np.abs(grey - _moved(self._shown, flow)))) / (UNCOVERED - EXPLAINED)
+        explained = np.clip(explained, 0, 1)
+        if float((explained == 0).mean()) > CUT:
+            return Change(grey, True, whole)
+        kept = np.where(moving > 0, CARRIED * explained, np.float32(1))
+        kept = np.asarray(cv2.blur(kept, (3, 3)), np.float32)
+        return Change(grey, False, _box(found, grey, width, height), flow, kept, np.asarray(moving, np.float32))
+
+    def settle(self, change: Change, painted: Pixels | None) -> Pixels:
+        """The result for a change; `painted` is its box of the picture, None where nothing differs."""
+        if change.box is None or painted is None:
+            assert self.last is not None
+            self._moving = None if self._moving is None else np.zeros_like(self._moving)
+            return self.last
+        if change.flow is None or change.kept is None or self.last is None or self._shown is None:
+            self.last, self._shown = painted, change.grey.astype(np.float32)
+            self._moving = np.zeros_like(self._shown)
+            return painted
+        box, full = change.box, self.last.copy()
+        carried, share = _carried(self.last, change.flow, box), _stretched(change.kept, self.last, box)
+        _keep_edges(share, box, self.last)
+        box.of(full)[:] = cv2.blendLinear(carried, painted, share, 1 - share)
+        before = _moved(self._shown, change.flow)
+        self._shown = np.asarray(change.grey + change.kept * (before - change.grey), np.float32)
+        self.last, self._moving = full, change.moving
+        return full
+
+
+def _small(luma: Pixels) -> Pixels:
+    height, width = luma.shape
+    factor = -(-max(height, width) // SMALL)  # whole: means of whole pixels, which is quicker, too
+    size = (max(LEAST, width // factor), max(LEAST, height // factor))
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _mean(difference: Floats) -> Floats:
+    """Of a pixel and its surroundings."""
+    return np.asarray(cv2.blur(difference, (5, 5)), np.float32)
+
+
+def _box(found: Sequence[int], grey: Pixels, width: int, height: int) -> Box:
+    """What was found at the small size, (left, top, width, height), in the picture and on its grid."""
+    across, down = width / grey.shape[1], height / grey.shape[0]
+    left, top, wide, high = found
+    return Box(int(left * across) // GRID * GRID, int(top * down) // GRID * GRID,
+               min(width, -(-int((left + wide) * across + 1) // GRID) * GRID),
+               min(height, -(-int((top + high) * down + 1) // GRID) * GRID))
+
+
+def _moved(picture: Floats, flow: Floats) -> Floats:
+    """What lies outside is explained by nothing."""
+    height, width = flow.shape[:2]
+    return np.asarray(cv2.remap(picture, flow + _places(width, height), None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+                                borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE), np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(width: int, height: int) -> Floats:
+    """(h, w, 2): of every pixel, x and y."""
+    places = np.empty((height, width, 2), np.float32)
+    places[:, :, 0] = np.arange(width, dtype=np.float32)
+    places[:, :, 1] = np.arange(height, dtype=np.float32)[:, None]
+    return places
+
+
+def _carried(last: Pixels, flow: Floats, box: Box) -> Pixels:
+    """The box of the last result, moved by the flow."""
+    grown = flow * np.array([last.shape[1] / flow.shape[1], last.shape[0] / flow.shape[0]], np.float32)
+    way = np.asarray(cv2.add(_stretched(grown, last, box), box.of(_places(last.shape[1], last.shape[0]))), np.float32)
+    return _taken(last, way)
+
+
+def _taken(picture: Pixels, places: Floats) -> Pixels:
+    """From its (h, w, 2) places."""
+    return np.asarray(cv2.remap(picture, places, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+                                borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _stretched(values: Floats, picture: Pixels, box: Box) -> Floats:
+    """The box of (h, w, ...) values of the small size, at the picture's."""
+    full = cv2.resize(values, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(box.of(full), np.float32)
+
+
+def _keep_edges(share: Floats, box: Box, picture: Pixels) -> None:
+    """Let the shares rise to one towards the box's edges that lie inside of the picture: no seam can be seen."""
+    ramp = np.linspace(1, 0, EDGE, endpoint=False, dtype=np.float32)
+    for at, end, axis in ((box.left, 0, 1), (box.top, 0, 0), (picture.shape[1] - box.right, -1, 1),
+                          (picture.shape[0] - box.bottom, -1, 0)):
+        if at > 0:
+            part = share[:EDGE] if axis == 0 else share[:, :EDGE].T
+            if end:
+                part = share[::-1][:EDGE] if axis == 0 else share[:, ::-1][:, :EDGE].T
+            np.maximum(part, ramp[: len(part), None], out=part)
+
+
+@dataclass(frozen=True, slots=True)
+class WarpError:
+    """How much two neighbouring pictures differ besides what moved: root mean square, in levels of 255."""
+
+    made: float
+    shown: float
+    seen: float  # share of the picture that both show, which is measured
+
+
+def warp_error(shown: tuple[Pixels, Pixels], made: tuple[Pixels, Pixels]) -> WarpError:
+    """Masked warp error (Lai et al., *Learning Blind Video Temporal Consistency*, arXiv:1808.00449) of what was made of
+    two pictures, beside the pictures' own. The flow is that of the pictures as they were shown, at full size, and
+    counts where it leads there and back (Sundaram et al. 2010) to something that looks the same. Raises `ValueError`
+    for pictures of less than 64 px."""
+    if min(shown[0].shape[:2]) < 2 * LEAST:
+        raise ValueError(f"flow is looked for in pictures of {2 * LEAST} px and more")
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    before, after = (np.asarray(cv2.cvtColor(each, cv2.COLOR_BGR2GRAY), np.uint8) for each in shown)
+    back = np.asarray(finder.calc(after, before, None), np.float32)  # type: ignore[call-overload]
+    forth = np.asarray(finder.calc(before, after, None), np.float32)  # type: ignore[call-overload]
+    places = np.asarray(_places(back.shape[1], back.shape[0]) + back, np.float32)
+    returned = cv2.remap(forth, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,  # type: ignore[call-overload]
+                         borderValue=(1e4, 1e4))
+    strayed = np.square(back + returned).sum(2)
+    lit = cv2.absdiff(shown[1], _taken(shown[0], places)).max(2) < CHANGED
+    seen = lit & (strayed < 0.01 * (np.square(back).sum(2) + np.square(returned).sum(2)) + 0.5)
+
+    def error(pair: tuple[Pixels, Pixels]) -> float:
+        changes = pair[1].astype(np.float32) - _taken(pair[0], places)
+        return float(np.sqrt(np.square(changes)[seen].mean())) if seen.any() else 0.0
+
+    return WarpError(error(made), error(shown), float(seen.mean()))
