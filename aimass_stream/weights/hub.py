@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+import anyio
 import httpx
 
 from ..errors import AimassError, NotFound, Unavailable
@@ -33,10 +34,13 @@ class Hub:
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
-        # it reads the machine's certificates, which takes long
-        client = await asyncio.to_thread(httpx.AsyncClient, timeout=self._timeout, follow_redirects=True)
-        async with client:
+        async with await asyncio.to_thread(self._make_client) as client:
             yield client
+
+    def _make_client(self) -> httpx.AsyncClient:
+        """In a thread: it reads the machine's certificates, and a first request would import for tens of ms."""
+        anyio.run(anyio.sleep, 0)
+        return httpx.AsyncClient(timeout=self._timeout, follow_redirects=True)
 
     async def files(self, weights: Weights) -> tuple[WeightFile, ...]:
         """The files with what the hub says of them. Raises `Unavailable`, or `NotFound` when it lacks one."""

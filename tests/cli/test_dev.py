@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from aimass_stream.functions import VideoFrame, stage
 def paint(frame: VideoFrame, light: float = 1.0) -> VideoFrame:
     return frame.with_bgr(np.full_like(frame.bgr, int({shade} * light)))
 """
+# voice and ears are not made ready beside the first pictures, and a busy machine takes them too
+QUIET = {"AIMASS_FETCH": "false", "AIMASS_WARM": "false", "AIMASS_MAX_LOAD": "1", "AIMASS_MAX_LOOP_LAG": "10"}
 PICTURE = Picture.from_bgr(clips.draw(1, 320, 240))
 
 
@@ -42,7 +45,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     file = tmp_path / "my_stage.py"
     save(file, 60)
     process = subprocess.Popen([sys.executable, "-m", "aimass_stream", "dev", str(file), "--port", "0"],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                               env=os.environ | QUIET, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = next(found[0] for line in process.stdout or () if (found := re.search(r"http://\S+", line)))
         yield address, file
@@ -101,8 +104,8 @@ async def test_a_save_changes_the_picture_while_the_camera_runs(served: tuple[st
         await asyncio.wait(tasks)
         described = {item["name"]: item for item in await client.stages()}
         assert list(described["paint"]["params"]["properties"]) == ["light"]
-    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(seen)]
-    assert max(gaps) < 0.1
+    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(seen) if after > saved]
+    assert max(gaps) < 0.1  # from the first save on
 
 
 async def _some(session: MediaSession, kind: str, count: int) -> AsyncIterator[Event]:
