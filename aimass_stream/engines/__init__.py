@@ -8,5 +8,6 @@ from __future__ import annotations
 ENGINES = {
     "onnx": "aimass_stream.engines.onnx:OnnxModel",
     "litert": "aimass_stream.engines.litert:LiteRtModel",
+    "opencv": "aimass_stream.engines.opencv:OpenCvFinder",
     "style": "aimass_stream.engines.style:Style",
 }

@@ -73,6 +73,7 @@ class Entry:
     description: str = ""
     card: dict[str, Any] = field(default_factory=dict)  # measured quality and the like, for people
     npm: NpmFile | None = None
+    options: dict[str, Any] = field(default_factory=dict)  # how its inputs are made and its outputs read
 
     def file(self, suffix: str) -> Path:
         """The one file of the model that ends so; raises `InvalidInput`."""
@@ -197,7 +198,7 @@ def read_manifest(manifest: Path) -> Entry:
         inputs=_tensors(table, "inputs"), outputs=_tensors(table, "outputs"),
         capabilities=_capabilities(_get(table, "capabilities", dict, {})),
         description=_get(table, "description", str, ""), card=_get(table, "card", dict, {}),
-        npm=_npm(_get(table, "npm", dict, {})))
+        npm=_npm(_get(table, "npm", dict, {})), options=_get(table, "options", dict, {}))
 
 
 def _get(table: dict[str, Any], key: str, kind: type[T], default: T | None = None, path: str = "") -> T:

@@ -39,6 +39,7 @@ BUILT_IN = {
     "text": "text:Text",
     "captions": "captions:Captions",
     "model": "model:ImageModel",
+    "detect": "detect:Detect",
     "fps": "fps:Fps",
     "denoise": "denoise:Denoise",
     "agc": "agc:Agc",

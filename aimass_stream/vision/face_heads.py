@@ -33,7 +33,7 @@ def mediapipe(outputs: Outputs, question: Question) -> Found:
     chosen = np.flatnonzero(scores >= question.threshold)
     anchors = centres(question.width, MAPS[count])[chosen]
     rows = values[0, chosen]
-    points = rows[:, 4:].reshape(len(rows), -1, 2) + anchors[:, None]
+    points = rows[:, 4:].reshape(len(rows), (rows.shape[1] - 4) // 2, 2) + anchors[:, None]
     return found(centred(rows[:, :2] + anchors, rows[:, 2:4]), scores[chosen], points=points)
 
 

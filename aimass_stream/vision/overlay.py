@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 
 from ..frames import Pixels
-from .boxes import Floats
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTERS = 22  # px that OpenCV's font is high at scale 1
@@ -25,7 +24,7 @@ class Mark:
     box: tuple[float, float, float, float]  # left, top, right, bottom; px
     label: str = ""
     colour: int = 0  # which of the palette
-    points: Floats | None = None  # (k, 2); px
+    points: Sequence[tuple[float, float]] = ()  # px
 
 
 def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
@@ -42,7 +41,7 @@ def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
         cv2.rectangle(luma, (left, top), (right, bottom), tones[0], thick)
         for plane, tone in zip((first, second), tones[1:], strict=True):
             cv2.rectangle(plane, (left // 2, top // 2), (right // 2, bottom // 2), tone, thick // 2)
-        for x, y in mark.points if mark.points is not None else ():
+        for x, y in mark.points:
             cv2.circle(luma, (int(x), int(y)), thick, tones[0], -1, cv2.LINE_AA)
             for plane, tone in zip((first, second), tones[1:], strict=True):
                 cv2.circle(plane, (int(x) // 2, int(y) // 2), max(1, thick // 2), tone, -1)

@@ -24,12 +24,16 @@ def folders() -> list[Path]:
     return [PACKAGE / "node_modules", SOURCES / "node_modules"]
 
 
+def installed(package: str) -> bool:
+    return _folder(package) is not None
+
+
 def read(package: str, version: str, path: str, member: str = "") -> bytes:
     """A file of an npm package; with `member`, the file of that name inside the packed assets at `path`.
 
     Raises `Unavailable` with the command that installs the package, `InvalidInput` if it has no such file.
     """
-    folder = next((folder / package for folder in folders() if (folder / package / "package.json").is_file()), None)
+    folder = _folder(package)
     if folder is None:
         command = _command(f"{package}@{version}")
         raise Unavailable(f"the npm package {package} is not installed: {command}", package=package)
@@ -40,6 +44,10 @@ def read(package: str, version: str, path: str, member: str = "") -> bytes:
         return _member(content, (folder / path).with_name(f"{Path(path).stem}_loader.js"), member)
     except OSError as error:
         raise InvalidInput(f"{package} has no {Path(error.filename).name}", field="npm") from None
+
+
+def _folder(package: str) -> Path | None:
+    return next((folder / package for folder in folders() if (folder / package / "package.json").is_file()), None)
 
 
 def _member(content: bytes, loader: Path, member: str) -> bytes:

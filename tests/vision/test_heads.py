@@ -110,6 +110,7 @@ def test_mediapipe(count: int, size: int, cell: int, place: tuple[float, float])
     x, y = place[0] + 1, place[1] - 2
     check(answer, 0.7, 0, (x - 10, y - 5, x + 10, y + 5))
     np.testing.assert_allclose(answer.points[0], [[place[0] + 3, place[1] + 4]] * 6)
+    assert mediapipe({"r": values, "c": logits}, Question(size, size, 0.9)).points.shape == (0, 6, 2)
 
 
 def test_yunet() -> None:

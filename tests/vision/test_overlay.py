@@ -29,7 +29,7 @@ def test_labels_and_points_anywhere_and_of_any_script() -> None:
     for width, height in ((320, 240), (16, 16), (2, 2), (640, 16)):
         marks = [Mark((-50, -50, 5, 5), "person 98 %"), Mark((0, 0, width, height), "猫", 3),
                  Mark((width - 2, height - 2, width + 90, height + 90), "x" * 200, 11,
-                      np.array([[0, 0], [width + 5, -7]], np.float32))]
+                      ((0, 0), (width + 5, -7)))]
         assert drawn(grey(width, height), marks).shape == (height * 3 // 2, width)
     plain = drawn(grey(320, 240), [Mark((100, 60, 200, 160))])
     labelled = drawn(grey(320, 240), [Mark((100, 60, 200, 160), "face")])

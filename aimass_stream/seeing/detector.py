@@ -1,0 +1,189 @@
+"""A detector of the catalogue. Its manifest's ``[options]`` say how a picture goes in and how outputs are read::
+
+    head = "yolo"         which of HEADS reads the outputs
+    labels = "coco"       or a list of words, one a class
+    fit = "centre"        stretch, centre or corner, where the input has one size; fill = 114
+    colour = "rgb"        bgr, rgb or grey; then (value - mean) / scale, where the input is no uint8
+    merge = "suppress"    or blend: the mean of what overlaps
+    longest = 480         px a picture is shrunk to, where the input has any size
+    tier = "weights"      or no-weights: gives way to detectors with weights
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import InvalidInput, InvalidPipeline
+from ..frames import Pixels
+from ..inference import Batch, Entry, ModelStore, TensorSpec
+from ..vision import face_heads, heads
+from ..vision.boxes import Found, blend, clip, sane, suppress
+from ..vision.heads import Head, Outputs, Question
+from ..vision.labels import labels_of
+from ..vision.letterbox import Letterbox, letterbox
+from ..weights import npm
+
+HEADS: dict[str, Head] = {
+    "fastestdet": heads.fastestdet, "yolo": heads.yolo, "yolov5": heads.yolov5, "yolox": heads.yolox,
+    "yolov3": heads.yolov3, "ssd": heads.ssd, "ready": heads.ready, "mediapipe": face_heads.mediapipe,
+    "yunet": face_heads.yunet, "rfb": face_heads.rfb,
+}
+TASKS = ("detection", "face-detection")
+FAMILIES = {"faces": "litert", "opencv": "opencv", "onnx": "onnx"}  # what people call an engine, and its module
+LAST_RESORT = "opencv-faces"
+LONGEST = 640  # px, of a picture for an input of any size
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: candidates from `threshold` on, merged at `overlap`, of these labels (none: all)."""
+
+    threshold: float = 0.5
+    overlap: float = 0.4
+    limit: int = 100
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One thing in a picture."""
+
+    label: str
+    score: float  # 0 to 1
+    box: tuple[float, float, float, float]  # left, top, right, bottom; px
+    number: int = 0  # of its class
+    points: tuple[tuple[float, float], ...] = ()  # px
+    text: str = ""  # what a code says
+
+    def json(self) -> dict[str, Any]:
+        """``box`` is [x, y, width, height], as in the REST interface."""
+        left, top, right, bottom = self.box
+        told: dict[str, Any] = {"label": self.label, "score": round(self.score, 3),
+                                "box": [round(value, 1) for value in (left, top, right - left, bottom - top)]}
+        if self.points:
+            told["points"] = [[round(x, 1), round(y, 1)] for x, y in self.points]
+        return told | ({"text": self.text} if self.text else {})
+
+
+class Detector:
+    """Made of a manifest; `prepare` and `read` are pure and belong in a thread."""
+
+    def __init__(self, entry: Entry) -> None:
+        """Raises `InvalidInput` that names what in the manifest does not make a detector."""
+        options = entry.options
+        if options.get("head") not in HEADS:
+            raise InvalidInput(f"{entry.name}: head must be one of {', '.join(HEADS)}", field="options.head")
+        self.name = entry.name
+        self.tier = str(options.get("tier", "weights"))
+        self.labels = labels_of(options)
+        self.options = options
+        self._head = HEADS[options["head"]]
+        self._merge = blend if options.get("merge") == "blend" else suppress
+        if len(entry.inputs) != 1:
+            raise InvalidInput(f"{entry.name}: a detector has one input", field="inputs")
+        self.input = entry.inputs[0]
+        self._channels_last = len(self.input.shape) == 4 and self.input.shape[-1] == 3
+
+    def size(self, picture: Pixels) -> tuple[int, int]:
+        """Width and height of the input for this picture (h, w, ...)."""
+        axes = {2: (0, 1), 4: (1, 2) if self._channels_last else (2, 3)}.get(len(self.input.shape))
+        if axes is None:
+            raise InvalidInput(f"{self.name}: an input of {len(self.input.shape)} axes is no picture", field="inputs")
+        height, width = (self.input.shape[axis] for axis in axes)
+        if height is not None and width is not None:
+            return width, height
+        share = min(1.0, int(self.options.get("longest", LONGEST)) / max(picture.shape[:2]))
+        cell = 1 if len(axes) == len(self.input.shape) else 32  # networks halve their maps five times
+        return (max(cell, round(picture.shape[1] * share / cell) * cell),
+                max(cell, round(picture.shape[0] * share / cell) * cell))
+
+    def prepare(self, picture: Pixels) -> tuple[Batch, Letterbox, tuple[int, int]]:
+        """The input of a BGR picture, where in it the picture lies, and its width and height."""
+        width, height = self.size(picture)
+        made, place = letterbox(picture, width, height, self.options.get("fit", "centre"),
+                                int(self.options.get("fill", 0)))
+        colour = self.options.get("colour", "grey" if len(self.input.shape) == 2 else "rgb")
+        if colour != "bgr":
+            code = cv2.COLOR_BGR2RGB if colour == "rgb" else cv2.COLOR_BGR2GRAY
+            made = np.asarray(cv2.cvtColor(made, code), np.uint8)
+        return {self.input.name: _tensor(made, self.input, self.options, self._channels_last)}, place, (width, height)
+
+    def read(self, outputs: Outputs, place: Letterbox, size: tuple[int, int], picture: tuple[int, int],
+             wish: Wish) -> list[Thing]:
+        """What is in a picture of (width, height), the surest first."""
+        question = Question(*size, wish.threshold, len(self.labels), self.options)
+        candidates = sane(self._head(outputs, question), wish.threshold)
+        if wish.labels:
+            wanted = [number for number, label in enumerate(self.labels) if label in wish.labels]
+            candidates = candidates.take(np.isin(candidates.classes, wanted))
+        kept = self._merge(candidates, wish.overlap, wish.limit)
+        boxes = clip(place.back(kept.boxes), *picture)
+        points = place.back(kept.points) if kept.points.size else kept.points
+        return [_thing(self.labels, kept, boxes, points, row) for row in range(len(kept))]
+
+
+def _tensor(picture: Pixels, spec: TensorSpec, options: dict[str, Any], channels_last: bool) -> Any:
+    if spec.dtype == "uint8":
+        values = picture
+    else:
+        exact = np.subtract(picture, np.float32(options.get("mean", 0)), dtype=np.float32)
+        exact *= np.float32(1 / float(options.get("scale", 255)))
+        values = exact.astype(spec.dtype, copy=False)
+    if len(spec.shape) == 2:
+        return np.ascontiguousarray(values)
+    return np.ascontiguousarray(values[None] if channels_last else values.transpose(2, 0, 1)[None])
+
+
+def _thing(labels: tuple[str, ...], kept: Found, boxes: Any, points: Any, row: int) -> Thing:
+    number = int(kept.classes[row])
+    return Thing(
+        label=labels[number], score=float(kept.scores[row]), number=number,
+        box=(float(boxes[row, 0]), float(boxes[row, 1]), float(boxes[row, 2]), float(boxes[row, 3])),
+        points=tuple((float(x), float(y)) for x, y in points[row]) if len(points) else (),
+        text=kept.texts[row] if kept.texts else "")
+
+
+# which one -------------------------------------------------------------------------------------------
+
+
+def family(entry: Entry) -> str:
+    """faces, opencv or onnx; empty for another engine."""
+    module = entry.engine.partition(":")[0].rpartition(".")[2]
+    return next((name for name, known in FAMILIES.items() if known == module), "")
+
+
+def detectors(store: ModelStore) -> list[Entry]:
+    return [entry for entry in store.entries() if entry.task in TASKS]
+
+
+def choose(store: ModelStore, engine: str, model: str) -> Entry:
+    """The detector of that name; without one, the best of that engine; of any engine with "auto".
+
+    What has weights comes before the no-weights tier, what finds many kinds of things before what finds faces, and
+    what measured better before what measured worse (`ap50` in the card). Raises `InvalidPipeline`.
+    """
+    there = [entry for entry in detectors(store) if engine in ("auto", family(entry))]
+    if model:
+        for entry in there:
+            if entry.name == model:
+                return entry
+        raise InvalidPipeline(f"there is no detector {model[:64]!r} of the engine {engine}; there are: "
+                              f"{', '.join(entry.name for entry in there) or 'none'}", field="model")
+    usable = [entry for entry in there if entry.npm is None or engine != "auto" or npm.installed(entry.npm.package)]
+    ranked = sorted(usable, key=_rank)
+    if not ranked:
+        raise InvalidPipeline(f"there is no detector of the engine {engine}: put a folder with a model.toml into one "
+                              "of AIMASS_MODEL_DIRS", field="engine")
+    return ranked[0]
+
+
+def _rank(entry: Entry) -> tuple[bool, bool, bool, float, str]:
+    weightless = entry.options.get("tier") == "no-weights"
+    # faces stand for the no-weights tier: what finds nothing but plates or codes is taken when it is named
+    return (weightless, weightless and entry.name not in ("mediapipe-faces", LAST_RESORT),
+            not weightless and entry.task != "detection", -float(entry.card.get("ap50", 0)),
+            f"{entry.name == LAST_RESORT:d}{entry.name}")
