@@ -9,7 +9,7 @@ import { arrowTarget, byId, h, icon, toast } from "./dom.js";
 import { Emitter } from "./emitter.js";
 import { explain } from "./errors.js";
 import { Recorder, save } from "./recorder.js";
-import { listDevices, openCamera, openFile, openScreen } from "./sources.js";
+import { listDevices, openCamera, openFile, openScreen, openVoice } from "./sources.js";
 
 /**
  * @typedef {import("./sources.js").Source} Source
@@ -18,6 +18,9 @@ import { listDevices, openCamera, openFile, openScreen } from "./sources.js";
  * @typedef {import("./errors.js").AimassError} AimassError
  * @typedef {{label: string, act: () => void, primary?: boolean}} Action
  */
+
+/** @type {SourceKind[]} */
+const DEVICES = ["camera", "microphone"]; // sources that are picked further
 
 /** @extends {Emitter<{source: Source, picture: null}>} */
 export class Monitor extends Emitter {
@@ -50,7 +53,7 @@ export class Monitor extends Emitter {
     if (screen instanceof HTMLElement && isSecureContext && !able) screen.hidden = true;
     radios("views", "view", (view) => (this.compare.view = /** @type {any} */ (view)));
     for (const select of [this.#camera, this.#microphone, this.#size]) {
-      select.addEventListener("change", () => void this.choose("camera"));
+      select.addEventListener("change", () => void this.choose(this.source?.kind === "microphone" ? "microphone" : "camera"));
     }
     this.#file.addEventListener("change", () => {
       const [file] = this.#file.files ?? [];
@@ -72,6 +75,7 @@ export class Monitor extends Emitter {
       switch (kind) {
         case "camera": return openCamera({ camera: this.#camera.value, microphone: this.#microphone.value,
           height: Number(this.#size.value) });
+        case "microphone": return openVoice(this.#microphone.value);
         case "screen": return openScreen();
         default: return this.#clip();
       }
@@ -115,8 +119,9 @@ export class Monitor extends Emitter {
     this.source = source;
     this.tell(null);
     mark("sources", "source", source.kind);
-    this.#pickers.hidden = source.kind !== "camera";
-    if (source.kind === "camera") {
+    this.#pickers.hidden = !DEVICES.includes(source.kind);
+    this.#pickers.classList.toggle("voice", source.kind === "microphone");
+    if (DEVICES.includes(source.kind)) {
       void this.#fillPickers();
       if (this.compare.sound) this.setSound(false); // or a microphone beside a loudspeaker howls
     }
@@ -136,7 +141,7 @@ export class Monitor extends Emitter {
 
   /** @param {SourceKind} kind @param {AimassError} error */
   #refuse(kind, error) {
-    const alive = this.source?.stream.getVideoTracks().some((track) => track.readyState === "live");
+    const alive = this.source?.stream.getTracks().some((track) => track.readyState === "live");
     if (!alive && kind !== "clip") void this.choose("clip").then(() => this.#complain(kind, error));
     else this.#complain(kind, error);
   }
@@ -148,12 +153,15 @@ export class Monitor extends Emitter {
       { label: "Close", act: () => this.tell(null) }]);
   }
 
+  /** Another source's tracks say nothing of which devices are wanted: the choice stays as it is. */
   async #fillPickers() {
     const { cameras, microphones } = await listDevices();
-    const [picture] = this.source?.stream.getVideoTracks() ?? [];
-    const [sound] = this.source?.stream.getAudioTracks() ?? [];
-    options(this.#camera, cameras, picture?.getSettings().deviceId, "No camera");
-    options(this.#microphone, microphones, sound?.getSettings().deviceId, "No microphone");
+    if (!this.source || !DEVICES.includes(this.source.kind)) return;
+    const { kind, stream } = this.source;
+    const [picture] = stream.getVideoTracks();
+    const [sound] = stream.getAudioTracks();
+    if (kind === "camera") options(this.#camera, cameras, picture?.getSettings().deviceId, "No camera");
+    options(this.#microphone, microphones, sound?.getSettings().deviceId, kind === "camera" ? "No microphone" : null);
   }
 
   /** @param {boolean} on */
@@ -216,11 +224,11 @@ export class Monitor extends Emitter {
   }
 }
 
-/** @param {HTMLSelectElement} select @param {MediaDeviceInfo[]} devices @param {string | undefined} used @param {string} none */
+/** @param {HTMLSelectElement} select @param {MediaDeviceInfo[]} devices @param {string | undefined} used @param {string | null} none */
 function options(select, devices, used, none) {
   select.replaceChildren(...devices.map((device, index) => h("option", { value: device.deviceId },
     device.label || `${device.kind === "videoinput" ? "Camera" : "Microphone"} ${index + 1}`)),
-    h("option", { value: "none" }, none));
+    ...(none === null ? [] : [h("option", { value: "none" }, none)]));
   select.value = used && devices.some((device) => device.deviceId === used) ? used : "none";
 }
 

@@ -1,12 +1,12 @@
 /**
- * Where sound and picture come from: camera and microphone, a screen, a file. Each answers a `Source`; what
+ * Where sound and picture come from: camera and microphone, the microphone alone, a screen, a file. Each answers a `Source`; what
  * goes wrong is a `SourceError` in words.
  */
 
 import { SourceError, insecureOrigin, sourceError } from "./errors.js";
 
 /**
- * @typedef {"clip" | "camera" | "screen" | "file"} SourceKind
+ * @typedef {"clip" | "camera" | "microphone" | "screen" | "file"} SourceKind
  * @typedef {{kind: SourceKind, label: string, stream: MediaStream, stop: () => void}} Source
  * @typedef {{camera?: string, microphone?: string, height?: number}} Choice device ids ("none" for without) and the
  *   height of the picture in px
@@ -67,6 +67,12 @@ export async function openMicrophone(microphone = "") {
   const [track] = stream.getAudioTracks();
   if (!track) throw sourceError(new DOMException("no track", "NotFoundError"), "microphone");
   return track;
+}
+
+/** For those without a camera, or who would not be seen. @param {string} microphone device id @returns {Promise<Source>} */
+export async function openVoice(microphone) {
+  const track = await openMicrophone(microphone);
+  return source("microphone", track.label || "microphone", new MediaStream([track]));
 }
 
 /** @returns {Promise<Source>} */

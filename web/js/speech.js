@@ -46,6 +46,7 @@ export class Speech {
     this.monitor = monitor;
     this.captions = new Captions(this.transcript, (format) => signalling.transcript(this.#session, format));
     this.talk = new Talk(this.transcript, {
+      device: () => this.#device,
       use: (track) => this.#listen(track, track !== null), // its answer is to be heard; the browser keeps it out of the microphone
       stop: () => connection.tell({ type: "output.flush", track: "audio-0" }),
       tell: (error) => monitor.tell(error, [{ label: "Close", act: () => monitor.tell(null) }]),
@@ -53,6 +54,7 @@ export class Speech {
     });
     model.on("structure", () => this.#look());
     monitor.on("source", ({ stream }) => {
+      if (this.talk.on) monitor.setSound(true); // its answers are still to be heard
       if (this.#dictated && !this.#mute) return this.#listen(null, false); // it has a voice of its own
       void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
       return this.#sounds();
@@ -130,12 +132,19 @@ export class Speech {
     return !source || source.kind === "clip" || !source.stream.getAudioTracks().length;
   }
 
+  /** The microphone that was picked, where one was. */
+  get #device() {
+    const { source } = this.monitor;
+    const picked = source?.kind === "microphone" || source?.kind === "camera";
+    return (picked && source.stream.getAudioTracks()[0]?.getSettings().deviceId) || "";
+  }
+
   /** Sends a microphone for captions. @returns {Promise<boolean>} whether there is one now */
   async #dictate() {
     if (this.#asking) return false;
     this.#asking = true;
     try {
-      const track = await openMicrophone();
+      const track = await openMicrophone(this.#device);
       if (!this.#mute || this.talk.on) return track.stop(), !this.talk.on; // another way was taken meanwhile
       track.addEventListener("ended", () => this.#dictated === track && this.#listen(null, false));
       this.#listen(track, false); // or a microphone beside a loudspeaker howls
@@ -169,9 +178,10 @@ export class Speech {
     if (!this.#microphone && this.#mute) {
       this.captions.hint(source?.kind === "clip" ? "Nobody speaks in the clip." : "This source has no sound.",
         { label: "Use your microphone", act: () => void this.#dictate() });
-    } else this.captions.hint(this.#microphone || source?.kind === "camera" ? "Say something." : "Nobody has spoken yet.", null);
+    } else this.captions.hint(this.#microphone || source?.kind === "camera" || source?.kind === "microphone" ? "Say something." : "Nobody has spoken yet.", null);
     const own = source?.kind === "clip" ? "Clip, made in this page" : source?.label;
-    byId("line-in", HTMLElement).textContent = this.#microphone ? `${own?.replace(/,.*/, "")}, with your microphone` : own ?? "";
+    const two = this.#microphone && source?.kind !== "microphone";
+    byId("line-in", HTMLElement).textContent = two ? `${own?.replace(/,.*/, "")}, with your microphone` : own ?? "";
   }
 
   /**

@@ -13,9 +13,10 @@ import { openMicrophone } from "./sources.js";
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {import("./transcript.js").Transcript} Transcript
  * @typedef {import("./transcript.js").Utterance} Utterance
- * @typedef {{use: (track: MediaStreamTrack | null) => void, stop: () => void, tell: (error: import("./errors.js").AimassError) => void,
- *   arrange: (on: boolean) => void}} Hands what the conversation does to the page: which microphone is sent (null: the
- *   source's own sound), stopping a reply, words about what went wrong, and having the assistant in the pipeline
+ * @typedef {{device: () => string, use: (track: MediaStreamTrack | null) => void, stop: () => void,
+ *   tell: (error: import("./errors.js").AimassError) => void, arrange: (on: boolean) => void}} Hands what the
+ *   conversation asks of the page and does to it: which microphone was picked, which one is sent (null: the source's own
+ *   sound), stopping a reply, words about what went wrong, and having the assistant in the pipeline
  */
 
 const STATES = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", waiting: "Waiting for the server" };
@@ -80,7 +81,7 @@ export class Talk {
     this.#busy = true;
     this.#refused = "";
     try {
-      const track = await openMicrophone();
+      const track = await openMicrophone(this.#hands.device());
       track.addEventListener("ended", () => this.#microphone === track && this.end());
       this.#microphone = track;
       this.#hands.arrange(true);
