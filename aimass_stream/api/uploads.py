@@ -71,7 +71,7 @@ class Desk:
         """The file's sound, which lies on disk. Raises `InvalidMedia` or `TooLarge`."""
         folder = self._settings.data_dir
         async with AsyncExitStack() as stack:
-            samples = stack.enter_context(await asyncio.to_thread(_nameless, folder))
+            samples = stack.enter_context(await _made(folder))
             async with self._decoders:
                 await self._decode(upload, samples)
             yield await asyncio.to_thread(_mapped, samples)
@@ -91,6 +91,16 @@ class Desk:
         except SandboxError as error:
             raise InvalidMedia(f"{upload.name[:100] or 'the file'} can't be decoded: {error.detail}",
                                field="file") from error
+
+
+async def _made(folder: Any) -> IO[bytes]:
+    """A client that hangs up meanwhile leaves none open."""
+    making = asyncio.ensure_future(asyncio.to_thread(_nameless, folder))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(lambda made: made.cancelled() or made.exception() or made.result().close())
+        raise
 
 
 def _nameless(folder: Any) -> IO[bytes]:

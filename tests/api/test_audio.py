@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -21,6 +22,7 @@ from tests.support.options import settings
 from tests.support.recordings import encoded, tone
 from tests.support.server import Running, serve
 from tests.support.speech import speak
+from tests.support.waiting import until
 from tests.support.whisper import make
 
 pytestmark = pytest.mark.anyio
@@ -287,6 +289,28 @@ async def test_a_client_that_hangs_up_leaves_nothing_at_work() -> None:
             while desk.taken:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await _ask(http, spoken())).status_code == 200
+
+
+async def test_a_client_that_hangs_up_while_its_file_is_made_leaves_none_open(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opening, may = threading.Event(), threading.Event()
+    opened: list[IO[bytes]] = []
+
+    def slow(folder: Path) -> IO[bytes]:
+        opening.set()
+        assert may.wait(10)
+        opened.append((folder / "samples").open("w+b"))
+        return opened[0]
+
+    monkeypatch.setattr(uploads, "_nameless", slow)
+    desk = uploads.Desk(settings(data_dir=tmp_path))
+    with (tmp_path / "clip.wav").open("w+b") as file:
+        entering = asyncio.create_task(desk.decoded(uploads.Upload("clip.wav", file)).__aenter__())
+        assert await asyncio.to_thread(opening.wait, 10)
+        entering.cancel()
+        await asyncio.wait([entering])
+        may.set()
+        await until(lambda: opened and opened[0].closed)
 
 
 async def test_an_upload_that_stalls_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
