@@ -12,8 +12,11 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from .verbs import BE, HELPERS, has_verb, is_verb
+
 USUAL, LEAST, MOST = 0.5, 0.3, 1.5  # s
-LEANING = 0.9  # s, for what is rather not over
+LEANING = 0.9  # s, for what is rather not over,
+HALF = 0.7  # and for what may be all, or only the begin
 
 TOKEN = re.compile(r"[\w'’]+|[.,;:?!…。，？！、：；—-]+")
 
@@ -23,6 +26,7 @@ class Ending(Enum):
 
     FINISHED = "finished"
     UNKNOWN = "unknown"
+    HALF_OPEN = "half open"
     LEANING_OPEN = "leaning open"
     OPEN = "open"
 
@@ -50,12 +54,19 @@ TRANSITIVE = _words("want need like love set make put give take tell show bring 
                     "think know mean said says say seems seem became become let keep use add remove change turn wants "
                     "needs gives takes tells shows brings gets sends finds gave took told showed brought got sent "
                     "found made called asked thought meant had wanted needed kept used looks sounds feels went goes go "
-                    "came comes come saw see sees")
+                    "came comes come saw see sees began tried felt caught threw raised held carried received contained "
+                    "contains includes included offered produced considered observed destroyed handled chose built "
+                    "bought laid pushed pulled wore avoided enjoyed expected noticed required supposed reached thrust "
+                    "appears appeared remains grew grows remained prefer prefers preferred intend intends tends tended")
 ADJECTIVES = _words("big small little large great good bad old new young long short high low red green blue black "
                     "white own same other first second third last next few many several different certain whole entire "
                     "own early late strong hard soft cold hot warm cool dark light heavy deep wide narrow poor rich "
                     "fine real true main only recent general special local national public private human important "
-                    "beautiful strange sudden terrible single double former latter")
+                    "beautiful strange sudden terrible single double former latter young happy sad quick slow easy "
+                    "difficult simple final sharp soft loud quiet bright empty full extra huge tiny wild free fresh "
+                    "dry wet sweet bitter clean dirty nice lovely ugly proper similar various common usual modern "
+                    "ancient silent steady golden wooden northern southern eastern western grey gray brown yellow pink purple "
+                    "much average entire dear serious sure certain vast mere thick thin tall steep rough smooth")
 NUMBERS = _words("zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
                  "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred "
                  "thousand million")
@@ -66,6 +77,7 @@ PHONE = re.compile(r"\b(number|call|dial|code|pin|phone)\b")
 SUBORDINATE = _words("if when while because although though unless since whenever before after once")
 QUESTIONS = _words("what what's who who's where where's when how how's why which whose is are was were am do does did "
                    "can could will would should shall may have has isn't aren't don't doesn't didn't won't can't")
+ASKING = _words("what who where when how why which")
 WHOLE = frozenset({
     "yes", "yeah", "yep", "no", "nope", "okay", "ok", "sure", "thanks", "thank you", "thank you very much", "please",
     "stop", "hello", "hi", "hey", "bye", "goodbye", "good morning", "good evening", "good night", "right", "exactly",
@@ -84,9 +96,15 @@ PARTICLE_VERBS = _words("turn turned switch switched log sign come came go went 
                         "lights light music sound radio picture volume camera effects everything")
 PRONOUNS = _words("it there this that you he she we they i these those")
 CLAUSES = CONJUNCTIONS - {"and", "but", "or", "nor", "than", "as", "like"}
-SAYING = _words("say says said think thinks thought believe hope hoped told mean so")
+SAYING = _words("say says said think thinks thought believe hope hoped told mean so important sure certain afraid glad "
+                "sorry clear possible likely convinced surprised believed felt announced")
+ECHOING = _words("why hope think maybe perhaps or course certainly absolutely probably if guess afraid rather")
+KNOWING = _words("know knows knew see guess that's or so tell say just no somehow")
 OPENERS = _words("i we they he she it there this these those you here")
 QUALITY = re.compile(r"[a-z]{2}(ous|ive|al|ful|less|able|ible|ish|ic|est)$")
+ENGLISH = DETERMINERS | PREPOSITIONS | CONJUNCTIONS | OPENERS | NUMBERS
+HAS_NOT = _words("don't doesn't didn't won't can't couldn't wouldn't shouldn't haven't hasn't hadn't")
+NOMINAL = (DETERMINERS | PREPOSITIONS | ADJECTIVES | NUMBERS) - {"to", "like"}
 CLOSERS = _words("it them me him us you yours mine hers theirs ours now today tomorrow tonight yesterday again there "
                  "here please too though anymore instead away forever together himself herself itself myself yourself "
                  "themselves everything something anything nothing everyone someone anyone nobody o'clock degrees "
@@ -96,7 +114,8 @@ CLOSERS = _words("it them me him us you yours mine hers theirs ours now today to
 def needed_silence(text: str, *, usual: float = USUAL, least: float = LEAST, most: float = MOST) -> float:
     """s of silence after `text` that end the turn; `usual` where the words say nothing."""
     return {Ending.FINISHED: min(least, usual), Ending.UNKNOWN: usual,
-            Ending.LEANING_OPEN: max(usual, min(most, LEANING)), Ending.OPEN: max(usual, most)}[ending(text)]
+            Ending.HALF_OPEN: max(usual, min(most, HALF)), Ending.LEANING_OPEN: max(usual, min(most, LEANING)),
+            Ending.OPEN: max(usual, most)}[ending(text)]
 
 
 def looks_finished(text: str) -> bool:
@@ -112,7 +131,9 @@ def finished(text: str, silence: float, *, usual: float = USUAL) -> bool:
 def ending(text: str) -> Ending:
     """What the words and marks of `text`, a turn so far, say about its end."""
     tokens = TOKEN.findall(text.lower().replace("’", "'"))
-    marks = tokens.pop() if tokens and not _is_word(tokens[-1]) else ""
+    marks = ""
+    while tokens and not _is_word(tokens[-1]):
+        marks = f"{tokens.pop()} {marks}"  # '"Go!".' has two, apart
     said = [token for token in tokens if _is_word(token)]
     if not said:
         return Ending.UNKNOWN
@@ -123,14 +144,16 @@ def ending(text: str) -> Ending:
     sentence = _last_sentence(tokens)
     if _hangs(sentence):
         return Ending.OPEN
-    if marks and set(marks) <= set("?!？！"):
+    if re.search("[?!？！]", marks):
         return Ending.FINISHED
     if _leans_open(sentence):
         return Ending.LEANING_OPEN
     if _complete(sentence):
         return Ending.FINISHED
     # whoever writes capitals writes full stops, too: here is none
-    return Ending.LEANING_OPEN if not marks and text.lstrip()[:1].isupper() else Ending.UNKNOWN
+    if not marks and text.lstrip()[:1].isupper():
+        return Ending.LEANING_OPEN
+    return Ending.HALF_OPEN if _begun(sentence) else Ending.UNKNOWN
 
 
 def _is_word(token: str) -> bool:
@@ -162,9 +185,20 @@ def _hangs(sentence: list[str]) -> bool:
     if last in PREPOSITIONS:
         return not (last in PARTICLES and before in PARTICLE_VERBS) and not _stranded(sentence)
     if last in AUXILIARIES or last in SUBJECTS:
-        return not (before in AUXILIARIES | QUESTIONS | {"yes", "no", "so"} or (last in {"do", "did", "does"}
-                    and sentence[0] in QUESTIONS))
+        return not _elliptic(sentence)
     return last in OPERATORS - {"percent"} or (last == "percent" and "of" not in sentence and "what" in sentence)
+
+
+def _elliptic(sentence: list[str]) -> bool:
+    """A helping verb or a subject may end it: "so do I", "what did you do", "show me where it is"."""
+    last, before, first = sentence[-1], sentence[-2] if len(sentence) > 1 else "", sentence[0]
+    if before in ASKING:  # "what is", "the house which was"
+        return before != first and last in PRONOUNS
+    asked = any(word in ASKING - {"which", "who"} for word in sentence[:-2])
+    answered = first in {"yes", "no"} and len(sentence) == 3
+    return before in AUXILIARIES | QUESTIONS | {"yes", "no", "so"} or (
+        (asked or answered) and last in AUXILIARIES and before in PRONOUNS) or (
+        last in {"do", "did", "does"} and first in QUESTIONS)
 
 
 def _stranded(sentence: list[str]) -> bool:
@@ -188,8 +222,31 @@ def _leans_open(sentence: list[str]) -> bool:
     if _half_said(sentence):
         return True
     if last in TRANSITIVE and sentence[0] not in {"what", "who", "where", "which", "how"}:
+        return sentence[-2:-1] == [] or sentence[-2] not in BE
+    if len(sentence) > 1 and _verb_to_come(last, sentence[-2], sentence[0]):
         return True
     return sentence[0] in SUBORDINATE and "," not in sentence and len(sentence) < 7
+
+
+def _verb_to_come(last: str, before: str, first: str) -> bool:
+    """A helping verb, a "not" or an adverb right behind one, or a question's word within a sentence: none ends it."""
+    if last in {"be", "been", "being", "have"} | HAS_NOT:
+        return first not in QUESTIONS | {"yes", "no", "so"} and before not in {"yes", "no", "so"}
+    if last in {"not", "never"}:
+        return before not in ECHOING and (before in HELPERS | SUBJECTS | AUXILIARIES)
+    if last in {"what", "how", "which", "why"}:
+        return before not in KNOWING
+    adverb = last in {"already", "ever", "always", "often"} or (len(last) > 4 and last.endswith("ly"))
+    return adverb and before in HELPERS | DETERMINERS | SUBJECTS | CLAUSES
+
+
+def _begun(sentence: list[str]) -> bool:
+    """Something is named and nothing said of it: the begin of a sentence, or an answer. Of long ones the verb may be
+    one that is not known."""
+    words = [word for word in sentence if _is_word(word)]
+    if ENGLISH.isdisjoint(words) or words[-1] in CLOSERS | PARTICLES | NUMBERS | {"not"} or words[-1][-1].isdigit():
+        return False
+    return len(words) <= 4 and not has_verb(words, NOMINAL)
 
 
 def _half_said(sentence: list[str]) -> bool:
@@ -198,6 +255,8 @@ def _half_said(sentence: list[str]) -> bool:
     if sentence[0] in OPENERS and len(sentence) <= 2 and last not in CLOSERS - PRONOUNS:
         return True
     if last.endswith(("'s", "s'")) and last not in CLOSERS:
+        return True
+    if before in DETERMINERS and last.endswith("ed") and is_verb(last, "", ()):
         return True
     if QUALITY.search(last) and before in DETERMINERS | {"very", "so", "too", "more", "most", "of", "with", "in"}:
         return True

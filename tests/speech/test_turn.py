@@ -9,7 +9,8 @@ from benchmarks.speech_turns import STYLES, compared, generated, paused
 @pytest.mark.parametrize("text", [
     "I would like to", "I would like to.", "we need bread and", "the", "well um", "Um...", "so I was thinking,",
     "put it in the", "my name is", "he said that", "what is twelve times", "could you", "because",
-    "I like the colour of", "call me when you", "it's about -", "what is three plus", "turn the"])
+    "I like the colour of", "call me when you", "it's about -", "what is three plus", "turn the", "what is",
+    "how could", "the house which was", "I am sure that"])
 def test_nobody_ends_like_this(text: str) -> None:
     assert ending(text) is Ending.OPEN
     assert needed_silence(text) == MOST
@@ -28,16 +29,25 @@ def test_surely_over(text: str) -> None:
 
 @pytest.mark.parametrize("text", [
     "set a timer for ten", "my number is five five two", "she sees the old", "if it rains", "I want", "they never",
-    "We walked along the beach"])
+    "We walked along the beach", "he is not", "it has been", "they don't", "she was suddenly", "my own brother",
+    "in the early evening", "a glass of water", "they began", "everybody knew at once how"])
 def test_rather_not_over(text: str) -> None:
     assert USUAL < needed_silence(text) < MOST
 
 
-@pytest.mark.parametrize("text", ["", "...", "?", "we walked along the beach", "ich komme aus Berlin", "我想喝茶",
-                                  "\x00"])
+@pytest.mark.parametrize("text", [
+    "", "...", "?", "we walked along the beach", "ich komme aus Berlin", "我想喝茶", "\x00", "maria", "fifty five",
+    "show me where it is", "yes I am", "of course not", "the door was closed"])
 def test_the_words_say_nothing(text: str) -> None:
     assert needed_silence(text) == USUAL
     assert not looks_finished(text)
+
+
+@pytest.mark.parametrize(("text", "ends"), [
+    ('He said "Go!".', Ending.FINISHED), ("Really?! ?", Ending.FINISHED), ("yes. .", Ending.FINISHED),
+    ('We left. "And".', Ending.OPEN), (". . .", Ending.UNKNOWN)])
+def test_marks_may_stand_apart(text: str, ends: Ending) -> None:
+    assert ending(text) is ends
 
 
 def test_the_waits_are_the_callers() -> None:
