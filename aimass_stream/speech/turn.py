@@ -65,8 +65,8 @@ ADJECTIVES = _words("big small little large great good bad old new young long sh
                     "beautiful strange sudden terrible single double former latter young happy sad quick slow easy "
                     "difficult simple final sharp soft loud quiet bright empty full extra huge tiny wild free fresh "
                     "dry wet sweet bitter clean dirty nice lovely ugly proper similar various common usual modern "
-                    "ancient silent steady golden wooden northern southern eastern western grey gray brown yellow pink purple "
-                    "much average entire dear serious sure certain vast mere thick thin tall steep rough smooth")
+                    "ancient silent steady golden wooden northern southern eastern western grey gray brown yellow pink "
+                    "purple much average entire dear serious sure certain vast mere thick thin tall steep rough smooth")
 NUMBERS = _words("zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
                  "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred "
                  "thousand million")
