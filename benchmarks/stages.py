@@ -41,6 +41,7 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "edges": [("", {})],
     "cartoon": [("", {})],
     "blur": [("", {}), ("sigma 100", {"sigma": 100})],
+    "colour": [("", {})],
     "text": [("same words", {"text": "AI Mass Stream"}), ("new words each frame", {"text": "{time} {frame} {pts}"})],
     "fps": [("", {"max": 240})],
     "mute": [("", {"video": True})],
@@ -182,9 +183,12 @@ def _range(part: dict[str, Any]) -> str:
     unit = f" {part['unit']}" if "unit" in part else ""
     if "minimum" in part:
         return f"{part['minimum']:g} to {part['maximum']:g}{unit}"
+    if part.get("installed"):
+        return "what is installed"
     if "enum" in part:
         return ", ".join(f"`{value}`" for value in part["enum"])
-    return {"boolean": "`true`, `false`", "string": "#rrggbb" if "format" in part else "text"}[part["type"]]
+    words = "#rrggbb" if "format" in part else "text"
+    return {"boolean": "`true`, `false`", "array": "list", "string": words}[part["type"]]
 
 
 def page(registry: Registry, cost: str) -> str:

@@ -63,6 +63,9 @@ class Box:
         return Box(max(0, self.left - by), max(0, self.top - by), min(width, self.right + by),
                    min(height, self.bottom + by))
 
+    def moved(self, right: int, down: int) -> Box:
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
+
     def of(self, picture: NDArray[N]) -> NDArray[N]:
         return picture[self.top : self.bottom, self.left : self.right]
 

@@ -36,6 +36,8 @@ BUILT_IN = {
     "edges": "edges:Edges",
     "cartoon": "cartoon:Cartoon",
     "blur": "blur:Blur",
+    "style": "style:Style",
+    "colour": "colour:Colour",
     "text": "text:Text",
     "captions": "captions:Captions",
     "model": "model:ImageModel",
