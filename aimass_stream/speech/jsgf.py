@@ -73,9 +73,7 @@ class _Writer:
             case Slot(_, kind) if kind in lists:
                 return _one_of(self._words(tokens(way)) for way in lists[kind])
             case Slot(_, kind):
-                kind = self.unit if kind == "unit" else kind
-                self.kinds[kind] = None
-                return f"<{kind}>"
+                return self._kind(self.unit if kind == "unit" else kind)
             case Choice(ways, needed):
                 written = _one_of(self.write(way, lists) for way in ways)
                 return written if needed else f"[{written}]" if written else ""
@@ -85,6 +83,11 @@ class _Writer:
     def _row(self, parts: tuple[Node, ...], lists: Lists) -> str | None:
         written, at = [], 0
         while at < len(parts):
+            if [part.kind for part in parts[at : at + 2] if isinstance(part, Slot)] == ["number", "unit"]:
+                written.append(f"(/20/ {self._kind('number')} {self._kind(self.unit)} | "
+                               f"/1/ {self._kind(f'one_{self.unit}')})")
+                at += 2
+                continue
             pair = [part.word for part in parts[at : at + 2] if isinstance(part, Said)]
             short = SHORT.get((pair[0], pair[1])) if len(pair) == 2 else None
             part = self.write(_placed(parts[at], parts[at + 1 : at + 2]), lists)
@@ -98,6 +101,10 @@ class _Writer:
                 written.append(part)
             at += 2 if short and self.known(short) else 1
         return " ".join(filter(None, written))
+
+    def _kind(self, kind: str) -> str:
+        self.kinds[kind] = None
+        return f"<{kind}>"
 
     def _words(self, words: list[str]) -> str | None:
         spoken = [SPOKEN.get(word, word) for word in words]

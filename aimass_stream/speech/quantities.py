@@ -240,10 +240,18 @@ def _any(words: Sequence[str]) -> str:
     return " | ".join(words)
 
 
-def _plural_first(names: Iterable[str]) -> str:
-    """Of a grammar: more than one of a unit is asked about far more often than one."""
-    ways = [way for name in names for way in UNITS[name]]
-    return " | ".join(f"/{1 if way in UNITS and way + 's' in ways else 4}/ {way}" for way in ways)
+def _is_one(way: str, ways: Sequence[str]) -> bool:
+    return f"{way}s" in ways or way in ("foot", "inch") or way.startswith("degree ")
+
+
+def _several(names: Iterable[str]) -> str:
+    """Of a grammar: how units are called after a number, and where they are asked for."""
+    return _any([way for name in names for way in UNITS[name] if not _is_one(way, UNITS[name])])
+
+
+def _one(names: Iterable[str]) -> str:
+    ways = [way for name in names for way in UNITS[name] if _is_one(way, UNITS[name])]
+    return f"(a | an | one) ({_any(ways or list(names))})"
 
 
 # What each kind is in JSGF, with what people usually say made likelier. Text is read in more ways, see above.
@@ -255,8 +263,10 @@ RULES: dict[str, str] = {
     "below_thousand": "/5/ <below_hundred> | /3/ (<digit> | a) hundred [[and] <below_hundred>]",
     "number": "(/30/ <NULL> | /1/ minus) <below_thousand> (/40/ <NULL> | /3/ thousand [<digit> hundred] "
               "| /3/ point <digit> [<digit>] | /1/ and a half)",
-    "unit": _plural_first(UNITS),
-    **{f"unit_{measure}": _plural_first(names) for measure, (_, names) in MEASURES.items()},
+    # "two ounce to ton" is what other sounds are heard as, not what people say
+    "unit": _several(UNITS), "one_unit": _one(UNITS),
+    **{f"unit_{measure}": _several(names) for measure, (_, names) in MEASURES.items()},
+    **{f"one_unit_{measure}": _one(names) for measure, (_, names) in MEASURES.items()},
     "duration": "/20/ <below_hundred> <times> (/20/ <NULL> | /2/ and <below_hundred> <times>) "
                 "| /4/ (a | an | one) (/4/ minute | /4/ hour | /1/ second | /1/ day) (/6/ <NULL> | /2/ and a half "
                 "| /1/ and <below_hundred> <times>) | /2/ half (an hour | a minute) "

@@ -124,5 +124,19 @@ def test_a_grammar_has_what_its_dictionary_knows() -> None:
     assert {"timer", "what's", "plus", "white"} <= set(words_of(PHRASES))
 
 
+def test_a_grammar_has_one_mile_and_two_miles_but_not_two_mile() -> None:
+    phrase = Phrase("convert", ("convert <number> <from:unit> to <to:unit>",))
+    grammar, _ = jsgf([phrase], lambda word: True)
+    assert "(/20/ <number> <unit_length> | /1/ <one_unit_length>) to <unit_length>" in grammar
+    assert RULES["one_unit_length"].startswith("(a | an | one) (")
+    assert "mile)" in RULES["one_unit_length"].split()
+    assert "mile" not in RULES["unit_length"].split()
+    assert "celsius" in RULES["unit_heat"].split()
+    for text, count in (("convert a mile to feet", 1), ("convert two miles to feet", 2)):
+        command = match(text, [phrase])
+        assert command is not None
+        assert tuple(command.slots.values()) == (count, "mile", "foot")
+
+
 def test_a_grammar_of_nothing_hears_nothing() -> None:
     assert "<VOID>" in jsgf([], lambda word: True)[0]
