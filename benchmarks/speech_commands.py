@@ -50,7 +50,7 @@ FRAME = HEARING_RATE // 50
 ALLOWED = 2.0  # false triggers in 10 minutes of the other talk that is fitted to
 HELD = 0.3  # how much a weight costs, where each kind of evidence has a standard deviation of 1
 SELDOM, USUAL = 20, 8.0  # times that a phone is as good as not heard; frames
-AT_ONCE = 2  # as many utterances as an ear decodes
+AT_ONCE = 2  # utterances that are decoded side by side
 
 
 @dataclass(slots=True)
