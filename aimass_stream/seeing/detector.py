@@ -1,11 +1,8 @@
-"""A detector of the catalogue. Its manifest's ``[options]`` say how a picture goes in and how outputs are read::
+"""A detector of the catalogue. Its manifest's ``[options]`` say, beside how a picture goes in (`input`)::
 
     head = "yolo"         which of HEADS reads the outputs
     labels = "coco"       or a list of words, one a class
-    fit = "centre"        stretch, centre or corner, where the input has one size; fill = 114
-    colour = "rgb"        bgr, rgb or grey; then (value - mean) / scale, where the input is no uint8
     merge = "suppress"    or blend: the mean of what overlaps
-    longest = 480         px a picture is shrunk to, where the input has any size
     tier = "weights"      or no-weights: gives way to detectors with weights
 """
 
@@ -14,18 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..errors import InvalidInput, InvalidPipeline
-from ..frames import Pixels
-from ..inference import Batch, Entry, ModelStore, TensorSpec
+from ..inference import Entry, ModelStore
 from ..vision import face_heads, heads
 from ..vision.boxes import Found, blend, clip, sane, suppress
 from ..vision.heads import Head, Outputs, Question
 from ..vision.labels import labels_of
-from ..vision.letterbox import Letterbox, letterbox
+from ..vision.letterbox import Letterbox
 from ..weights import npm
+from .input import PictureInput
 
 HEADS: dict[str, Head] = {
     "fastestdet": heads.fastestdet, "yolo": heads.yolo, "yolov5": heads.yolov5, "yolox": heads.yolox,
@@ -35,7 +31,6 @@ HEADS: dict[str, Head] = {
 TASKS = ("detection", "face-detection")
 FAMILIES = {"faces": "litert", "opencv": "opencv", "onnx": "onnx"}  # what people call an engine, and its module
 LAST_RESORT = "opencv-faces"
-LONGEST = 640  # px, of a picture for an input of any size
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Thing:
 
 
 class Detector:
-    """Made of a manifest; `prepare` and `read` are pure and belong in a thread."""
+    """Made of a manifest; `input.prepare` and `read` are pure and belong in a thread."""
 
     def __init__(self, entry: Entry) -> None:
         """Raises `InvalidInput` that names what in the manifest does not make a detector."""
@@ -83,34 +78,7 @@ class Detector:
         self.options = options
         self._head = HEADS[options["head"]]
         self._merge = blend if options.get("merge") == "blend" else suppress
-        if len(entry.inputs) != 1:
-            raise InvalidInput(f"{entry.name}: a detector has one input", field="inputs")
-        self.input = entry.inputs[0]
-        self._channels_last = len(self.input.shape) == 4 and self.input.shape[-1] == 3
-
-    def size(self, picture: Pixels) -> tuple[int, int]:
-        """Width and height of the input for this picture (h, w, ...)."""
-        axes = {2: (0, 1), 4: (1, 2) if self._channels_last else (2, 3)}.get(len(self.input.shape))
-        if axes is None:
-            raise InvalidInput(f"{self.name}: an input of {len(self.input.shape)} axes is no picture", field="inputs")
-        height, width = (self.input.shape[axis] for axis in axes)
-        if height is not None and width is not None:
-            return width, height
-        share = min(1.0, int(self.options.get("longest", LONGEST)) / max(picture.shape[:2]))
-        cell = 1 if len(axes) == len(self.input.shape) else 32  # networks halve their maps five times
-        return (max(cell, round(picture.shape[1] * share / cell) * cell),
-                max(cell, round(picture.shape[0] * share / cell) * cell))
-
-    def prepare(self, picture: Pixels) -> tuple[Batch, Letterbox, tuple[int, int]]:
-        """The input of a BGR picture, where in it the picture lies, and its width and height."""
-        width, height = self.size(picture)
-        made, place = letterbox(picture, width, height, self.options.get("fit", "centre"),
-                                int(self.options.get("fill", 0)))
-        colour = self.options.get("colour", "grey" if len(self.input.shape) == 2 else "rgb")
-        if colour != "bgr":
-            code = cv2.COLOR_BGR2RGB if colour == "rgb" else cv2.COLOR_BGR2GRAY
-            made = np.asarray(cv2.cvtColor(made, code), np.uint8)
-        return {self.input.name: _tensor(made, self.input, self.options, self._channels_last)}, place, (width, height)
+        self.input = PictureInput(entry)
 
     def read(self, outputs: Outputs, place: Letterbox, size: tuple[int, int], picture: tuple[int, int],
              wish: Wish) -> list[Thing]:
@@ -124,18 +92,6 @@ class Detector:
         boxes = clip(place.back(kept.boxes), *picture)
         points = place.back(kept.points) if kept.points.size else kept.points
         return [_thing(self.labels, kept, boxes, points, row) for row in range(len(kept))]
-
-
-def _tensor(picture: Pixels, spec: TensorSpec, options: dict[str, Any], channels_last: bool) -> Any:
-    if spec.dtype == "uint8":
-        values = picture
-    else:
-        exact = np.subtract(picture, np.float32(options.get("mean", 0)), dtype=np.float32)
-        exact *= np.float32(1 / float(options.get("scale", 255)))
-        values = exact.astype(spec.dtype, copy=False)
-    if len(spec.shape) == 2:
-        return np.ascontiguousarray(values)
-    return np.ascontiguousarray(values[None] if channels_last else values.transpose(2, 0, 1)[None])
 
 
 def _thing(labels: tuple[str, ...], kept: Found, boxes: Any, points: Any, row: int) -> Thing:

@@ -42,6 +42,7 @@ BUILT_IN = {
     "captions": "captions:Captions",
     "model": "model:ImageModel",
     "detect": "detect:Detect",
+    "background": "background:Background",
     "fps": "fps:Fps",
     "denoise": "denoise:Denoise",
     "agc": "agc:Agc",

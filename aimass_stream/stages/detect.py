@@ -168,7 +168,7 @@ def _check(detector: Detector, params: DetectParams) -> None:
 
 
 def _prepared(frame: VideoFrame, detector: Detector) -> Any:
-    return detector.prepare(upright(frame).bgr)
+    return detector.input.prepare(upright(frame).bgr)
 
 
 def _drawn(frame: VideoFrame, things: Sequence[Thing]) -> VideoFrame:

@@ -33,7 +33,7 @@ def device() -> Iterator[CpuDevice]:
 
 def seen(store: FolderStore, name: str, picture: Pixels, device: CpuDevice, wish: Wish | None = None) -> list[Thing]:
     detector, model = Detector(store.get(name)), store.open(name, device)
-    batch, place, size = detector.prepare(picture)
+    batch, place, size = detector.input.prepare(picture)
     for spec in model.inputs:
         spec.check(batch[spec.name])
     things = detector.read(model.run(batch), place, size, (picture.shape[1], picture.shape[0]), wish or Wish())
@@ -116,7 +116,7 @@ def test_objects_on_labelled_photographs(shelf: FolderStore, device: CpuDevice) 
     detector, hits, plain_hits, count = Detector(shelf.get("fastestdet")), 0, 0, 0
     for image in truth["images"][:20]:
         picture = photograph("detection", "images", image["file_name"])
-        batch, place, size = detector.prepare(picture)
+        batch, place, size = detector.input.prepare(picture)
         [output] = session.run(None, batch)
         things = detector.read({"758": output}, place, size, (picture.shape[1], picture.shape[0]), Wish(0.3))
         plain = plain_fastestdet(output, picture, 0.3)
