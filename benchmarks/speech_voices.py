@@ -48,7 +48,7 @@ SENTENCES = (
     "A small light was burning in the kitchen.", "The captain looked at the map for a long time.",
     "Nobody knew where the strange music came from.", "In the winter the road is covered with snow.")
 VOICES = ("", "en-gb", "en-us+f3", "en-us+m3")  # of espeak; other engines say it with their default
-LATE = 0.04  # s behind its place in real time, and a player without a larger buffer has a gap
+LATE = 0.04  # s behind its place after the first frame, and a player without a larger buffer has a gap
 TICK = Fraction(1, 1000)
 
 
@@ -98,17 +98,18 @@ class Listener:
         """Nothing is held."""
 
     def delays(self) -> list[float]:
-        """s of each frame behind the quickest one of its run; a run ends where the speech pauses."""
+        """s of each frame behind its place after the first one of its run, with which a player begins that keeps
+        nothing back; a run ends where the speech pauses."""
         found: list[float] = []
         run: list[float] = []
         last = -1.0
         for moment, media in self.came:
             if run and abs(media - last - 0.02) > 0.001:
-                found += [each - min(run) for each in run]
+                found += [each - run[0] for each in run]
                 run = []
             run.append(moment - media)
             last = media
-        return found + [each - min(run) for each in run]
+        return found + [each - run[0] for each in run]
 
 
 class Still:

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 FRAME = AUDIO_RATE // 50  # samples of 20 ms
 LEAD = 0.04  # s that sound leaves before it is due: what the loop may be late by
+ENOUGH = AUDIO_RATE * 3 // 20  # samples that are there before speech begins: a first word may be short,
+GRACE = 0.06  # s that are waited for them, at most
 STORE = AUDIO_RATE  # samples that wait to leave; further ones are made when there is room
 PATIENCE = 0.6  # s without a further word, then what there is of a clause is said
 FRESH = 1.0  # s for which the last of a track's own sound tells where its clock is
@@ -239,6 +241,7 @@ class _Player:
         self._stored = 0  # samples that wait
         self._read_in = 0  # samples of the speaker's rate
         self._left = 0  # samples that have left
+        self._whole = False  # all that there was to say has been taken in: what comes is another utterance's
         self._clauses: deque[_Clause] = deque(maxlen=MOST_CLAUSES)
         self._news, self._room = asyncio.Event(), asyncio.Event()
 
@@ -263,7 +266,8 @@ class _Player:
             clause.complete = clause.complete or piece.last
         self._read_in += len(piece.samples)
         self._store(self._resample(piece.samples))
-        if piece.last and self._speaker.idle:
+        self._whole = piece.last and self._speaker.idle
+        if self._whole:
             # nothing follows for now: what the resampler holds back must not wait for it
             self._store(self._resample(np.zeros((0, 1), np.int16), last=True))
             self._resample = Resampler(self._speaker.rate, AUDIO_RATE)
@@ -279,7 +283,7 @@ class _Player:
         due, speaking = now(), False
         while True:
             if self._stored < FRAME and not (self._stored and self._speaker.idle):
-                late_from = due if speaking and not self._speaker.idle else None
+                late_from = due if speaking and not self._whole else None
                 self._news.clear()
                 await self._news.wait()
                 if late_from is not None and now() > late_from and not self._speaker.idle:
@@ -288,12 +292,23 @@ class _Player:
                 continue
             begin = None
             if not speaking:
+                await self._gather()
                 due, speaking = max(due, now()), True
                 begin = due + self._offset
             self._begin(self._stage.leave(self._frame(), begin))
             self._left += FRAME
             due += FRAME / AUDIO_RATE
             await asyncio.sleep(max(0.0, due - LEAD - now()))
+
+    async def _gather(self) -> None:
+        """Wait for a little more than a first word, whose end would be heard before the next one comes."""
+        try:
+            async with asyncio.timeout(GRACE):
+                while self._stored < ENOUGH and not self._speaker.idle:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            log.debug("%s: the voice is slow, and begins with what there is", self._stage.context.session)
 
     def _frame(self) -> Samples:
         """The next 20 ms; the last of them are filled up with silence."""
