@@ -19,6 +19,7 @@ from .api import (
     audio,
     catalogue,
     health,
+    images,
     models,
     origin,
     pages,
@@ -49,7 +50,7 @@ from .weights.background import Fetcher
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, realtime_router,
-           catalogue.router, health.router, speech.router, audio.router, models.router, pages.router)
+           catalogue.router, health.router, speech.router, audio.router, images.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

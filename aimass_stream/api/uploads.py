@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -38,6 +38,7 @@ MEMORY = 1 << 30  # bytes a decoder may use
 class Upload:
     name: str  # as the client calls it: for people only
     file: IO[bytes]
+    part: str = "file"  # of the form
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Desk:
             yield await asyncio.to_thread(_mapped, samples)
 
     async def _decode(self, upload: Upload, samples: IO[bytes]) -> None:
-        number = await asyncio.to_thread(_on_disk, upload.file)
+        number = await asyncio.to_thread(on_disk, upload.file)
         if not os.fstat(number).st_size:
             raise InvalidMedia(f"{upload.name[:100] or 'the file'} is empty", field="file")
         seconds = self._settings.max_audio_seconds
@@ -108,7 +109,7 @@ def _nameless(folder: Any) -> IO[bytes]:
     return cast(IO[bytes], tempfile.TemporaryFile(dir=folder))
 
 
-def _on_disk(file: IO[bytes]) -> int:
+def on_disk(file: IO[bytes]) -> int:
     """Its descriptor; a small upload lies in memory until then."""
     file.flush()
     return file.fileno()
@@ -125,19 +126,20 @@ def _mapped(samples: IO[bytes]) -> Waveform:
 
 
 @asynccontextmanager
-async def form_of(request: Request, settings: Settings) -> AsyncIterator[Form]:
-    """The multipart form of a request, files on disk. `settings.max_upload` is for all files together.
+async def form_of(request: Request, settings: Settings, parts: Sequence[str] = ("file",)) -> AsyncIterator[Form]:
+    """The multipart form of a request, files on disk. `settings.max_upload` is for all files together; `parts` are
+    the names that a file may have.
 
     Raises `HTTPException` 415 for another kind of body, 400 for a broken one, 408 for one that stalls, and
     `TooLarge` as soon as it shows.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise HTTPException(415, f"send multipart/form-data with a part named file, not {kind or 'nothing'}")
+        raise HTTPException(415, f"send multipart/form-data with a part named {parts[0]}, not {kind or 'nothing'}")
     most = settings.max_upload + MAX_FIELD
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
-        raise TooLarge(_too_large(settings), field="file")
+        raise TooLarge(_too_large(settings), field=parts[0])
     read = 0
 
     async def receive() -> Message:
@@ -149,7 +151,7 @@ async def form_of(request: Request, settings: Settings) -> AsyncIterator[Form]:
             raise HTTPException(408, f"nothing of the upload came for {STALLED:g} s") from None
         read += len(message.get("body", b""))
         if read > most:
-            raise TooLarge(_too_large(settings), field="file")
+            raise TooLarge(_too_large(settings), field=parts[0])
         return message
 
     limited = Request(request.scope, receive)
@@ -158,21 +160,22 @@ async def form_of(request: Request, settings: Settings) -> AsyncIterator[Form]:
     except ClientDisconnect:
         raise HTTPException(400, "the upload ended before it was complete") from None
     try:
-        yield _sorted(form)
+        yield _sorted(form, parts)
     finally:
         await form.close()
 
 
-def _sorted(form: FormData) -> Form:
+def _sorted(form: FormData, parts: Sequence[str]) -> Form:
     found = Form({}, [])
     for name, value in form.multi_items():
         plain = name.removesuffix("[]")
         if isinstance(value, UploadFile):
-            if plain != "file":
-                raise InvalidInput(f"{name[:64]} is not a file; send the file as a part named file", field=name[:64])
-            found.files.append(Upload(value.filename or "", value.file))
-        elif plain == "file":
-            raise InvalidInput("file is text; send it as a file, with a file name", field="file")
+            if plain not in parts:
+                raise InvalidInput(f"{name[:64]} is not a file; send the file as a part named {' or '.join(parts)}",
+                                   field=name[:64])
+            found.files.append(Upload(value.filename or "", value.file, plain))
+        elif plain in parts:
+            raise InvalidInput(f"{plain} is text; send it as a file, with a file name", field=plain)
         else:
             found.fields.setdefault(plain, []).append(value)
     return found

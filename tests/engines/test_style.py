@@ -14,11 +14,11 @@ import pytest
 from aimass_stream import clips
 from aimass_stream.architectures.style_shape import RUNGS, Sizes, parts
 from aimass_stream.engines.style import Style, graph_of
-from aimass_stream.engines.style.upsample import halved, upsampled
 from aimass_stream.errors import InvalidInput
 from aimass_stream.frames import Pixels
 from aimass_stream.inference import CpuDevice, Engine, FolderStore
 from aimass_stream.inference.contract import SLOT
+from aimass_stream.painting.upsample import halved, upsampled
 from tests.support import styles
 
 ROOT = Path(__file__).parent.parent.parent

@@ -21,7 +21,7 @@ from ...frames import Pixels
 from ...inference.contract import SLOT, Batch, Capabilities, TensorSpec
 from ...inference.device import Device
 from ...inference.loader import Entry
-from .upsample import halved, upsampled
+from ...painting.upsample import halved, upsampled
 from .weights import Floats, read
 
 HERE = Path(__file__).parent

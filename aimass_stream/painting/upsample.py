@@ -1,4 +1,4 @@
-"""What was painted at half size, at full size: `architectures.style.upsample` on arrays, for processors.
+"""What was painted at half size or less, at full size: `architectures.style.upsample` on arrays, for processors.
 
 He and Sun, *Fast Guided Filter* (arXiv:1505.00996): around every pixel the style's colours are taken for a linear
 function of the picture's luma, found at the small size and applied at the full one.
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...frames import Pixels
+from ..frames import Pixels
 
 Floats = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ def halved(picture: Pixels) -> Pixels:
 
 
 def upsampled(planes: Floats, seen: Pixels, picture: Pixels) -> Pixels:
-    """(h, w, 3) BGR like `picture`, of the (3, h / 2, w / 2) RGB, 0 to 1, that were made of `seen`."""
+    """(h, w, 3) BGR like `picture`, of the smaller (3, h', w') RGB, 0 to 1, that were made of `seen`."""
     guide = np.asarray(cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY), np.float32)
     luma = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32)
     mean = _mean(guide)
@@ -51,7 +51,9 @@ def _mean(values: Floats) -> Floats:
 
 
 def _grown(values: Floats, size: tuple[int, int]) -> Floats:
-    """The small size's cells lie on the full one's pairs, also where a side is odd and the last is cut."""
+    """At half size the cells lie on the full one's pairs, also where a side is odd and the last is cut."""
     width, height = 2 * values.shape[1], 2 * values.shape[0]
+    if (width // 2, height // 2) != ((size[0] + 1) // 2, (size[1] + 1) // 2):
+        width, height = size
     grown = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(grown[: size[1], : size[0]], np.float32)

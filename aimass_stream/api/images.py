@@ -1,0 +1,252 @@
+"""Single pictures: painted in a style, and which style one is painted in."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from .. import sandbox
+from ..errors import Busy, InvalidInput, InvalidMedia, NotFound, SandboxError, TooLarge, Unavailable
+from ..frames import Pixels
+from ..inference import Engine
+from ..painting.colours import palette
+from ..painting.files import MOST_PIXELS, decode, unpack
+from ..painting.manner import LENGTH, distance, manner, nearest
+from ..painting.names import listing, resolve
+from ..painting.paintings import paintings
+from ..painting.upsample import upsampled
+from ..stages.style import catalogue, choices
+from .deps import CallerDep, NodeDep, SettingsDep
+from .limits import LimitedRoute
+from .problems import RESPONSES
+from .uploads import Form, Upload, form_of, on_disk
+
+
+class UploadRoute(LimitedRoute):
+    max_body = sys.maxsize  # `form_of` counts
+
+
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
+
+MOST_AT_ONCE = 4  # requests being worked on
+MOST_BYTES = 32 << 20  # of a picture's file
+PAINTED = 960  # px of the longer side up to which a network paints; beyond, strokes grow with the picture
+LIMITS = sandbox.Limits(seconds=30, cpu_seconds=15, memory_bytes=1 << 30, file_bytes=1 << 20, processes=8,
+                        output_bytes=4 * MOST_PIXELS + 4096)
+ANSWER: dict[int | str, dict[str, Any]] = {200: {
+    "description": "The picture in the style, as large as it came; X-Style and X-Style-Distance say which one",
+    "content": {"image/png": {}}}}
+
+
+def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
+        "type": "object", "required": required, "properties": properties}}}}}
+
+
+FILE = {"type": "string", "format": "binary"}
+STYLE = _body({
+    "image": FILE | {"description": "the picture: PNG, JPEG, WebP, GIF, BMP or TIFF"},
+    "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
+    "style_image": FILE | {"description": "instead: a picture whose nearest style is taken"},
+    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["image"])
+MATCH = _body({"image": FILE | {"description": "one picture or several"}}, ["image"])
+
+
+class Distance(BaseModel):
+    name: str
+    title: str
+    painter: str = ""
+    distance: float = Field(description="0: the same; about 1: two unrelated pictures")
+    installed: bool = Field(description="whether there is a network that paints so")
+
+
+class Matched(BaseModel):
+    file: str = Field(description="the file's name")
+    width: int = Field(description="px")
+    height: int = Field(description="px")
+    nearest: str = Field(description="the style that is most like it, of those that are installed if any is")
+    distances: list[Distance] = Field(description="the nearest first")
+    palette: list[float] = Field(description="mean and deviation of L, a and b, as the stage colour takes them")
+
+
+class Match(BaseModel):
+    pictures: list[Matched]
+    between: list[list[float]] = Field(description="of every picture to every other, in their order")
+
+
+@router.post("/style", response_class=Response, responses=ANSWER, openapi_extra=STYLE)
+async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
+    """Paint a picture in a style of the library, by name or the one nearest to another picture."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
+        name, strength = await run_in_threadpool(_wish, form)
+        [image] = _files(form, "image", 1, 1)
+        headers = {}
+        if not name:
+            [style_image] = _files(form, "style_image", 1, 1)
+            found = await run_in_threadpool(_near, await _read(style_image))
+            name, headers["X-Style-Distance"] = found[0], str(found[1])
+        picture = await _read(image)
+        made = await _painted(node.engine, catalogue()[name].name, picture, strength)
+        data = await run_in_threadpool(_png, made, picture)
+    return Response(data, media_type="image/png", headers=headers | {"X-Style": name})
+
+
+@router.post("/style/match", openapi_extra=MATCH)
+async def match(request: Request, settings: SettingsDep, caller: CallerDep) -> Match:
+    """How far each picture is from every style of the library, and from the other pictures."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
+        if form.fields:
+            raise InvalidInput(f"there is no field {min(form.fields)[:64]!r}; send files", field=min(form.fields)[:64])
+        if not form.files:
+            raise InvalidInput("send one picture or several as parts named image", field="image")
+        found = [(upload, await _read(upload)) for upload in form.files]
+        return await run_in_threadpool(_matched, found)
+
+
+class _Place:
+    """One of those who are worked for at once."""
+
+    taken = 0
+
+    def __enter__(self) -> None:
+        if _Place.taken >= MOST_AT_ONCE:
+            raise Busy(f"{MOST_AT_ONCE} pictures are being worked on already, which is the limit", retry_after=2)
+        _Place.taken += 1
+
+    def __exit__(self, *_: object) -> None:
+        _Place.taken -= 1
+
+
+def _wish(form: Form) -> tuple[str, float]:
+    """The style's name, empty for the one nearest to `style_image`, and the strength."""
+    for field in form.fields:
+        if field not in ("style", "strength"):
+            raise InvalidInput(f"there is no field {field[:64]!r}; there are: image, style, style_image, strength",
+                               field=field[:64])
+    said = form.fields.get("style", [""])[-1]
+    given = any(upload.part == "style_image" for upload in form.files)
+    if bool(said.strip()) == given:
+        raise InvalidInput("say either style, a name, or style_image, a picture" if given else
+                           f"say which style, or send a style_image; there are: {listing(choices())}", field="style")
+    try:
+        strength = float(form.fields.get("strength", ["1"])[-1])
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise InvalidInput("strength is a number from 0 to 1", field="strength")
+    if not catalogue():
+        raise Unavailable("no style is installed here")
+    if given:
+        return "", strength
+    found = resolve(said, choices())
+    if found is None:
+        raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")
+    return found.name, strength
+
+
+def _files(form: Form, part: str, least: int, most: int) -> list[Upload]:
+    found = [upload for upload in form.files if upload.part == part]
+    if not least <= len(found) <= most:
+        raise InvalidInput(f"send one picture as a part named {part}, not {len(found)}", field=part)
+    return found
+
+
+async def _read(upload: Upload) -> NDArray[np.uint8]:
+    """(h, w, 3) BGR or (h, w, 4) BGRA, decoded in the sandbox. Raises `InvalidMedia` or `TooLarge`."""
+    named = upload.name[:100] or "the picture"
+    number = await run_in_threadpool(on_disk, upload.file)
+    if os.fstat(number).st_size > MOST_BYTES:
+        raise TooLarge(f"{named} has more than {MOST_BYTES >> 20} MiB", field=upload.part)
+    try:
+        async with aclosing(sandbox.stream(decode, number, files=[number], limits=LIMITS)) as given:
+            pieces = [piece async for piece in given]
+        return await run_in_threadpool(unpack, pieces)
+    except TooLarge as error:
+        raise TooLarge(f"{named} {error.detail}", field=upload.part) from error
+    except (InvalidMedia, SandboxError) as error:
+        raise InvalidMedia(f"{named} {error.detail}", field=upload.part) from error
+
+
+async def _painted(engine: Engine, model: str, picture: NDArray[np.uint8], strength: float) -> Pixels:
+    """(h, w, 3) BGR."""
+    await engine.load(model)
+    bgr = np.ascontiguousarray(picture[:, :, :3])
+    seen = await run_in_threadpool(_working, bgr)
+    one = f"picture {secrets.token_hex(8)}"
+    try:
+        made = (await engine.submit(model, {"picture": seen, "rung": np.zeros(1, np.int64),
+                                            "share": np.ones(1, np.float32)}, session=one))["styled"]
+    finally:
+        engine.forget(model, one)
+    return await run_in_threadpool(_full, np.asarray(made, np.uint8), seen, bgr, strength)
+
+
+def _working(bgr: Pixels) -> Pixels:
+    factor = PAINTED / max(bgr.shape[:2])
+    if factor >= 1:
+        return bgr
+    size = (max(1, round(bgr.shape[1] * factor)), max(1, round(bgr.shape[0] * factor)))
+    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _full(made: Pixels, seen: Pixels, bgr: Pixels, strength: float) -> Pixels:
+    if made.shape != bgr.shape:
+        made = upsampled(np.ascontiguousarray(made.transpose(2, 0, 1)[::-1], np.float32) / np.float32(255), seen, bgr)
+    return made if strength == 1 else np.asarray(cv2.addWeighted(made, strength, bgr, 1 - strength, 0), np.uint8)
+
+
+def _png(made: Pixels, picture: NDArray[np.uint8]) -> bytes:
+    """With the picture's own transparency."""
+    if picture.shape[2] == 4:
+        made = np.dstack([made, picture[:, :, 3]])
+    written, data = cv2.imencode(".png", made, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not written:
+        raise InvalidMedia("the painted picture can't be written", field="image")
+    return data.tobytes()
+
+
+def _library() -> dict[str, Sequence[float]]:
+    """Manners by style: of the paintings, and of styles whose card tells one."""
+    own = {name: entry.card.get("manner") for name, entry in catalogue().items()}
+    return {name: painting.manner for name, painting in paintings().items()} | {
+        name: numbers for name, numbers in own.items() if isinstance(numbers, list) and len(numbers) == LENGTH}
+
+
+def _near(picture: NDArray[np.uint8]) -> tuple[str, float]:
+    """The installed style that is nearest, and how near. Raises `Unavailable` when none can be compared."""
+    there = catalogue()
+    known = {name: numbers for name, numbers in _library().items() if name in there}
+    if not known:
+        raise Unavailable("of no style that is installed is it known how it is painted")
+    return next(iter(nearest(manner(np.ascontiguousarray(picture[:, :, :3])), known).items()))
+
+
+def _matched(found: Sequence[tuple[Upload, NDArray[np.uint8]]]) -> Match:
+    library, there, told = _library(), catalogue(), paintings()
+    manners, pictures = [], []
+    for upload, pixels in found:
+        bgr = np.ascontiguousarray(pixels[:, :, :3])
+        manners.append(manner(bgr))
+        distances = [Distance(
+            name=name, distance=gap, installed=name in there,
+            title=told[name].title if name in told else there[name].title,
+            painter=told[name].painter if name in told else "") for name, gap in nearest(manners[-1], library).items()]
+        best = next((each for each in distances if each.installed), distances[0])
+        pictures.append(Matched(file=upload.name[:200], width=bgr.shape[1], height=bgr.shape[0], nearest=best.name,
+                                distances=distances, palette=palette(bgr).numbers()))
+    return Match(pictures=pictures, between=[[distance(one, other) for other in manners] for one in manners])
