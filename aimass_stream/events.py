@@ -167,6 +167,19 @@ class MediaRefused(EventData):
     detail: str
 
 
+# seeing ---------------------------------------------------------------------------------------------
+
+
+class HandGesture(EventData):
+    """A hand shows something else than before, for some pictures in a row."""
+
+    type = "hand.gesture"
+    hand: int = Field(description="the same for as long as this hand is followed")
+    side: Literal["left", "right"]
+    gesture: Literal["none", "open", "fist", "point", "thumb", "victory"] = Field(
+        description="none also when the hand is gone")
+
+
 # hearing --------------------------------------------------------------------------------------------
 
 

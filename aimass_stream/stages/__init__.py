@@ -43,6 +43,7 @@ BUILT_IN = {
     "model": "model:ImageModel",
     "detect": "detect:Detect",
     "background": "background:Background",
+    "hands": "hands:Hands",
     "fps": "fps:Fps",
     "denoise": "denoise:Denoise",
     "agc": "agc:Agc",

@@ -12,13 +12,13 @@ from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
 from ..frames import Kind, VideoFrame, now
 from ..inference import Engine, installed
 from ..seeing.detector import Detector, Thing, Wish, choose, detectors
+from ..seeing.patience import Patience
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.overlay import Mark, drawn
 
 HOLD = 0.5  # s that boxes stay drawn when newer pictures were not looked at
 HANGS = 1.0  # s after its deadline at which a model counts as hanging
-REST, LONGEST_REST = 0.05, 2.0  # s without another try after a miss, doubled by each that follows
 NOTE = "detect"
 
 
@@ -72,8 +72,7 @@ class Detect(BaseStage[DetectParams]):
         self._things: Sequence[Thing] = ()
         self._seen = 0.0  # s, when they were
         self._size = (0, 0)  # px, of the picture that they were found in
-        self._misses = 0  # in a row
-        self._rested = 0.0  # s, the moment from which on the model is asked again
+        self._patience = Patience()
 
     async def start(self, context: Context) -> None:
         """Raises `InvalidPipeline` or what the model's loading raises, so that the change is refused."""
@@ -92,7 +91,7 @@ class Detect(BaseStage[DetectParams]):
             self._loading = asyncio.create_task(self._load(params), name=f"load a detector for {self.context.track}")
         else:
             _check(detector, params)
-        self._misses, self._rested = 0, 0.0
+        self._patience.answered()
 
     async def process(self, frame: VideoFrame) -> Result:
         if self._loading is not None and self._loading.done():
@@ -103,7 +102,7 @@ class Detect(BaseStage[DetectParams]):
             return frame
         due = self._count % self.params.every == 0
         self._count += 1
-        if due and now() >= self._rested:
+        if due and not self._patience.resting:
             await self._look(frame, detector)
         return await self._shown(frame) if self.params.overlay else frame
 
@@ -129,23 +128,18 @@ class Detect(BaseStage[DetectParams]):
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + params.deadline / 1000 + HANGS):
                 outputs = await context.engine.submit(detector.name, batch, session=context.session, deadline=limit)
         except (DeadlineMissed, Busy) as error:
-            self._missed()
+            self._patience.missed()
             self._note(frame, detector, skipped="deadline" if isinstance(error, DeadlineMissed) else "busy")
             return
         except TimeoutError:
-            self._missed()
+            self._patience.missed()
             raise ModelFailed(f"{detector.name} has not answered for {params.deadline / 1000 + HANGS:g} s") from None
-        self._misses = 0
+        self._patience.answered()
         picture = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
         self._things = await context.run(detector.read, outputs, place, size, picture, params.wish)
         self._seen, self._size = now(), picture
         self._note(frame, detector, width=picture[0], height=picture[1],
                    detections=[thing.json() for thing in self._things])
-
-    def _missed(self) -> None:
-        """A model that is late, or hangs, must not slow the picture down: it is asked ever more seldom."""
-        self._rested = now() + min(LONGEST_REST, REST * 2**self._misses)
-        self._misses = min(self._misses + 1, 10)
 
     def _note(self, frame: VideoFrame, detector: Detector, **told: Any) -> None:
         key = NOTE if NOTE not in frame.notes else f"{NOTE} {detector.name}"  # two detectors in one pipeline

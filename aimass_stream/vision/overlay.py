@@ -25,6 +25,8 @@ class Mark:
     label: str = ""
     colour: int = 0  # which of the palette
     points: Sequence[tuple[float, float]] = ()  # px
+    lines: Sequence[tuple[int, int]] = ()  # between which of the points
+    framed: bool = True  # False: the box itself is not drawn
 
 
 def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
@@ -37,17 +39,27 @@ def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
     thick = max(2, round(min(width, height) / 240)) // 2 * 2
     for mark in marks:
         tones = PALETTE[mark.colour % len(PALETTE)]
-        left, top, right, bottom = (round(value / 2) * 2 for value in mark.box)
-        cv2.rectangle(luma, (left, top), (right, bottom), tones[0], thick)
-        for plane, tone in zip((first, second), tones[1:], strict=True):
-            cv2.rectangle(plane, (left // 2, top // 2), (right // 2, bottom // 2), tone, thick // 2)
-        for x, y in mark.points:
-            cv2.circle(luma, (int(x), int(y)), thick, tones[0], -1, cv2.LINE_AA)
-            for plane, tone in zip((first, second), tones[1:], strict=True):
-                cv2.circle(plane, (int(x) // 2, int(y) // 2), max(1, thick // 2), tone, -1)
+        for plane, tone, half in ((luma, tones[0], 1), (first, tones[1], 2), (second, tones[2], 2)):
+            _sketch(plane, mark, tone, half, thick // half)
         if mark.label:
-            _write(luma, (first, second), mark.label, left, top, tones)
+            _write(luma, (first, second), mark.label, round(mark.box[0]), round(mark.box[1]), tones)
     return made
+
+
+def _sketch(plane: Pixels, mark: Mark, tone: int, half: int, thick: int) -> None:
+    """All but the label, in a plane whose px are `half` of the picture's; what lies far outside is left out."""
+    reach = 4 * max(plane.shape)
+
+    def place(x: float, y: float) -> tuple[int, int]:
+        # both planes' edges fall together where coordinates are even
+        return (max(-reach, min(reach, round(x / 2) * 2 // half)), max(-reach, min(reach, round(y / 2) * 2 // half)))
+
+    if mark.framed:
+        cv2.rectangle(plane, place(*mark.box[:2]), place(*mark.box[2:]), tone, thick)
+    for start, end in mark.lines:
+        cv2.line(plane, place(*mark.points[start]), place(*mark.points[end]), tone, thick)
+    for point in mark.points:
+        cv2.circle(plane, place(*point), thick, tone, -1)
 
 
 def _write(luma: Pixels, chroma: Sequence[Pixels], label: str, left: int, top: int,
@@ -58,7 +70,7 @@ def _write(luma: Pixels, chroma: Sequence[Pixels], label: str, left: int, top: i
     text = label.encode("ascii", "replace").decode()  # OpenCV's font has no other letters; the data has them all
     (wide, tall), below = cv2.getTextSize(text, FONT, scale, 1)
     plate_height, plate_width = (tall + below + 4) // 2 * 2, (wide + 6) // 2 * 2
-    top = top - plate_height if top >= plate_height else top
+    left, top = left // 2 * 2, (top - plate_height if top >= plate_height else top)
     left, top = max(0, min(left, width - plate_width)), max(0, min(top, height - plate_height)) // 2 * 2
     luma[top : top + plate_height, left : left + plate_width] = tones[0]
     for plane, tone in zip(chroma, tones[1:], strict=True):

@@ -28,6 +28,8 @@ from ..support.sights import code, pasted, person, wall
 
 pytestmark = pytest.mark.anyio
 
+PATIENT: dict[str, Any] = {"deadline": 5000}  # these tests are about what is found, on however busy a machine
+
 SIGN = pasted(wall(), code("exit 7"), 300, 100)  # its modules begin at (316, 116)
 
 
@@ -36,7 +38,7 @@ async def staged(store: FolderStore | None = None, **given: Any) -> AsyncIterato
     """The stage at work on an engine of its own."""
     context = Context()
     context.engine = Engine(store or installed())
-    stage = Detect(params("detect", **given))  # type: ignore[arg-type]
+    stage = Detect(params("detect", **PATIENT | given))  # type: ignore[arg-type]
     try:
         await stage.start(context)
         yield stage, context
@@ -124,7 +126,7 @@ async def test_every_so_many_pictures_and_boxes_stay_between() -> None:
 
 async def test_the_filters(shelf: FolderStore) -> None:
     async def count(**given: Any) -> int:
-        stage.update(params("detect", model="thing", **given))  # type: ignore[arg-type]
+        stage.update(params("detect", **PATIENT, model="thing", **given))  # type: ignore[arg-type]
         answer = await shown(stage, frame(np.zeros((320, 320, 3), np.uint8)))
         return len(answer.notes["detect"]["detections"])
 
@@ -134,7 +136,7 @@ async def test_the_filters(shelf: FolderStore) -> None:
         assert await count(classes="other") == 0
         assert await count(classes=" other, thing ") == 1
         with pytest.raises(InvalidPipeline, match="thing knows no 'cat'; it knows: thing, other") as refused:
-            stage.update(params("detect", model="thing", classes="cat"))  # type: ignore[arg-type]
+            stage.update(params("detect", **PATIENT, model="thing", classes="cat"))  # type: ignore[arg-type]
         assert refused.value.field == "classes"
 
 
@@ -144,7 +146,7 @@ async def test_weights_are_taken_by_themselves_and_another_model_without_a_gap(s
         answer = await shown(stage, frame(dark))
         assert (answer.notes["detect"]["model"], answer.notes["detect"]["tier"]) == ("thing", "weights")
         assert answer.notes["detect"]["detections"] == [{"label": "thing", "score": 0.9, "box": [32, 40, 64, 32]}]
-        stage.update(params("detect", model="opencv-codes"))  # type: ignore[arg-type]
+        stage.update(params("detect", **PATIENT, model="opencv-codes"))  # type: ignore[arg-type]
         models = set()
         async with asyncio.timeout(10):
             while "opencv-codes" not in models:
@@ -216,8 +218,9 @@ class GatedStore(FolderStore):
 
 async def test_a_model_that_hangs_is_told_about_and_asked_ever_more_seldom() -> None:
     store = GatedStore(installed().folders)
-    async with staged(store, model="opencv-codes", deadline=30) as (stage, context):
+    async with staged(store, model="opencv-codes") as (stage, context):
         assert (await shown(stage, frame(SIGN))).notes["detect"]["detections"]
+        stage.update(params("detect", model="opencv-codes", deadline=30))  # type: ignore[arg-type]
         store.gated.gate.clear()
         store.gated.entered.clear()
         with pytest.raises(ModelFailed, match=r"opencv-codes has not answered for 1\.03 s"):
@@ -236,6 +239,7 @@ async def test_a_model_that_hangs_is_told_about_and_asked_ever_more_seldom() -> 
                     await asyncio.sleep(0)
         assert untouched > 100  # pictures went on at full rate meanwhile
         store.gated.gate.set()
+        stage.update(params("detect", **PATIENT, model="opencv-codes"))  # type: ignore[arg-type]
         async with asyncio.timeout(10):
             while "detections" not in here.notes.get("detect", {}):
                 here = frame(SIGN, 3)

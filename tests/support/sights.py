@@ -70,3 +70,36 @@ def pasted(picture: Pixels, part: Pixels, left: int, top: int) -> Pixels:
     made = picture.copy()
     made[top : top + part.shape[0], left : left + part.shape[1]] = part
     return made
+
+
+SKIN, LINE = (150, 180, 225), (120, 150, 200)
+# of index to little finger, in radii of the palm: where it begins, where it ends, its length
+FINGERS = ((-0.6, -0.95, 1.35), (-0.2, -0.28, 1.6), (0.2, 0.28, 1.5), (0.58, 0.85, 1.15))
+
+
+def hand(picture: Pixels, x: int, y: int, radius: int, fingers: str = "1111", *, thumb: bool = True) -> Pixels:
+    """The picture with a hand in it, its thumb at the left; `fingers` says which are straight, the index first."""
+    made = picture.copy()
+
+    def line(start: tuple[float, float], end: tuple[float, float], width: float, colour: tuple[int, int, int]) -> None:
+        places = [(int(x + dx * radius), int(y + dy * radius)) for dx, dy in (start, end)]
+        cv2.line(made, places[0], places[1], colour, max(1, int(width * radius)), cv2.LINE_AA)
+
+    line((0, 0.9), (0, 2.2), 1.0, SKIN)
+    palm = (int(0.8 * radius), int(0.95 * radius))
+    cv2.ellipse(made, (x, int(y + 0.1 * radius)), palm, 0, 0, 360, SKIN, -1, cv2.LINE_AA)
+    for straight, (base, tip, length) in zip(fingers, FINGERS, strict=True):
+        if straight == "0":
+            for width, colour in ((0.42, LINE), (0.36, SKIN)):
+                line((base, -0.6), (base * 0.9, -0.15), width, colour)
+            continue
+        for width, colour in ((0.4, LINE), (0.34, SKIN)):
+            line((base, -0.5), (tip, -0.5 - length), width, colour)
+        for share in (0.4, 0.72):  # creases of the joints
+            middle = base + (tip - base) * share
+            line((middle - 0.12, -0.5 - length * share), (middle + 0.12, -0.5 - length * share), 0.03, LINE)
+    for width, colour in ((0.42, LINE), (0.36, SKIN)):
+        line((-0.6, 0.5), (-1.35, -0.25) if thumb else (0.1, 0.15), width, colour)
+    for start, end in (((-0.5, 0.1), (0.3, -0.05)), ((-0.45, 0.35), (-0.1, 0.8)), ((-0.5, -0.1), (0.5, -0.25))):
+        line(start, end, 0.03, LINE)
+    return np.asarray(cv2.GaussianBlur(made, (0, 0), 1.2), np.uint8)

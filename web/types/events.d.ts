@@ -84,6 +84,13 @@ export interface FrameResult {
   notes: Record<string, unknown>;
 }
 
+/** A hand shows something else than before, for some pictures in a row. */
+export interface HandGesture {
+  hand: number; // the same for as long as this hand is followed
+  side: "left" | "right";
+  gesture: "none" | "open" | "fist" | "point" | "thumb" | "victory"; // none also when the hand is gone
+}
+
 /** Which recogniser hears this track, and why that one. */
 export interface HearingReady {
   engine: string;
@@ -222,6 +229,7 @@ export interface EventMap {
   "download.progress": DownloadProgress;
   "error": ErrorEvent;
   "frame.result": FrameResult;
+  "hand.gesture": HandGesture;
   "hearing.ready": HearingReady;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
