@@ -16,10 +16,12 @@ from ...frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Samples
 from ...speech.audio import MOST_GAP
 from ...speech.words import HEARING_RATE
 
+INFINITE = float("inf")
 KEPT = 2000  # frames of 20 ms that were played and whose echo has not come by yet
 TAIL = 0.6  # s after a sound in which its echo may come
 EARLY, LATE = 0.01, 0.1  # s that the microphone's clock may be off, while nothing plays
 LOST = 0.5  # s, while something plays: its clock was set anew
+WATCHED = 1.0  # s: frames are late or on time, never early, so of those of so long the earliest tells the clock
 
 
 class Echo:
@@ -30,6 +32,8 @@ class Echo:
         self._pieces: deque[tuple[int, Samples]] = deque(maxlen=KEPT)  # tick of the player's clock, samples
         self._end = 0  # tick at which the last sound ends
         self._offset: float | None = None  # s from the microphone's clock to the player's
+        self._earliest = [INFINITE, INFINITE]  # the least offset seen in the last `WATCHED`, and in the one before
+        self._turns = 0.0  # when these change places (s, monotonic)
 
     def played(self, samples: Samples, left: float, text: str = "") -> None:
         """(n, 1) at AUDIO_RATE that leave at this moment (s, monotonic), evenly paced. `text` begins with them."""
@@ -59,12 +63,23 @@ class Echo:
 
     def _followed(self, frame: AudioFrame) -> float:
         """The offset. It is not the exact one, which is part of the echo's way; but it has to stay."""
-        seen = frame.arrived - frame.seconds - frame.duration
-        off = 0.0 if self._offset is None else seen - self._offset
+        seen = self._watched(frame)
         plays = frame.arrived * AUDIO_RATE < self._end + TAIL * AUDIO_RATE
-        if self._offset is None or abs(off) > LOST or (not plays and not -EARLY <= off <= LATE):
+        if self._offset is None:
+            self._offset = seen
+        off = seen - self._offset
+        if abs(off) > LOST or (not plays and not -EARLY <= off <= LATE):
             self._offset = seen
         return self._offset
+
+    def _watched(self, frame: AudioFrame) -> float:
+        """The offset by those of the last frames that were on time."""
+        seen = frame.arrived - frame.seconds - frame.duration
+        if frame.arrived >= self._turns:
+            self._earliest = [seen, self._earliest[0]]
+            self._turns = frame.arrived + WATCHED
+        self._earliest[0] = min(self._earliest[0], seen)
+        return min(self._earliest)
 
     def _at(self, begin: int, count: int) -> Samples:
         """What was played from this tick on; silence where nothing was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 
 import numpy as np
@@ -28,13 +29,14 @@ def played() -> Samples:
     return reply()
 
 
-def heard(mic: Samples, *, clear: float | None = None) -> Waveform:
+def heard(mic: Samples, *, clear: float | None = None, stalls: tuple[tuple[float, float], ...] = ()) -> Waveform:
     """The microphone, cleaned frame by frame as a call is, 80 ms late with 40 ms of jitter; the reply may be cleared
-    at a moment (s)."""
+    at a moment (s). While the network stalls (from, to, s) no frame comes; those that wait come at once."""
     echo, late, pieces = Echo(), np.random.default_rng(5).uniform(0, 0.04, len(mic) // STEP), []
     sent = 0
     for n in range(len(mic) // STEP):
         moment = (n + 1) * 0.02 + 0.08 + late[n]  # s on the server's clock when this frame comes
+        moment = max([moment, *(end for begin, end in stalls if begin <= moment < end)])
         while sent * 0.02 < min(moment, clear or moment):
             samples = played()[sent * STEP : (sent + 1) * STEP]
             if samples.any():
@@ -64,6 +66,22 @@ async def test_the_reply_that_comes_back_is_nobody_who_speaks_and_double_talk_is
         assert await begins(engine, room["raw"])
         assert await begins(engine, room["alone"]) == []
         assert [moment for moment in await begins(engine, room["both"]) if 4 <= moment <= 4.3]
+    finally:
+        await engine.close()
+
+
+async def test_frames_that_come_late_are_no_other_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    stalls = ((1.0, 1.35), (2.5, 3.2), (4.0, 4.4))
+
+    def late(user: Samples | None) -> Waveform:
+        return heard(microphone(played(), 0.25, -12.0, user), stalls=stalls)
+
+    monkeypatch.setattr("tests.conversation.test_echo.HELD", EndpointSettings(threshold=SURE))
+    engine = Engine(installed())
+    try:
+        alone, both = [await asyncio.to_thread(late, user) for user in (None, voice(USER))]
+        assert await begins(engine, alone) == []
+        assert [moment for moment in await begins(engine, both) if 4 <= moment <= 4.3]
     finally:
         await engine.close()
 
