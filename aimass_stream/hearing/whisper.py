@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MODULE = "aimass_stream.engines.faster_whisper"
 CLASS = "FasterWhisper"
 
-CHUNK = 0.5  # s of new sound that a pass is worth
+CHUNK = 0.25  # s of new sound that a pass is worth; more where passes take long
 LONGEST_CHUNK = 3.0  # s, when the device is busy
 BUSY = 1.5  # new sound to wait for, in times of how long the last pass took with its waiting
 WINDOW = 8.0  # s; a longer one is cut where it is settled

@@ -6,7 +6,7 @@ stay. Settled words are never taken back: whoever hears gives them to the model 
 `LocalAgreement` settles what consecutive hypotheses agree on (Liu et al. 2020; Macháček et al., *Turning
 Whisper into Real-Time Transcription System*, 2023). `Alignment` settles after one pass the words that the
 model's attention places clear of the end of the sound (the idea of AlignAtt, Papi et al. 2023, and of
-Simul-Whisper, Wang et al. 2024), here by their aligned ends.
+Simul-Whisper, Wang et al. 2024), here by their aligned ends, and nearer to it what two passes agree on.
 """
 
 from __future__ import annotations
@@ -67,21 +67,37 @@ class LocalAgreement:
 
 
 class Alignment:
-    """Settles the words that end at least `margin` s before the sound does, or `rest` s where it ends in a pause."""
+    """Settles after one pass the words that end at least `margin` s before the sound does, or `rest` s where it ends
+    in a pause; those that end `agreed` s before it as soon as a second pass in a row has them.
 
-    def __init__(self, margin: float = 0.25, rest: float = 0.1) -> None:
+    The sound that follows changes words: with a margin of 0.25 s a small model got 8 % of them wrong that it gets 4 %
+    of wrong with 1 s. Two passes a quarter of a second apart know as much as a second of sound does.
+    """
+
+    def __init__(self, margin: float = 1.0, rest: float = 0.1, agreed: float = 0.1) -> None:
         self.margin = margin
         self.rest = rest
+        self.agreed = agreed
+        self._before: list[str] = []  # keys of the last hypothesis, of what is not settled
 
     def settled(self, words: Sequence[Word], end: float, pause: bool = False) -> int:
-        clear = end - (self.rest if pause else self.margin)
+        keys = [key(word.text) for word in words]
+        sure = _clear(words, end - (self.rest if pause else self.margin))
+        likely = _clear(words, end - self.agreed)
         count = 0
-        while count < len(words) and words[count].end <= clear:
+        while count < likely and keys[count : count + 1] == self._before[count : count + 1]:
             count += 1
+        count = max(count, sure)
+        self._before = keys[count:]
         return count
 
     def forget(self) -> None:
-        """It looks at one hypothesis at a time."""
+        self._before = []
+
+
+def _clear(words: Sequence[Word], moment: float) -> int:
+    """How many of the first words end before that."""
+    return next((place for place, word in enumerate(words) if word.end > moment), len(words))
 
 
 POLICIES: dict[str, Callable[[], Policy]] = {"alignment": Alignment, "local_agreement": LocalAgreement}

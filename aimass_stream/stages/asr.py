@@ -41,7 +41,7 @@ class AsrParams(Params):
     task: Literal["transcribe", "translate"] = Field("transcribe", description="translate: into English")
     policy: Literal["alignment", "local_agreement"] = Field(
         "alignment", description="whisper: when words stay. alignment: as soon as they lie clear of the end of the "
-        "sound; local_agreement: when two passes in a row agree")
+        "sound, nearer to it when a second pass has them; local_agreement: when two passes in a row agree")
     hotwords: str = Field("", max_length=500, description="names and rare words to expect")
     prompt: str = Field("", max_length=500, description="what this is about, as text that might have gone before")
     silence_ms: int = Field(500, ge=100, le=5000, description="silence that ends an utterance; the words may say "

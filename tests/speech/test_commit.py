@@ -65,6 +65,18 @@ def test_alignment_settles_what_lies_clear_of_the_end() -> None:
     assert Alignment(0.4).settled((), 9.0) == 0
 
 
+def test_alignment_settles_sooner_what_a_second_pass_has_too() -> None:
+    policy = Alignment(1.0, agreed=0.1)
+    words = spoken("one two three", start=0.0, each=0.4, pause=0.1)  # ending at 0.4, 0.9, 1.4
+    assert policy.settled(words[:2], 1.0) == 0
+    assert policy.settled(words, 1.25) == 2
+    assert policy.settled(words[2:], 1.45) == 0  # it has agreed, but its end may still be cut
+    assert policy.settled(spoken("tree", start=1.0, each=0.4), 1.6) == 0
+    assert policy.settled(spoken("tree", start=1.0, each=0.4), 1.85) == 1
+    policy.forget()
+    assert policy.settled(words[:1], 0.6) == 0
+
+
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8)
 
 
