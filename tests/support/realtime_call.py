@@ -37,6 +37,7 @@ class Voice(MediaStreamTrack):  # type: ignore[misc]
         self._start: float | None = None
         self.loudspeaker: float | None = None  # what is played comes back so loud; None: it does not
         self._echo = np.zeros((0, 1), np.int32)  # at the microphone's next samples
+        self.stalled = 0.0  # s that this machine kept it waiting, at most
         self._ahead: int | None = None  # from the times of what is played to those of the microphone, in samples
 
     def play(self, samples: Samples, pts: int) -> None:
@@ -60,6 +61,7 @@ class Voice(MediaStreamTrack):  # type: ignore[misc]
             raise MediaStreamError
         self._start = time.monotonic() if self._start is None else self._start
         await asyncio.sleep(max(0.0, self._start + self._count * 0.02 - time.monotonic()))
+        self.stalled = max(self.stalled, time.monotonic() - self._start - self._count * 0.02)
         piece, self._sound = self._sound[:STEP], self._sound[STEP:]
         piece = np.concatenate([piece, np.zeros((STEP - len(piece), 1), np.int16)])
         echo, self._echo = self._echo[:STEP], self._echo[STEP:]
