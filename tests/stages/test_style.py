@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime  # noqa: F401  its import takes a while: not inside a test
 import pytest
@@ -23,6 +25,9 @@ from aimass_stream.stages.style import Style, StyleParams
 from tests.support import styles
 from tests.support.context import REGISTRY, Context, video
 from tests.support.models import Doubler
+from tests.support.options import settings
+from tests.support.server import serve
+from tests.support.sockets import JPEG, joined, jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -259,3 +264,32 @@ async def test_without_any_style_that_is_told(
     with pytest.raises(InvalidPipeline, match="there are: none"):
         async with staged():
             pass
+
+
+async def test_a_session_changes_its_style_and_misses_no_picture() -> None:
+    hello = {"type": "hello", "version": 1, "pipeline": [{"stage": "style", "name": "星空", "steady": False}],
+             "in": {"video": {"codec": "jpeg"}}}
+    still = jpeg(40)
+    async with serve(settings()) as server, joined(server.ws_url, hello) as socket:
+        await socket.event("session.created")
+        numbers = itertools.count()
+
+        async def seen() -> Pixels:
+            """What the same picture looks like now; each one that is sent comes back."""
+            number = next(numbers)
+            await socket.send(JPEG, 1, 3000 * number, still)
+            piece = await socket.piece(1, 20)
+            assert piece.pts == 3000 * number
+            found = cv2.imdecode(np.frombuffer(piece.payload, np.uint8), cv2.IMREAD_COLOR)
+            return np.asarray(found, np.uint8)
+
+        first = await seen()
+        assert gap(first, await seen()) < 7  # as far as JPEG goes
+        await socket.say({"type": "stage.update", "index": 0, "params": {"name": "screem"}})
+        async with asyncio.timeout(20):
+            while gap(second := await seen(), first) < 9:
+                pass
+        await socket.say({"type": "stage.update", "index": 0, "params": {"name": "Mona Lisa"}})
+        told = await socket.event("error")
+        assert "there are: quilt, scream, starry-night" in str(told)
+        assert gap(await seen(), second) < 7
