@@ -276,8 +276,9 @@ def mixed(base: Samples, sound: Samples, at: float) -> Samples:
 
 
 async def voice_to_voice(url: str, count: int, *, silence_ms: int = 500, engine: str = "auto",
-                         key: str | None = None) -> dict[str, Any]:
-    """ms from the last voiced sample's leaving to the reply's first loud sample's coming, over `count` questions."""
+                         key: str | None = None, at_once: int = ABREAST) -> dict[str, Any]:
+    """ms from the last voiced sample's leaving to the reply's first loud sample's coming, over `count` questions, so
+    many `at_once`: they are spoken within the same second."""
     rng = random.Random(7)
     asked = [(QUESTIONS[n % len(QUESTIONS)], VOICES[n % len(VOICES)]) for n in range(count)]
     sounds = await say(sorted(set(asked)))
@@ -300,7 +301,7 @@ async def voice_to_voice(url: str, count: int, *, silence_ms: int = 500, engine:
             parts.extend(event.data for event in call.typed("turn.latency")[:1])
 
     await _warm(url, engine, key)
-    await _abreast([one(question) for question in asked])
+    await _abreast([one(question) for question in asked], at_once)
     return {"asked": count, "answered": len(totals), "silence_ms": silence_ms, "ms": spread(totals),
             "parts": {name: spread([part[name] for part in parts]) for name in
                       ("endpoint", "recognition", "brain", "voice", "wire", "total")}, "heard": words}
@@ -367,8 +368,8 @@ async def _warm(url: str, engine: str, key: str | None) -> None:
         await Call(room(1.0)).hold(client, [{"stage": "assistant", "engine": engine}])
 
 
-async def _abreast(work: Sequence[Any]) -> None:
-    room_for = asyncio.Semaphore(ABREAST)
+async def _abreast(work: Sequence[Any], at_once: int = ABREAST) -> None:
+    room_for = asyncio.Semaphore(at_once)
 
     async def one(coroutine: Any) -> None:
         async with room_for:
