@@ -180,6 +180,39 @@ class HandGesture(EventData):
         description="none also when the hand is gone")
 
 
+class ZoneEntered(EventData):
+    """Something that a stage `detect` follows came into one of its zones, or is in it at first sight."""
+
+    type = "zone.entered"
+    zone: str
+    id: int = Field(description="of the thing, as in the results of this track")
+    label: str
+    model: str = Field(description="which detector found it")
+
+
+class ZoneLeft(EventData):
+    """It went out of the zone, or is seen no longer."""
+
+    type = "zone.left"
+    zone: str
+    id: int = Field(description="of the thing, as in the results of this track")
+    label: str
+    model: str = Field(description="which detector found it")
+    dwell: float = Field(description="s from when it came until it was last seen there")
+
+
+class LineCrossed(EventData):
+    """Something that a stage `detect` follows went over one of its lines."""
+
+    type = "line.crossed"
+    line: str
+    id: int = Field(description="of the thing, as in the results of this track")
+    label: str
+    model: str = Field(description="which detector found it")
+    direction: Literal["in", "out"] = Field(
+        description="in: to the right-hand side of who looks from the line's start to its end")
+
+
 # hearing --------------------------------------------------------------------------------------------
 
 

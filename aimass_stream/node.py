@@ -20,13 +20,14 @@ from .settings import Settings
 from .spec import PipelineSpec
 from .speech.transcript import Transcript
 from .stages import Registry
+from .vision.sightings import Sightings
 
 log = logging.getLogger(__name__)
 
 LAG_EVERY = 0.05  # s between looks at the loop's punctuality
 LOAD_EVERY = 1.0  # s between looks at the processor
-KEPT_TRANSCRIPTS = 64  # of sessions that have ended
-TRANSCRIPT_AGE = 3600.0  # s they are kept
+KEPT_RECORDS = 64  # of sessions that have ended: what was said and what was followed
+RECORD_AGE = 3600.0  # s they are kept
 
 
 class Node:
@@ -39,7 +40,7 @@ class Node:
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self._sessions: dict[str, Session] = {}
-        self._transcripts: OrderedDict[str, tuple[float, Transcript]] = OrderedDict()  # with the time of the end
+        self._records: OrderedDict[str, tuple[float, Transcript, Sightings]] = OrderedDict()  # with the time of the end
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
         self._process = psutil.Process()
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,14 +94,20 @@ class Node:
 
     def transcript(self, session_id: str) -> Transcript:
         """What was said in a session, also for a while after its end. Raises `NotFound`."""
-        self._forget_transcripts()
-        kept = self._transcripts.get(session_id)
+        self._forget_records()
+        kept = self._records.get(session_id)
         return self.get(session_id).transcript if kept is None else kept[1]
 
-    def _forget_transcripts(self) -> None:
-        while self._transcripts and (len(self._transcripts) > KEPT_TRANSCRIPTS
-                                     or next(iter(self._transcripts.values()))[0] < now() - TRANSCRIPT_AGE):
-            self._transcripts.popitem(last=False)
+    def sightings(self, session_id: str) -> Sightings:
+        """What was followed in its pictures, likewise."""
+        self._forget_records()
+        kept = self._records.get(session_id)
+        return self.get(session_id).sightings if kept is None else kept[2]
+
+    def _forget_records(self) -> None:
+        while self._records and (len(self._records) > KEPT_RECORDS
+                                 or next(iter(self._records.values()))[0] < now() - RECORD_AGE):
+            self._records.popitem(last=False)
 
     def tell(self, news: EventData) -> None:
         """The same event in every session."""
@@ -126,9 +133,9 @@ class Node:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
-        if len(session.transcript):
-            self._transcripts[session.id] = now(), session.transcript
-            self._forget_transcripts()
+        if len(session.transcript) or len(session.sightings):
+            self._records[session.id] = now(), session.transcript, session.sightings
+            self._forget_records()
         self._left_memory = True
         if not self._sessions:
             self._empty.set()

@@ -26,6 +26,7 @@ from .api import (
     problems,
     sessions,
     speech,
+    tracks,
     transcripts,
     webrtc,
     whep,
@@ -49,7 +50,7 @@ from .weights.background import Fetcher
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (sessions.router, transcripts.router, webrtc.router, whip.router, whep.router, realtime_router,
+ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
            catalogue.router, health.router, speech.router, audio.router, images.router, models.router, pages.router)
 
 

@@ -23,6 +23,7 @@ from .spec import PipelineSpec, StageSpec
 from .speech.transcript import Transcript
 from .stages import Registry
 from .timebase import Timebase
+from .vision.sightings import Sightings
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Session:
         self._log: deque[tuple[float, Event]] = deque(maxlen=EVENT_LOG)  # with the time of each
         self._seq = 0
         self.transcript = Transcript()
+        self.sightings = Sightings()
         self._keyframe_callbacks: list[Callable[[str | None], None]] = []
         self._waiting: asyncio.TimerHandle | None = None
         self._timebase = Timebase(self.meter)
@@ -346,6 +348,7 @@ class Session:
         event = Event(data.type, self._seq, pts, track, data.model_dump(mode="json"))
         if isinstance(data, events.TranscriptCommitted):
             self.transcript.add(data)
+        self.sightings.add(data, track, pts)
         moment = now()
         self._log.append((moment, event))
         while self._log[0][0] < moment - self._resume_seconds - EVENT_AGE:

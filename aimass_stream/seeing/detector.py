@@ -53,6 +53,8 @@ class Thing:
     number: int = 0  # of its class
     points: tuple[tuple[float, float], ...] = ()  # px
     text: str = ""  # what a code says
+    id: int = 0  # the same for as long as it is followed; 0 of what is not, or not yet
+    predicted: bool = False  # where it should be by now: nobody saw it in this picture
 
     def json(self) -> dict[str, Any]:
         """``box`` is [x, y, width, height], as in the REST interface."""
@@ -61,7 +63,11 @@ class Thing:
                                 "box": [round(value, 1) for value in (left, top, right - left, bottom - top)]}
         if self.points:
             told["points"] = [[round(x, 1), round(y, 1)] for x, y in self.points]
-        return told | ({"text": self.text} if self.text else {})
+        if self.text:
+            told["text"] = self.text
+        if self.id:
+            told["id"] = self.id
+        return told | ({"predicted": True} if self.predicted else {})
 
 
 class Detector:

@@ -1,29 +1,60 @@
-"""Find things in every picture, or in every few, and say where they are."""
+"""Find things in every picture, or in every few, follow them, and say where they are and what they do."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
+from ..events import EventData, LineCrossed, ZoneEntered, ZoneLeft
 from ..frames import Kind, VideoFrame, now
-from ..inference import Engine, installed
+from ..inference import Batch, Engine, installed
 from ..seeing.detector import Detector, Thing, Wish, choose, detectors
+from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, upright
-from ..vision.overlay import Mark, drawn
+from ..vision.letterbox import Letterbox
+from ..vision.overlay import PALETTE, Mark, drawn
+from ..vision.zones import Happening, Line, Watch, Zone
 
-HOLD = 0.5  # s that boxes stay drawn when newer pictures were not looked at
+HOLD = 0.5  # s that boxes of things that are not followed stay drawn when newer pictures were not looked at
 HANGS = 1.0  # s after its deadline at which a model counts as hanging
 NOTE = "detect"
+MOST = 16  # zones, and as many lines
+
+Part = Annotated[float, Field(ge=0, le=1)]
+Spot = tuple[Part, Part]
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+Size = tuple[int, int]
 
 
 def _offer(schema: dict[str, Any]) -> None:
     schema["enum"] = ["", *(entry.name for entry in detectors(installed()))]
+
+
+class ZoneParams(Params):
+    """A polygon in parts of the picture."""
+
+    name: Name
+    points: Annotated[tuple[Spot, ...], Field(min_length=3, max_length=32)]
+
+
+class LineParams(Params):
+    """From start to end, in parts of the picture."""
+
+    name: Name
+    start: Spot
+    end: Spot
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> LineParams:
+        if self.start == self.end:
+            raise ValueError("a line's start and end are two points")
+        return self
 
 
 class DetectParams(Params):
@@ -37,12 +68,35 @@ class DetectParams(Params):
     overlap: float = Field(0.4, ge=0, le=1, description="boxes that share more than this are one thing",
                            json_schema_extra={"unit": "intersection over union", "step": 0.05})
     classes: str = Field("", max_length=1000, description="labels wanted, separated by commas; empty: all")
-    every: int = Field(1, ge=1, le=60, description="looks at each of so many; boxes stay drawn between",
-                       json_schema_extra={"unit": "pictures"})
+    every: int = Field(1, ge=1, le=60, description="looks at each of so many; between, boxes move along with what is "
+                       "followed, or stay", json_schema_extra={"unit": "pictures"})
+    follow: bool = Field(True, description="follows things from picture to picture: each has an id, and its box sticks")
+    zones: tuple[ZoneParams, ...] = Field(
+        (), max_length=MOST, description='tells who comes and leaves: `[{"name": "door", "points": [[0, 0.4], '
+        "[0.3, 0.4], [0.3, 1], [0, 1]]}]`, in parts of the picture")
+    lines: tuple[LineParams, ...] = Field(
+        (), max_length=MOST, description='counts who crosses: `[{"name": "gate", "start": [0.5, 0], "end": [0.5, 1]}]`'
+        "; inwards is to the right of who looks from start to end")
+    foot: Literal["bottom", "centre"] = Field("bottom", description="the point of a box that counts in zones and at "
+                                              "lines")
     limit: int = Field(100, ge=1, le=1000, description="most of one picture", json_schema_extra={"unit": "things"})
     overlay: bool = Field(True, description="draws boxes into the picture; without it, results are sent only")
     deadline: float = Field(250, ge=1, le=5000, description="a picture that had to wait longer for its turn goes on "
                             "without result", json_schema_extra={"unit": "ms"})
+
+    @field_validator("zones", "lines")
+    @classmethod
+    def _told_apart(cls, given: tuple[ZoneParams | LineParams, ...]) -> tuple[ZoneParams | LineParams, ...]:
+        names = [each.name for each in given]
+        if len(set(names)) < len(names):
+            raise ValueError("each needs a name of its own")
+        return given
+
+    @model_validator(mode="after")
+    def _followed(self) -> DetectParams:
+        if (self.zones or self.lines) and not self.follow:
+            raise ValueError("zones and lines need follow: only what is followed comes, leaves and crosses")
+        return self
 
     @property
     def labels(self) -> frozenset[str]:
@@ -50,14 +104,22 @@ class DetectParams(Params):
 
     @property
     def wish(self) -> Wish:
-        return Wish(self.threshold, self.overlap, self.limit, self.labels)
+        """What the detector is asked for: also doubtful things, where those that are followed need them."""
+        least = Follower.doubt(self.threshold) if self.follow else self.threshold
+        return Wish(least, self.overlap, self.limit, self.labels)
+
+    @property
+    def ground(self) -> Ground:
+        return Ground(tuple(Zone(zone.name, zone.points) for zone in self.zones),
+                      tuple(Line(line.name, line.start, line.end) for line in self.lines), self.foot)
 
 
 class Detect(BaseStage[DetectParams]):
     """Finds faces, or whatever the chosen detector knows, and sends each result with the time of its very picture.
 
-    What works without pulled weights (MediaPipe's faces, OpenCV's own finders) is the no-weights tier; with engine
-    auto it gives way by itself once a detector with weights is there.
+    Things are followed: each keeps an id, and its box moves along in pictures that were not looked at. Zones and lines
+    tell what comes, leaves and crosses. What works without pulled weights (MediaPipe's faces, OpenCV's own finders) is
+    the no-weights tier; with engine auto it gives way by itself once a detector with weights is there.
     """
 
     title = "Detect"
@@ -69,6 +131,9 @@ class Detect(BaseStage[DetectParams]):
         self._detector: Detector | None = None
         self._loading: asyncio.Task[None] | None = None
         self._count = 0
+        self._ground = params.ground
+        self._follower = Follower(self._ground)
+        self._anew = False  # what was followed has nothing to do with what comes
         self._things: Sequence[Thing] = ()
         self._seen = 0.0  # s, when they were
         self._size = (0, 0)  # px, of the picture that they were found in
@@ -83,6 +148,8 @@ class Detect(BaseStage[DetectParams]):
         """Another detector is loaded beside the present one, which stays in use until then: no picture is missed."""
         before = self.params
         super().update(params)
+        self._ground = params.ground  # for the next picture: a thread may be busy with this one
+        self._anew |= before.follow != params.follow
         detector = self._detector
         if (before.engine, before.model) != (params.engine, params.model) or detector is None or (
                 detector.name not in self.context.engine.models()):
@@ -97,14 +164,22 @@ class Detect(BaseStage[DetectParams]):
         if self._loading is not None and self._loading.done():
             loading, self._loading = self._loading, None
             loading.result()  # raises what went wrong: the client is told, the picture goes on
-        detector = self._detector
+        detector, params = self._detector, self.params
         if detector is None:
             return frame
-        due = self._count % self.params.every == 0
+        self._follower.stand_on(self._ground)
+        if self._anew:
+            self._anew = False
+            self._follower.reset()
+        size = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
+        due = self._count % params.every == 0 and not self._patience.resting
         self._count += 1
-        if due and not self._patience.resting:
-            await self._look(frame, detector)
-        return await self._shown(frame) if self.params.overlay else frame
+        skipped = await self._look(frame, size, detector, params) if due else None
+        if params.follow:
+            self._follow(frame, size, detector, looked=skipped == "")
+        if params.follow or skipped is not None:
+            self._note(frame, size, detector, params, skipped)
+        return await self._shown(frame, size) if params.overlay else frame
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -117,39 +192,75 @@ class Detect(BaseStage[DetectParams]):
         detector = Detector(entry)
         _check(detector, params)
         await engine.load(entry.name)
-        self._detector, self._things = detector, ()
+        self._detector, self._things, self._anew = detector, (), True
 
-    async def _look(self, frame: VideoFrame, detector: Detector) -> None:
-        """Write what is found on the frame, or why nothing was looked for. Raises `ModelFailed` if the model hangs."""
-        params, context = self.params, self.context
-        batch, place, size = await context.run(_prepared, frame, detector)
+    async def _look(self, frame: VideoFrame, size: Size, detector: Detector, params: DetectParams) -> str:
+        """Find things, or answer why nothing was looked for. Raises `ModelFailed` if the model hangs."""
+        context = self.context
+        batch, place, inner = await context.run(_prepared, frame, detector)
         limit = now() + params.deadline / 1000
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + params.deadline / 1000 + HANGS):
                 outputs = await context.engine.submit(detector.name, batch, session=context.session, deadline=limit)
         except (DeadlineMissed, Busy) as error:
             self._patience.missed()
-            self._note(frame, detector, skipped="deadline" if isinstance(error, DeadlineMissed) else "busy")
-            return
+            return "deadline" if isinstance(error, DeadlineMissed) else "busy"
         except TimeoutError:
             self._patience.missed()
             raise ModelFailed(f"{detector.name} has not answered for {params.deadline / 1000 + HANGS:g} s") from None
         self._patience.answered()
-        picture = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
-        self._things = await context.run(detector.read, outputs, place, size, picture, params.wish)
-        self._seen, self._size = now(), picture
-        self._note(frame, detector, width=picture[0], height=picture[1],
-                   detections=[thing.json() for thing in self._things])
+        await context.run(self._read, detector, outputs, (place, inner), (frame.seconds, size), params)
+        return ""
 
-    def _note(self, frame: VideoFrame, detector: Detector, **told: Any) -> None:
+    def _read(self, detector: Detector, outputs: Batch, inside: tuple[Letterbox, Size], outside: tuple[float, Size],
+              params: DetectParams) -> None:
+        """What the outputs say about the picture of that time and size; in a thread."""
+        (place, inner), (seconds, size) = inside, outside
+        self._things = detector.read(outputs, place, inner, size, params.wish)
+        self._seen, self._size = now(), size
+        if params.follow:
+            self._follower.looked(seconds, size, self._things, params.threshold)
+
+    def _follow(self, frame: VideoFrame, size: Size, detector: Detector, *, looked: bool) -> None:
+        """Where everything is by now, and what happened."""
+        follower = self._follower
+        if not looked:
+            follower.passed(frame.seconds, size)
+        self._things, self._seen, self._size = follower.things, now(), size
+        for happening in follower.happened:
+            self.context.event(_event(happening, detector.name), frame)
+
+    def _note(self, frame: VideoFrame, size: Size, detector: Detector, params: DetectParams,
+              skipped: str | None) -> None:
+        told: dict[str, Any] = {"model": detector.name, "tier": detector.tier}
+        if skipped:
+            told["skipped"] = skipped
+        if params.follow or not skipped:
+            told |= {"width": size[0], "height": size[1], "detections": self._told(frame, params)}
+        if params.follow:
+            told |= self._follower.watch.json()
+        if params.overlay:
+            told["drawn"] = True
+        elif not params.follow and params.every > 1:
+            told["every"] = params.every
         key = NOTE if NOTE not in frame.notes else f"{NOTE} {detector.name}"  # two detectors in one pipeline
-        frame.notes[key] = {"model": detector.name, "tier": detector.tier} | told
+        frame.notes[key] = told
 
-    async def _shown(self, frame: VideoFrame) -> VideoFrame:
-        picture = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
-        if not self._things or self._size != picture or now() - self._seen > HOLD:
+    def _told(self, frame: VideoFrame, params: DetectParams) -> list[dict[str, Any]]:
+        told = [thing.json() for thing in self._things]
+        if params.zones:
+            for thing, one in zip(self._things, told, strict=True):
+                dwells = self._follower.watch.dwells(thing.id, frame.seconds)
+                if dwells:
+                    one["zones"] = {name: round(dwell, 2) for name, dwell in dwells.items()}
+        return told
+
+    async def _shown(self, frame: VideoFrame, size: Size) -> VideoFrame:
+        things = self._things if self._size == size and now() - self._seen <= HOLD else ()
+        marks = [*_ground_marks(self._follower.watch, size), *(_mark(thing) for thing in things)]
+        if not marks:
             return frame
-        made: VideoFrame = await self.context.run(_drawn, frame, self._things)
+        made: VideoFrame = await self.context.run(_drawn, frame, marks)
         return made
 
 
@@ -165,8 +276,42 @@ def _prepared(frame: VideoFrame, detector: Detector) -> Any:
     return detector.input.prepare(upright(frame).bgr)
 
 
-def _drawn(frame: VideoFrame, things: Sequence[Thing]) -> VideoFrame:
+def _event(happening: Happening, model: str) -> EventData:
+    name, number, label = happening.name, happening.number, happening.label
+    if happening.what == "entered":
+        return ZoneEntered(zone=name, id=number, label=label, model=model)
+    if happening.what == "left":
+        return ZoneLeft(zone=name, id=number, label=label, model=model, dwell=round(happening.dwell, 2))
+    return LineCrossed(line=name, id=number, label=label, model=model, direction=happening.direction)
+
+
+def _mark(thing: Thing) -> Mark:
+    number = f"#{thing.id} " if thing.id else ""
+    return Mark(thing.box, f"{number}{thing.text or thing.label} {thing.score:.0%}", thing.id or thing.number,
+                thing.points)
+
+
+def _ground_marks(watch: Watch, size: Size) -> list[Mark]:
+    """Zones with how many are inside, lines with how many crossed them."""
+    told = watch.json()
+    marks: list[Mark] = []
+    for zone, count in zip(watch.zones, told.get("zones", ()), strict=True):
+        corners = len(zone.points)
+        marks.append(_outline(zone.points, size, [(at, (at + 1) % corners) for at in range(corners)],
+                              f"{zone.name} {count['inside']}"))
+    for line, count in zip(watch.lines, told.get("lines", ()), strict=True):
+        marks.append(_outline((line.start, line.end), size, [(0, 1)],
+                              f"{line.name} {count['in']} in, {count['out']} out"))
+    return marks
+
+
+def _outline(points: Sequence[tuple[float, float]], size: Size, sides: Sequence[tuple[int, int]], label: str) -> Mark:
+    placed = [(x * size[0], y * size[1]) for x, y in points]
+    columns, rows = zip(*placed, strict=True)
+    return Mark((min(columns), min(rows), max(columns), max(rows)), label, len(PALETTE) - 1, placed, sides,
+                framed=False)
+
+
+def _drawn(frame: VideoFrame, marks: Sequence[Mark]) -> VideoFrame:
     picture = upright(frame)
-    marks = [Mark(thing.box, f"{thing.text or thing.label} {thing.score:.0%}", thing.number, thing.points)
-             for thing in things]
     return frame.replace(picture=picture.from_i420(drawn(picture.i420, marks)), rotation=0)

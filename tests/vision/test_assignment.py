@@ -17,7 +17,7 @@ def best(common: Values) -> float:
     if common.shape[0] > common.shape[1]:
         common = common.T
     rows = range(common.shape[0])
-    return max(sum(common[row, column] for row, column in zip(rows, columns, strict=True))
+    return max(float(sum(common[row, column] for row, column in zip(rows, columns, strict=True)))
                for columns in itertools.permutations(range(common.shape[1]), len(rows)))
 
 

@@ -55,6 +55,9 @@ export function describeEvent(event) {
     case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
     case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
     case "media.refused": return `${event.data.reason}: ${event.data.detail}`;
+    case "zone.entered": return `${event.data.label} ${event.data.id} came into ${event.data.zone}`;
+    case "zone.left": return `${event.data.label} ${event.data.id} left ${event.data.zone} after ${event.data.dwell.toFixed(1)} s`;
+    case "line.crossed": return `${event.data.label} ${event.data.id} crossed ${event.data.line}, ${event.data.direction}`;
     case "hearing.ready": return `${event.data.engine} ${event.data.model}: ${event.data.reason}`;
     case "speech.started": return `at ${event.data.at.toFixed(2)} s`;
     case "speech.stopped": return `at ${event.data.at.toFixed(2)} s, after ${event.data.duration.toFixed(2)} s`;

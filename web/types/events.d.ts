@@ -99,6 +99,15 @@ export interface HearingReady {
   languages: Array<string>;
 }
 
+/** Something that a stage `detect` follows went over one of its lines. */
+export interface LineCrossed {
+  line: string;
+  id: number; // of the thing, as in the results of this track
+  label: string;
+  model: string; // which detector found it
+  direction: "in" | "out"; // in: to the right-hand side of who looks from the line's start to its end
+}
+
 /** The way to the client is too slow and media was dropped up to the next key frame. */
 export interface MediaDropped {
   frames: number;
@@ -216,6 +225,23 @@ export interface TurnLatency {
   total: number; // ms, the sum
 }
 
+/** Something that a stage `detect` follows came into one of its zones, or is in it at first sight. */
+export interface ZoneEntered {
+  zone: string;
+  id: number; // of the thing, as in the results of this track
+  label: string;
+  model: string; // which detector found it
+}
+
+/** It went out of the zone, or is seen no longer. */
+export interface ZoneLeft {
+  zone: string;
+  id: number; // of the thing, as in the results of this track
+  label: string;
+  model: string; // which detector found it
+  dwell: number; // s from when it came until it was last seen there
+}
+
 /** What each event carries as `data`, by its type. */
 export interface EventMap {
   "assistant.action": AssistantAction;
@@ -231,6 +257,7 @@ export interface EventMap {
   "frame.result": FrameResult;
   "hand.gesture": HandGesture;
   "hearing.ready": HearingReady;
+  "line.crossed": LineCrossed;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
   "session.closing": SessionClosing;
@@ -247,6 +274,8 @@ export interface EventMap {
   "transcript.committed": TranscriptCommitted;
   "transcript.partial": TranscriptPartial;
   "turn.latency": TurnLatency;
+  "zone.entered": ZoneEntered;
+  "zone.left": ZoneLeft;
 }
 
 /** One event as it comes over the data channel or the websocket. */
