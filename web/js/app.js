@@ -14,6 +14,7 @@ import { Monitor, mark, radios } from "./monitor.js";
 import { EventLog, LevelMeter, Tiles, serverTime } from "./panels.js";
 import { PipelineEditor } from "./pipeline-editor.js";
 import { PipelineModel, readLink, writeLink } from "./pipeline.js";
+import { ResultsView } from "./results.js";
 import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
@@ -31,6 +32,7 @@ import { readRecipe } from "./webm.js";
  */
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
+const MOVERS = new Set(["mirror", "rotate", "crop"]); // after these, places in the picture are others
 const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
   "no-webrtc", "forbidden", "invalid", "unexpected"];
 
@@ -40,6 +42,7 @@ export class App {
   connection = new Connection(this.signalling, () => this.live.offer());
   live = new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
   monitor = new Monitor(() => ({ pipeline: this.model.plain(), sync: this.model.sync }));
+  results = new ResultsView(byId("monitor", HTMLElement), () => this.#moved());
   picker = new StagePicker((name) => this.#add(name));
   key = new KeyDialog(() => void this.#enter());
   tiles = new Tiles(byId("tiles", HTMLElement));
@@ -99,7 +102,10 @@ export class App {
       this.#refreshCode();
     });
     connection.on("status", (status) => this.#status(status));
-    connection.on("stream", (stream) => monitor.compare.setProcessed(stream));
+    connection.on("stream", (stream) => {
+      monitor.compare.setProcessed(stream);
+      this.results.clear();
+    });
     connection.on("session", () => this.#refreshCode());
     connection.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, stream }) => {
@@ -162,6 +168,12 @@ export class App {
     return info !== null && !info.error;
   }
 
+  /** Whether a stage behind `detect` moves what it has found. */
+  #moved() {
+    const at = this.model.entries.findIndex(({ name }) => name === "detect");
+    return at >= 0 && this.model.entries.slice(at).some(({ name }) => MOVERS.has(name));
+  }
+
   #place() {
     return { origin: location.origin, session: this.connection.sessionId, secured: apiKey() !== null };
   }
@@ -195,6 +207,7 @@ export class App {
     switch (event.type) {
       case "session.created":
       case "session.updated": return this.#accepted(event.data);
+      case "frame.result": return this.results.add(event);
       case "session.stats": return this.#stats(event.data);
       case "download.progress": return this.models.progress(event.data);
       case "audio.level": return this.meter.show(event.data);

@@ -1,0 +1,147 @@
+"""Results that come as data only: drawn over the very picture that they belong to."""
+
+from __future__ import annotations
+
+import base64
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from aimass_stream.client.files import FileWriter
+from aimass_stream.frames import VIDEO_TIME_BASE, Picture, Pixels, VideoFrame
+
+from ..support.browser import Visitor
+from ..support.sights import code, pasted, wall
+from .conftest import Visit
+from .test_pipeline import arrange, link
+
+pytestmark = pytest.mark.browser
+
+SIZE = (640, 360)  # px
+CODE = code("exit 7")  # its modules begin 16 px inside its white edge
+STEP = 12  # px it moves from picture to picture, twice what a box may be off
+TURN = 40  # pictures from one side to the other
+DETECT: dict[str, Any] = {"stage": "detect", "engine": "opencv", "model": "opencv-codes", "overlay": False,
+                          "follow": False, "deadline": 5000}
+# both layers at the moment at which a picture is shown
+LOOK = """() => new Promise((resolve) => {
+  const video = document.querySelector("video.processed");
+  const layer = document.querySelector("canvas.results");
+  video.requestVideoFrameCallback(() => resolve([video, layer].map((part) => {
+    const canvas = new OffscreenCanvas(640, 360);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(part, 0, 0, 640, 360);
+    const { data } = context.getImageData(0, 0, 640, 360);
+    let text = "";
+    for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
+    return btoa(text);
+  })));
+})"""
+INKED = """(() => {
+  const canvas = new OffscreenCanvas(64, 36);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(document.querySelector("canvas.results"), 0, 0, 64, 36);
+  return context.getImageData(0, 0, 64, 36).data.some((value) => value > 0);
+})()"""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A code that goes to and fro on a wall."""
+    path = tmp_path_factory.mktemp("clips") / "code.webm"
+    dark = np.asarray(wall(*SIZE) // 2, np.uint8)
+    with FileWriter(path, expect={"video"}) as file:
+        for number in range(2 * TURN):
+            left = 30 + STEP * (number if number < TURN else 2 * TURN - number)
+            file.write(VideoFrame(pts=number * 3000, time_base=VIDEO_TIME_BASE, track="video-0",
+                                  picture=Picture.from_bgr(pasted(dark, CODE, left, 120))))
+    return path
+
+
+def playing(visitor: Visitor, server: str, clip: Path) -> Page:
+    page = visitor.open(link(server, [DETECT]))
+    page.mouse.click(5, 5)  # browsers play no sound, and so no file, before somebody touches the page
+    page.locator("#file-input").set_input_files(clip)
+    visitor.until("document.querySelector('#line-in').textContent.endsWith('.webm')")
+    return page
+
+
+def look(page: Page) -> tuple[Pixels, Pixels]:
+    """The picture (h, w, 3) and what is drawn over it (h, w, 4), at one moment."""
+    picture, layer = (np.frombuffer(base64.b64decode(text), np.uint8).reshape(SIZE[1], SIZE[0], 4)
+                      for text in page.evaluate(LOOK))
+    return picture[:, :, :3], layer
+
+
+def sides(found: Any) -> tuple[int, int] | None:
+    """First and last column that is true."""
+    columns = np.flatnonzero(found)
+    return (int(columns[0]), int(columns[-1])) if len(columns) else None
+
+
+def test_boxes_are_drawn_on_the_picture_they_belong_to(visit: Visit, server: str, clip: Path) -> None:
+    visitor = visit()
+    page = playing(visitor, server, clip)
+    compared, end = 0, time.monotonic() + 25
+    places: set[int] = set()
+    while compared < 25 and time.monotonic() < end:
+        picture, layer = look(page)
+        white = sides(np.all(picture[150:210] > 170, axis=(0, 2)))  # the white edges beside the code's modules
+        drawn = sides(np.all(layer[150:210, :, 3] > 64, axis=0))  # a box's left and right side: no plate, no corner
+        if white is not None and drawn is not None:
+            assert drawn == pytest.approx((white[0] + 16, white[1] - 16), abs=STEP / 2)
+            compared += 1
+            places.add(white[0] // STEP)
+    assert compared >= 25
+    assert len(places) >= 5  # it did move
+
+
+def test_nothing_is_drawn_twice_or_where_it_is_no_longer_true(visit: Visit, server: str, clip: Path) -> None:
+    visitor = visit()
+    page = playing(visitor, server, clip)
+    visitor.until(INKED)
+    arrange(visitor, server, [DETECT | {"overlay": True}])
+    visitor.until(f"!{INKED}")
+    arrange(visitor, server, [DETECT, {"stage": "gray"}])
+    visitor.until(INKED)
+    arrange(visitor, server, [DETECT, {"stage": "mirror"}])
+    visitor.until(f"!{INKED}")
+    arrange(visitor, server, [{"stage": "gray"}, DETECT | {"every": 3}])
+    visitor.until(INKED)
+    for view in ("side", "result", "slider"):
+        page.locator(f"#views [data-view={view}]").click()
+        video, layer = (page.evaluate("""(selector) => {
+          const part = document.querySelector(selector);
+          const { x, y, width, height } = part.getBoundingClientRect();
+          const { objectFit, clipPath, opacity } = getComputedStyle(part);
+          return [x, y, width, height, objectFit, clipPath, opacity];
+        }""", selector) for selector in ("video.processed", "canvas.results"))
+        assert layer == video
+    arrange(visitor, server, [])
+    visitor.until(f"!{INKED}")
+
+
+def test_a_result_is_found_by_its_pictures_clock(visitor: Visitor) -> None:
+    found = visitor.page.evaluate("""async () => {
+      const { Results, bare, tickOf } = await import("/web/js/results.js");
+      const results = new Results();
+      const note = { width: 4, height: 4, detections: [] };
+      const turn = 2 ** 32 / 90000; // s after which RTP timestamps begin anew
+      results.add(1, [note]);
+      results.add(turn - 0.1, [{ ...note, every: 3 }]);
+      results.add(2 * turn + 1 / 30, [note]);
+      const tick = (result) => result && result.tick;
+      const before = [tick(results.at(90000)), tick(results.at(93000)), tick(results.at(tickOf(turn + 0.1))),
+        tick(results.at(tickOf(turn + 0.5))), tick(results.at(3000)), tick(results.at(undefined))];
+      for (let count = 0; count < 1000; count += 1) results.add(100 + count, [note]);
+      const odd = [null, 3, {}, { ...note, drawn: true }, { ...note, detections: [{ box: [1, 2, 3] }] },
+        { ...note, detections: [null] }, { ...note, width: "wide" }];
+      return [...before, tick(results.at(90000)), odd.filter((value) => bare({ value }).length).length,
+        bare({ detect: note, level: -3 }).length];
+    }""")
+    held = 2**32 - 9000
+    assert found == [90000, None, held, None, 3000, 3000, None, 0, 1]

@@ -1,0 +1,196 @@
+/**
+ * What was found in pictures and came as data only, drawn over the very picture that it belongs to.
+ *
+ * The RTP timestamp of a picture is its pts in 1/90000 s, so a result is found by it. Results mostly come first, since
+ * pictures have yet to be encoded; one that comes later is drawn as soon as it is there, if its picture still is.
+ */
+
+/**
+ * @typedef {import("../types/events.js").ServerEvent} ServerEvent
+ * @typedef {{label: string, score: number, box: [number, number, number, number], points?: [number, number][],
+ *   text?: string, id?: number, predicted?: boolean}} Detection in px of the picture; the box is x, y, width, height
+ * @typedef {{width: number, height: number, detections: Detection[], every?: number}} Note of one stage; `every` where
+ *   only so many pictures have a result and it stays between
+ * @typedef {{tick: number, notes: Note[]}} Result
+ */
+
+const CLOCK = 90_000; // ticks a second
+const TURN = 2 ** 32; // ticks, then they begin anew
+const KEPT = 600; // results: pictures may be held back for seconds
+const STAYS = 0.5 * CLOCK; // ticks that a result stays where not every picture has one
+const QUIET = 2000; // ms without results after which pictures are no longer followed
+const COLOURS = ["#f4d35e", "#5ad1ff", "#ff7a59", "#8ce99a", "#d0a2ff", "#ff8fc7", "#64dfdf", "#ffb347"];
+const LINE = 2; // px of the screen
+const LETTERS = 13; // px of the screen
+
+/** The RTP timestamp of a pts in seconds. @param {number} pts */
+export function tickOf(pts) {
+  const ticks = Math.round(pts * CLOCK) % TURN;
+  return ticks < 0 ? ticks + TURN : ticks;
+}
+
+/** How much later one RTP timestamp is than another, as good as they tell. @param {number} one @param {number} other */
+const later = (one, other) => (one - other + TURN) % TURN;
+
+/** Those with boxes that nobody has drawn into the picture. @param {Record<string, unknown>} notes of an event */
+export function bare(notes) {
+  return Object.values(notes).filter(isNote);
+}
+
+/** @param {unknown} value @returns {value is Note} */
+function isNote(value) {
+  const note = /** @type {Partial<Note> & {drawn?: unknown} | null} */ (value);
+  return typeof note === "object" && note !== null && !note.drawn && Number(note.width) > 0 && Number(note.height) > 0
+    && Array.isArray(note.detections) && note.detections.every(isDetection);
+}
+
+/** Anybody's stage may write such a note. @param {Partial<Detection> | null} found */
+function isDetection(found) {
+  return found !== null && typeof found.label === "string" && Number.isFinite(found.score)
+    && found.box?.length === 4 && found.box.every(Number.isFinite) && (found.points ?? []).every(Array.isArray);
+}
+
+/** Results of the last seconds, by the pictures they belong to. */
+export class Results {
+  /** @type {Map<number, Result>} by tick, the newest last */
+  #kept = new Map();
+  /** @type {Result | null} */
+  newest = null;
+
+  /** @param {number} pts s @param {Note[]} notes @returns {Result} */
+  add(pts, notes) {
+    this.newest = { tick: tickOf(pts), notes };
+    this.#kept.set(this.newest.tick, this.newest);
+    if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value ?? 0);
+    return this.newest;
+  }
+
+  /**
+   * What was found in a picture, or null.
+   * @param {number | undefined} tick its RTP timestamp; where a browser does not tell, the newest result has to do
+   */
+  at(tick) {
+    if (tick === undefined) return this.newest;
+    const own = this.#kept.get(tick);
+    if (own) return own;
+    /** @type {Result | null} before it, of a stage that looks at some pictures only */
+    let nearest = null;
+    for (const result of this.#kept.values()) {
+      const passed = later(tick, result.tick);
+      if (passed < STAYS && result.notes.some(({ every }) => every)
+        && (!nearest || passed < later(tick, nearest.tick))) nearest = result;
+    }
+    return nearest;
+  }
+
+  clear() {
+    this.#kept.clear();
+    this.newest = null;
+  }
+}
+
+export class ResultsView {
+  #results = new Results();
+  #video;
+  #canvas;
+  #context;
+  #following = 0; // what video callbacks are cancelled by; 0: none is asked for
+  #came = -Infinity; // ms, the last result
+  /** @type {{tick: number | undefined, width: number, height: number} | null} the picture that is shown */
+  #shown = null;
+
+  /**
+   * @param {HTMLElement} box with `video.processed` and `canvas.results` inside, one over the other
+   * @param {() => boolean} moved whether a later stage moves the picture, so that the places are no longer true
+   */
+  constructor(box, moved) {
+    this.moved = moved;
+    this.#video = /** @type {HTMLVideoElement} */ (box.querySelector("video.processed"));
+    this.#canvas = /** @type {HTMLCanvasElement} */ (box.querySelector("canvas.results"));
+    this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
+  }
+
+  /** @param {Extract<ServerEvent, {type: "frame.result"}>} event */
+  add({ pts, track, data }) {
+    const notes = bare(data.notes);
+    if (!notes.length || pts === null || !track?.startsWith("video")) return;
+    const { tick } = this.#results.add(pts, notes);
+    this.#came = performance.now();
+    if (!this.#following) this.#follow();
+    else if (this.#shown?.tick === tick) this.#draw();
+  }
+
+  /** Another stream is shown, with pictures of its own. */
+  clear() {
+    this.#results.clear();
+    if (this.#following) this.#video.cancelVideoFrameCallback(this.#following);
+    this.#following = 0;
+    this.#shown = null;
+    this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+  }
+
+  #follow() {
+    this.#following = this.#video.requestVideoFrameCallback((now, { rtpTimestamp, width, height }) => {
+      if (now - this.#came > QUIET) return this.clear();
+      this.#follow();
+      this.#shown = { tick: rtpTimestamp, width, height };
+      this.#draw();
+      return undefined;
+    });
+  }
+
+  #draw() {
+    const { tick, width, height } = this.#shown ?? { tick: undefined, width: 0, height: 0 };
+    const result = this.#results.at(tick);
+    // as sharp as the screen, but not larger than it needs
+    const zoom = Math.max(1, Math.min(4, Math.ceil((this.#canvas.clientWidth * devicePixelRatio) / width)));
+    if (this.#canvas.width !== width * zoom) this.#canvas.width = width * zoom;
+    if (this.#canvas.height !== height * zoom) this.#canvas.height = height * zoom;
+    const c = this.#context;
+    c.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    if (!result || this.moved()) return;
+    const pixel = this.#canvas.width / Math.max(1, this.#canvas.clientWidth); // of the screen, in the canvas'
+    for (const note of result.notes) {
+      const x = this.#canvas.width / note.width;
+      const y = this.#canvas.height / note.height;
+      for (const found of note.detections) sketch(c, found, { x, y, pixel });
+    }
+  }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} c
+ * @param {Detection} found
+ * @param {{x: number, y: number, pixel: number}} scale px of the canvas in one of the picture, and of the screen
+ */
+function sketch(c, { label, score, box, points = [], text, id, predicted }, { x, y, pixel }) {
+  const [left, top, wide, high] = [box[0] * x, box[1] * y, box[2] * x, box[3] * y];
+  c.strokeStyle = c.fillStyle = colourOf(id, label);
+  c.lineWidth = LINE * pixel;
+  c.setLineDash(predicted ? [6 * pixel, 4 * pixel] : []);
+  c.strokeRect(left, top, wide, high);
+  for (const [px, py] of points) {
+    c.beginPath();
+    c.arc(px * x, py * y, LINE * pixel, 0, Math.PI * 2);
+    c.fill();
+  }
+  const words = `${id ? `#${id} ` : ""}${text || label} ${Math.round(score * 100)} %`;
+  c.font = `600 ${LETTERS * pixel}px "Instrument Sans", sans-serif`;
+  c.textBaseline = "middle";
+  const plate = { width: c.measureText(words).width + 10 * pixel, height: (LETTERS + 7) * pixel };
+  const at = { x: Math.max(0, Math.min(left - c.lineWidth / 2, c.canvas.width - plate.width)),
+    y: top >= plate.height ? top - plate.height : top };
+  c.fillRect(at.x, at.y, plate.width, plate.height);
+  c.fillStyle = "#121412";
+  c.fillText(words, at.x + 5 * pixel, at.y + plate.height / 2 + pixel / 2);
+}
+
+/**
+ * Each thing keeps its colour; one without an id has that of its kind.
+ * @param {number | undefined} id
+ * @param {string} label
+ */
+function colourOf(id, label) {
+  const number = id ?? [...label].reduce((sum, letter) => sum + (letter.codePointAt(0) ?? 0), 0);
+  return COLOURS[number % COLOURS.length] ?? "#f4d35e";
+}
