@@ -28,6 +28,7 @@ from .api import (
     speech,
     tracks,
     transcripts,
+    vision,
     webrtc,
     whep,
     whip,
@@ -51,7 +52,8 @@ from .weights.background import Fetcher
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
-           catalogue.router, health.router, speech.router, audio.router, images.router, models.router, pages.router)
+           catalogue.router, health.router, speech.router, audio.router, images.router, vision.router, models.router,
+           pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

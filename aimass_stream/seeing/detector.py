@@ -122,13 +122,14 @@ def detectors(store: ModelStore) -> list[Entry]:
     return [entry for entry in store.entries() if entry.task in TASKS]
 
 
-def choose(store: ModelStore, engine: str, model: str) -> Entry:
-    """The detector of that name; without one, the best of that engine; of any engine with "auto".
+def choose(store: ModelStore, engine: str, model: str, label: str = "") -> Entry:
+    """The detector of that name; without one, the best of that engine; of any engine with "auto". With `label` only
+    those that know it.
 
     What has weights comes before the no-weights tier, what finds many kinds of things before what finds faces, and
     what measured better before what measured worse (`ap50` in the card). Raises `InvalidPipeline`.
     """
-    there = [entry for entry in detectors(store) if engine in ("auto", family(entry))]
+    there = [entry for entry in detectors(store) if engine in ("auto", family(entry)) and _knows(entry, label)]
     if model:
         for entry in there:
             if entry.name == model:
@@ -141,6 +142,13 @@ def choose(store: ModelStore, engine: str, model: str) -> Entry:
         raise InvalidPipeline(f"there is no detector of the engine {engine}: put a folder with a model.toml into one "
                               "of AIMASS_MODEL_DIRS", field="engine")
     return ranked[0]
+
+
+def _knows(entry: Entry, label: str) -> bool:
+    try:
+        return not label or label in labels_of(entry.options)
+    except InvalidInput:
+        return False
 
 
 def _rank(entry: Entry) -> tuple[bool, bool, bool, float, str]:

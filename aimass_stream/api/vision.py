@@ -1,0 +1,152 @@
+"""Single pictures looked at: what is in them and whose faces, as JSON or drawn into the picture."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from ..errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound
+from ..frames import Pixels, now
+from ..inference import Batch, Engine, Entry
+from ..seeing.detector import Detector, Thing, Wish, choose
+from ..seeing.tiles import look
+from ..vision.drawing import marked
+from ..vision.overlay import Mark
+from .deps import CallerDep, NodeDep, SettingsDep
+from .pictures import FILE, JPEG, JSON, KINDS, PNG, Place, UploadRoute, body, on_white, only, read, wanted, written
+from .problems import RESPONSES
+from .uploads import Form, form_of
+
+router = APIRouter(prefix="/v1/vision", tags=["vision"], route_class=UploadRoute, responses=RESPONSES)
+
+DEADLINE = 10.0  # s that a picture may wait for a model's turn
+HANGS = 10.0  # s more after which a model counts as hanging
+MOST_TILES = 4
+FIELDS = {
+    "image": FILE | {"description": f"the picture: {KINDS}"},
+    "model": {"type": "string", "description": "which detector; without it the best there is"},
+    "threshold": {"type": "number", "minimum": 0.01, "maximum": 1, "default": 0.5, "description": "least score"},
+    "tiles": {"type": "integer", "minimum": 1, "maximum": MOST_TILES, "description":
+              "looks also at parts of the picture, up to so many across, for small things; 1: at the whole only. "
+              "Without it as the detector's card says"}}
+ANSWER: dict[int | str, dict[str, Any]] = {200: {
+    "description": "What was found; with `Accept: image/*`, image/png or image/jpeg the picture with it drawn in",
+    "content": {PNG: {}, JPEG: {}}}}
+
+
+class Detection(BaseModel):
+    label: str
+    score: float = Field(description="0 to 1")
+    box: list[float] = Field(description="x, y, width, height; px of the picture as it is seen upright")
+    points: list[list[float]] = Field(default=[], description="x and y of each, px")
+    text: str = Field("", description="what a code says")
+
+
+class Detections(BaseModel):
+    model: str
+    tier: str = Field(description="no-weights: what works without pulled weights")
+    width: int = Field(description="px, of the picture as it is seen upright")
+    height: int = Field(description="px")
+    points: list[str] = Field(default=[], description="what the points of each are, in their order")
+    detections: list[Detection] = Field(description="the surest first")
+
+
+@router.post("/detect", response_model=Detections, response_model_exclude_unset=True, responses=ANSWER,
+             openapi_extra=body(FIELDS, ["image"]))
+async def detect(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Detections | Response:
+    """Find things in a picture; which ones is up to the detector."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        return await _answer(request, node.engine, form, "")
+
+
+@router.post("/faces", response_model=Detections, response_model_exclude_unset=True, responses=ANSWER,
+             openapi_extra=body(FIELDS, ["image"]))
+async def faces(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Detections | Response:
+    """Find faces in a picture, with the points that the detector knows of each."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        return await _answer(request, node.engine, form, "face")
+
+
+async def _answer(request: Request, engine: Engine, form: Form, label: str) -> Detections | Response:
+    kind = wanted(request.headers.get("accept"))
+    wish, tiles, entry = await run_in_threadpool(_asked, engine, form, label)
+    image = only(form, "image")
+    detector = Detector(entry)
+    picture = await run_in_threadpool(on_white, await read(image))
+    await engine.load(detector.name)
+    ask = partial(asked, engine, f"picture {secrets.token_hex(8)}", detector.name)
+    things = await look(detector, picture, wish, tiles, ask, run_in_threadpool)
+    if kind == JSON:
+        return _listed(detector, things, picture)
+    return Response(await run_in_threadpool(_drawn, picture, things, kind), media_type=kind,
+                    headers={"Vary": "Accept", "X-Model": detector.name})
+
+
+async def asked(engine: Engine, session: str, model: str, batch: Batch) -> Batch:
+    """The model's answer. Raises `DeadlineMissed` when its turn does not come, `ModelFailed` when it hangs."""
+    try:
+        async with asyncio.timeout(DEADLINE + HANGS):
+            return await engine.submit(model, batch, session=session, deadline=now() + DEADLINE)
+    except TimeoutError:
+        raise ModelFailed(f"{model} has not answered for {DEADLINE + HANGS:g} s") from None
+
+
+def _asked(engine: Engine, form: Form, label: str) -> tuple[Wish, int, Entry]:
+    """What is looked for, in how many tiles across, by which detector."""
+    fields = known(form, ("model", "threshold", "tiles"))
+    try:
+        entry = choose(engine.store, "auto", fields.get("model", ""), label)
+    except InvalidPipeline as error:
+        raise NotFound(error.detail, field="model") from None
+    usual = entry.options.get("tiles", 1)
+    tiles = number(fields, "tiles", int(usual) if isinstance(usual, int) else 1, 1, MOST_TILES)
+    if tiles != int(tiles):
+        raise InvalidInput(f"tiles is a whole number from 1 to {MOST_TILES}", field="tiles")
+    labels = frozenset({label} if label else ())
+    return Wish(threshold=number(fields, "threshold", 0.5, 0.01, 1), labels=labels), int(tiles), entry
+
+
+def known(form: Form, names: Sequence[str]) -> dict[str, str]:
+    """The fields, the last of each name. Raises `InvalidInput` for one that there is not."""
+    for field in form.fields:
+        if field not in names:
+            raise InvalidInput(f"there is no field {field[:64]!r}; there are: image, {', '.join(names)}",
+                               field=field[:64])
+    return {name: values[-1].strip() for name, values in form.fields.items() if values[-1].strip()}
+
+
+def number(fields: dict[str, str], name: str, usual: float, least: float, most: float) -> float:
+    try:
+        value = float(fields.get(name, usual))
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise InvalidInput(f"{name} is a number from {least:g} to {most:g}", field=name)
+    return value
+
+
+def _listed(detector: Detector, things: Sequence[Thing], picture: Pixels) -> Detections:
+    names = [str(name) for name in detector.options.get("points", ())]
+    told = Detections(model=detector.name, tier=detector.tier, width=picture.shape[1], height=picture.shape[0],
+                      detections=[Detection(**thing.json()) for thing in things])
+    if names:
+        told.points = names
+    return told
+
+
+def _drawn(picture: Pixels, things: Sequence[Thing], kind: str) -> bytes:
+    marks = [Mark(thing.box, f"{thing.text or thing.label} {thing.score:.0%}", thing.number, thing.points)
+             for thing in things]
+    return written(marked(picture, marks), kind)
