@@ -108,6 +108,18 @@ async def test_faces_of_mediapipe() -> None:
     assert (x + width / 2, y + height / 2) == pytest.approx((200, 220), abs=30)
 
 
+FAR = person(wall(), 560, 300, 14)
+
+
+async def test_small_faces_in_parts_of_the_picture() -> None:
+    needs("mediapipe-faces")
+    async with staged(engine="faces", overlay=False) as (stage, _):
+        assert (await shown(stage, frame(FAR))).notes["detect"]["detections"] == []
+        stage.update(params("detect", **PATIENT, engine="faces", overlay=False, tiles=3))  # type: ignore[arg-type]
+        [face] = (await shown(stage, frame(FAR, 1))).notes["detect"]["detections"]
+    assert face["box"][0] + face["box"][2] / 2 == pytest.approx(560, abs=8)
+
+
 async def test_a_turned_picture_is_seen_upright() -> None:
     turned = np.ascontiguousarray(np.rot90(SIGN))  # the sender asks for 90° clockwise
     async with staged(engine="opencv", model="opencv-codes") as (stage, _):
