@@ -1,4 +1,4 @@
-"""Single pictures looked at: what is in them and whose faces, as JSON or drawn into the picture."""
+"""Single pictures looked at: what is in them, whose faces, what they say; as JSON, or drawn into the picture."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from ..errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound
 from ..frames import Pixels, now
 from ..inference import Batch, Engine, Entry
+from ..seeing import reader
 from ..seeing.detector import Detector, Thing, Wish, choose
+from ..seeing.reader import Line
 from ..seeing.tiles import look
-from ..vision.drawing import marked
+from ..vision.drawing import marked, outline
 from ..vision.overlay import Mark
 from .deps import CallerDep, NodeDep, SettingsDep
 from .pictures import FILE, JPEG, JSON, KINDS, PNG, Place, UploadRoute, body, on_white, only, read, wanted, written
@@ -30,6 +32,8 @@ router = APIRouter(prefix="/v1/vision", tags=["vision"], route_class=UploadRoute
 DEADLINE = 10.0  # s that a picture may wait for a model's turn
 HANGS = 10.0  # s more after which a model counts as hanging
 MOST_TILES = 4
+MOST_LINES = 300
+LONGEST = 1280  # px a picture is shrunk to when lines are looked for
 FIELDS = {
     "image": FILE | {"description": f"the picture: {KINDS}"},
     "model": {"type": "string", "description": "which detector; without it the best there is"},
@@ -59,6 +63,19 @@ class Detections(BaseModel):
     detections: list[Detection] = Field(description="the surest first")
 
 
+class TextLine(BaseModel):
+    text: str
+    score: float = Field(description="0 to 1")
+    polygon: list[list[float]] = Field(description="x and y of its corners in px, from the top left on clockwise as "
+                                       "the line is read")
+
+
+class Text(BaseModel):
+    width: int = Field(description="px, of the picture as it is seen upright")
+    height: int = Field(description="px")
+    lines: list[TextLine] = Field(description="in the order of reading")
+
+
 @router.post("/detect", response_model=Detections, response_model_exclude_unset=True, responses=ANSWER,
              openapi_extra=body(FIELDS, ["image"]))
 async def detect(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Detections | Response:
@@ -77,6 +94,24 @@ async def faces(request: Request, node: NodeDep, settings: SettingsDep, caller: 
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image",)))
         return await _answer(request, node.engine, form, "face")
+
+
+@router.post("/ocr", response_model=Text, responses=ANSWER,
+             openapi_extra=body({"image": FIELDS["image"], "threshold": FIELDS["threshold"]}, ["image"]))
+async def ocr(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Text | Response:
+    """Read what is printed in a picture, English and Chinese."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        threshold = number(known(form, ("threshold",)), "threshold", 0.5, 0.01, 1)
+        picture = await run_in_threadpool(on_white, await read(only(form, "image")))
+        lines = [line for line in await _lines(node.engine, picture) if line.score >= threshold]
+    kind = wanted(request.headers.get("accept"))
+    if kind == JSON:
+        return Text(width=picture.shape[1], height=picture.shape[0],
+                    lines=[TextLine(**line.json()) for line in lines])
+    return Response(await run_in_threadpool(_outlined, picture, lines, kind), media_type=kind,
+                    headers={"Vary": "Accept", "X-Model": reader.READER})
 
 
 async def _answer(request: Request, engine: Engine, form: Form, label: str) -> Detections | Response:
@@ -150,3 +185,15 @@ def _drawn(picture: Pixels, things: Sequence[Thing], kind: str) -> bytes:
     marks = [Mark(thing.box, f"{thing.text or thing.label} {thing.score:.0%}", thing.number, thing.points)
              for thing in things]
     return written(marked(picture, marks), kind)
+
+
+async def _lines(engine: Engine, picture: Pixels) -> list[Line]:
+    await reader.load(engine)
+    ask = partial(asked, engine, f"picture {secrets.token_hex(8)}")
+    polygons, strips = await reader.found(picture, LONGEST, MOST_LINES, ask, run_in_threadpool)
+    told = await reader.read(strips, ask, run_in_threadpool)
+    return [Line(text, score, polygon) for (text, score), polygon in zip(told, polygons, strict=True) if text]
+
+
+def _outlined(picture: Pixels, lines: Sequence[Line], kind: str) -> bytes:
+    return written(marked(picture, [outline(line.polygon, line.text, row) for row, line in enumerate(lines)]), kind)

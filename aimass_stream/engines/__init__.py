@@ -9,5 +9,6 @@ ENGINES = {
     "onnx": "aimass_stream.engines.onnx:OnnxModel",
     "litert": "aimass_stream.engines.litert:LiteRtModel",
     "opencv": "aimass_stream.engines.opencv:OpenCvFinder",
+    "rapidocr": "aimass_stream.engines.rapidocr:LineFinder",  # or LineReader
     "style": "aimass_stream.engines.style:Style",
 }

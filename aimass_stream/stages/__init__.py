@@ -42,6 +42,7 @@ BUILT_IN = {
     "captions": "captions:Captions",
     "model": "model:ImageModel",
     "detect": "detect:Detect",
+    "ocr": "ocr:Ocr",
     "background": "background:Background",
     "hands": "hands:Hands",
     "fps": "fps:Fps",

@@ -18,6 +18,7 @@ from PIL import Image
 
 from aimass_stream import fonts
 from aimass_stream.api import pictures, vision
+from aimass_stream.engines import rapidocr
 from aimass_stream.inference import CpuDevice, FolderStore, installed
 from aimass_stream.weights import npm
 from tests.support import detectors as made
@@ -26,6 +27,7 @@ from tests.support.options import settings
 from tests.support.picture_files import bomb, file
 from tests.support.server import Running, serve
 from tests.support.sights import code, pasted, person, wall
+from tests.support.writing import needs_reader, put
 
 pytestmark = pytest.mark.anyio
 
@@ -285,3 +287,33 @@ async def test_the_interface_is_described(http: httpx.AsyncClient) -> None:
         [form] = operation["requestBody"]["content"].values()
         assert form["schema"]["required"] == ["image"]
         assert {"image", "model", "threshold", "tiles"} <= set(form["schema"]["properties"])
+
+# what is read --------------------------------------------------------------------------------------------
+
+PAGE = put(put(np.full((300, 500, 3), 235, np.uint8), "Timetable", 40, 40, 36), "Platform 12", 40, 160, 36)
+PAGE_FILE = file(PAGE)
+PAGE_TURNED = file(np.asarray(np.rot90(PAGE), np.uint8), "JPEG", exif=EXIF, quality=95)
+
+
+async def test_lines_are_read_in_their_order(http: httpx.AsyncClient) -> None:
+    needs_reader()
+    for data in (PAGE_FILE, PAGE_TURNED):
+        found = told(await ask(http, data, "ocr"))
+        assert (found["width"], found["height"]) == (500, 300)
+        assert [line["text"] for line in found["lines"]] == ["Timetable", "Platform 12"]
+        first = found["lines"][0]
+        assert first["score"] > 0.8
+        assert first["polygon"][0] == pytest.approx([40, 46], abs=12)
+        assert first["polygon"][2][0] > first["polygon"][0][0] + 120
+    assert told(await ask(http, ONE, "ocr"))["lines"] == []
+    shown = read(await ask(http, PAGE_FILE, "ocr", accept="image/png"))
+    assert (shown != PAGE).any(axis=2).sum() > 300
+    wrong = await ask(http, PAGE_FILE, "ocr", model="any")
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "model")
+
+
+async def test_reading_without_its_wheel(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rapidocr, "find_spec", lambda name: None)
+    answer = await ask(http, TINY, "ocr")
+    assert answer.status_code == 503
+    assert "pip install rapidocr-onnxruntime" in answer.json()["detail"]
