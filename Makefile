@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench bench-speech soak help clean
+.PHONY: run test check bench bench-speech bench-vision soak help clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -29,6 +29,9 @@ bench: .venv/.bench ## compare with other servers on this machine (about 20 minu
 
 bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 45 minutes); writes benchmarks/speech.md
 	$(BIN)/python -m benchmarks.speech $(ARGS)
+
+bench-vision: .venv/.bench web/node_modules/.models ## measure painting and seeing (about 20 minutes); writes benchmarks/vision.md
+	$(BIN)/python -m benchmarks.vision $(ARGS)
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -62,8 +62,8 @@ class Child:
 class Client(Child):
     """One client process; `session` opens a session in it."""
 
-    def __init__(self) -> None:
-        super().__init__("client", str(CLIENT_CORE))
+    def __init__(self, module: str = "client") -> None:
+        super().__init__(module, str(CLIENT_CORE))
         self._opened = 0
 
     def load(self) -> tuple[float, float]:

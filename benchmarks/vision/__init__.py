@@ -1,0 +1,1 @@
+"""What `make bench-vision` runs: painting and seeing, measured at a client over WebRTC, or picture by picture."""
