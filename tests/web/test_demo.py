@@ -101,7 +101,7 @@ def test_phone_has_no_sideways_scroll(visit: Visit, server: str) -> None:
         page.locator(f"#views [data-view={view}]").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#add-button").click()
-    page.get_by_role("button", name="Blur").click()
+    page.locator("#catalogue [data-stage=blur]").click()
     page.wait_for_selector(".stage[data-stage=blur]")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
