@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from typing import Any
 
 import cv2
@@ -16,51 +14,34 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from .. import sandbox
-from ..errors import Busy, InvalidInput, InvalidMedia, NotFound, SandboxError, TooLarge, Unavailable
+from ..errors import InvalidInput, InvalidMedia, NotFound, Unavailable
 from ..frames import Pixels
 from ..inference import Engine
 from ..painting.colours import palette
-from ..painting.files import MOST_PIXELS, decode, unpack
 from ..painting.manner import LENGTH, distance, manner, nearest
 from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
 from ..stages.style import catalogue, choices
 from .deps import CallerDep, NodeDep, SettingsDep
-from .limits import LimitedRoute
+from .pictures import FILE, KINDS, Place, UploadRoute, body, only, read
 from .problems import RESPONSES
-from .uploads import Form, Upload, form_of, on_disk
-
-
-class UploadRoute(LimitedRoute):
-    max_body = sys.maxsize  # `form_of` counts
-
+from .uploads import Form, Upload, form_of
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
 
-MOST_AT_ONCE = 4  # requests being worked on
-MOST_BYTES = 32 << 20  # of a picture's file
 PAINTED = 960  # px of the longer side up to which a network paints; beyond, strokes grow with the picture
-LIMITS = sandbox.Limits(seconds=30, cpu_seconds=15, memory_bytes=1 << 30, file_bytes=1 << 20, processes=8,
-                        output_bytes=4 * MOST_PIXELS + 4096)
 ANSWER: dict[int | str, dict[str, Any]] = {200: {
     "description": "The picture in the style, as large as it came; X-Style and X-Style-Distance say which one",
     "content": {"image/png": {}}}}
 
 
-def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": required, "properties": properties}}}}}
-
-
-FILE = {"type": "string", "format": "binary"}
-STYLE = _body({
-    "image": FILE | {"description": "the picture: PNG, JPEG, WebP, GIF, BMP or TIFF"},
+STYLE = body({
+    "image": FILE | {"description": "the picture: " + KINDS},
     "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
     "style_image": FILE | {"description": "instead: a picture whose nearest style is taken"},
     "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["image"])
-MATCH = _body({"image": FILE | {"description": "one picture or several"}}, ["image"])
+MATCH = body({"image": FILE | {"description": "one picture or several"}}, ["image"])
 
 
 class Distance(BaseModel):
@@ -89,16 +70,16 @@ class Match(BaseModel):
 async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
     """Paint a picture in a style of the library, by name or the one nearest to another picture."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(_Place())
+        stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
         name, strength = await run_in_threadpool(_wish, form)
-        [image] = _files(form, "image", 1, 1)
+        image = only(form, "image")
         headers = {}
         if not name:
-            [style_image] = _files(form, "style_image", 1, 1)
-            found = await run_in_threadpool(_near, await _read(style_image))
+            style_image = only(form, "style_image")
+            found = await run_in_threadpool(_near, await read(style_image))
             name, headers["X-Style-Distance"] = found[0], str(found[1])
-        picture = await _read(image)
+        picture = await read(image)
         made = await _painted(node.engine, catalogue()[name].name, picture, strength)
         data = await run_in_threadpool(_png, made, picture)
     return Response(data, media_type="image/png", headers=headers | {"X-Style": name})
@@ -108,28 +89,14 @@ async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: 
 async def match(request: Request, settings: SettingsDep, caller: CallerDep) -> Match:
     """How far each picture is from every style of the library, and from the other pictures."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(_Place())
+        stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
         if form.fields:
             raise InvalidInput(f"there is no field {min(form.fields)[:64]!r}; send files", field=min(form.fields)[:64])
         if not form.files:
             raise InvalidInput("send one picture or several as parts named image", field="image")
-        found = [(upload, await _read(upload)) for upload in form.files]
+        found = [(upload, await read(upload)) for upload in form.files]
         return await run_in_threadpool(_matched, found)
-
-
-class _Place:
-    """One of those who are worked for at once."""
-
-    taken = 0
-
-    def __enter__(self) -> None:
-        if _Place.taken >= MOST_AT_ONCE:
-            raise Busy(f"{MOST_AT_ONCE} pictures are being worked on already, which is the limit", retry_after=2)
-        _Place.taken += 1
-
-    def __exit__(self, *_: object) -> None:
-        _Place.taken -= 1
 
 
 def _wish(form: Form) -> tuple[str, float]:
@@ -157,29 +124,6 @@ def _wish(form: Form) -> tuple[str, float]:
     if found is None:
         raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")
     return found.name, strength
-
-
-def _files(form: Form, part: str, least: int, most: int) -> list[Upload]:
-    found = [upload for upload in form.files if upload.part == part]
-    if not least <= len(found) <= most:
-        raise InvalidInput(f"send one picture as a part named {part}, not {len(found)}", field=part)
-    return found
-
-
-async def _read(upload: Upload) -> NDArray[np.uint8]:
-    """(h, w, 3) BGR or (h, w, 4) BGRA, decoded in the sandbox. Raises `InvalidMedia` or `TooLarge`."""
-    named = upload.name[:100] or "the picture"
-    number = await run_in_threadpool(on_disk, upload.file)
-    if os.fstat(number).st_size > MOST_BYTES:
-        raise TooLarge(f"{named} has more than {MOST_BYTES >> 20} MiB", field=upload.part)
-    try:
-        async with aclosing(sandbox.stream(decode, number, files=[number], limits=LIMITS)) as given:
-            pieces = [piece async for piece in given]
-        return await run_in_threadpool(unpack, pieces)
-    except TooLarge as error:
-        raise TooLarge(f"{named} {error.detail}", field=upload.part) from error
-    except (InvalidMedia, SandboxError) as error:
-        raise InvalidMedia(f"{named} {error.detail}", field=upload.part) from error
 
 
 async def _painted(engine: Engine, model: str, picture: NDArray[np.uint8], strength: float) -> Pixels:

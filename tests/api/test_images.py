@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aimass_stream import clips
-from aimass_stream.api import images
+from aimass_stream.api import pictures
 from aimass_stream.frames import Pixels
 from aimass_stream.inference import FolderStore, installed
 from aimass_stream.painting.paintings import paintings
@@ -130,7 +130,7 @@ async def test_bad_files_are_told(http: httpx.AsyncClient) -> None:
 
 
 async def test_uploads_that_are_too_long_are_not_read_to_their_end(server: Running) -> None:
-    for size, told in ((images.MOST_BYTES + 1, "more than 32 MiB"), (49 << 20, "at most")):
+    for size, told in ((pictures.MOST_BYTES + 1, "more than 32 MiB"), (49 << 20, "at most")):
         answer = await asyncio.to_thread(httpx.post, f"{server.url}/v1/images/style", files={"image": bytes(size)},
                                          data={"style": "udnie"}, timeout=60)
         assert answer.status_code == 413
@@ -208,7 +208,7 @@ def test_upsampling_of_any_factor() -> None:
 
 
 async def test_too_many_at_once_are_refused(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images._Place, "taken", images.MOST_AT_ONCE)
+    monkeypatch.setattr(pictures.Place, "taken", pictures.MOST_AT_ONCE)
     answer = await ask(http, ONE, style="udnie")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
