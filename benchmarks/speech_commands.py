@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from aimass_stream.engines.espeak import Espeak
 from aimass_stream.hearing.commands import CommandEar, Evidence, evidence
-from aimass_stream.hearing.phones import FRAMES
+from aimass_stream.hearing.confusions import Confusions, sounds_like
+from aimass_stream.hearing.phones import FRAMES, phones
 from aimass_stream.hearing.sphinx import NOISES, decoders, guesses
 from aimass_stream.inference import Engine, FolderStore
 from aimass_stream.settings import Settings
@@ -37,9 +38,15 @@ from aimass_stream.speech.grammar import match
 from aimass_stream.speech.words import HEARING_RATE, Waveform
 
 from .speech_command_texts import COMMANDS, OTHER, OTHER_FITTED, declared, some
+from .speech_confusions import Pair, trained, written
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "speech"
-FITTED = ("en-us", "en-us+f3", "en-us-nyc+m7", "en-gb-x-rp+f2", "en-us+Michael")
+CONFUSIONS = Path(__file__).resolve().parents[1] / "aimass_stream" / "hearing" / "confusions.json"
+FITTED = ("en-us", "en-us+f3", "en-us-nyc+m7", "en-gb-x-rp+f2", "en-us+Michael", "en-us+Annie", "en-gb+belinda",
+          "en-us+f5", "en-gb-x-rp+m2", "en-us+anika")
+FITTED_TOO = ("en-us+f1", "en-us+f2", "en-us+m4", "en-gb+f3", "en-gb+m1", "en-us+Alicia", "en-us+Andrea",
+              "en-gb-scotland", "en-us-nyc+f4", "en-us+Denis")  # their other talk is the CC0 reader's prompts
+PROMPT = 14  # words, at most
 HELD_OUT = ("en-us+linda", "en-gb+f4", "en-us+benjamin", "en-us-nyc+f1")
 EACH = 40  # commands of each voice that is fitted to
 READERS = (("kathleen", 16, 0), ("ljspeech", 3, 0), ("librivox", 1, 0))  # every so many of their clips, from which on
@@ -212,6 +219,16 @@ def _read_aloud(readers: tuple[tuple[str, int, int], ...], every: int = 1) -> li
     return found
 
 
+def _prompts() -> list[str]:
+    """What the CC0 reader read, but for the clips that are measured and fitted to; none where it is not here."""
+    path = SHARED / "kathleen" / "metadata.csv"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    _, each, *_ = READERS[0]
+    kept = {first % each for folder, _, first in READERS + READERS_FITTED if folder == "kathleen"}
+    texts = [line.split("|")[2] for place, line in enumerate(lines) if place % each not in kept]
+    return [text for text in texts if len(text.split()) <= PROMPT]
+
+
 def _read(path: Path) -> Waveform:
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
@@ -234,18 +251,34 @@ class Example:
     heard: bool  # the grammar's path is a command
     right: bool  # and the one that was said
 
-    def evidence(self) -> Evidence:
-        return evidence(guesses(self.commanded), self.commanded, self.free)
+    @property
+    def voice(self) -> str:
+        """Empty for a recording."""
+        return self.clip.name if self.clip.path is None else ""
+
+    @property
+    def phones(self) -> Pair:
+        """Of the grammar's path, and those that were heard."""
+        commanded, free = (phones([item for item in path if not item[0].startswith(NOISES)])
+                           for path in (self.commanded, self.free))
+        return commanded, free
+
+    def evidence(self, known: Confusions) -> Evidence:
+        found = evidence(guesses(self.commanded), self.commanded, self.free)
+        return found._replace(alike=sounds_like(*self.phones, known))
 
 
 async def examples() -> list[Example]:
     """What the decoders make of the sounds that are fitted to, where the grammar heard anything."""
     found: list[Example] = []
     async with opened() as (ear, espeak, _):
-        clips = [Clip(voice, text=text) for voice in FITTED
+        clips = [Clip(voice, text=text) for voice in FITTED + FITTED_TOO
                  for text in some(ear.phrases, random.Random(voice), EACH)]
         said = len(clips)
         clips += _others(FITTED, OTHER_FITTED) + _read_aloud(READERS_FITTED)
+        prompts = _prompts()
+        clips += [Clip(voice, text=text) for voice in FITTED_TOO if prompts
+                  for text in random.Random(voice).sample(prompts, EACH)]
         commands = set(clips[:said])
 
         async def add(clip: Clip) -> None:
@@ -273,16 +306,20 @@ def table(result: dict[str, Any]) -> str:
         f"{result['decision_cpu_ms_p50']} ms (p50), {result['decision_cpu_ms_p95']} ms (p95) of CPU after the speech"])
 
 
-def fit(found: list[Example]) -> tuple[float, Evidence, float]:
-    """Bias, weights, and from when on to believe: so that ALLOWED is kept by voices that the weights are not fitted to.
-    Commands that the grammar mistook for others teach nothing, for to believe them is wrong and not to believe them is,
-    too."""
+def fit(found: list[Example]) -> tuple[float, Evidence, float, Confusions]:
+    """Bias, weights, from when on to believe, and what phones are heard as: so that ALLOWED is kept by voices that
+    neither is fitted to. Commands that the grammar mistook for others teach nothing, for to believe them is wrong and
+    not to believe them is, too."""
     used = [example for example in found if example.heard and (example.right or not example.said)]
-    values = np.array([example.evidence() for example in used])
     right = np.array([example.right for example in used])
+    voices = np.array([example.voice for example in used])
+    values = np.zeros((len(used), len(Evidence._fields)))
+    for voice in set(voices):
+        known = _confusions([example for example in used if example.voice != voice])
+        for place in np.flatnonzero(voices == voice):
+            values[place] = used[place].evidence(known)
     scale = values.std(axis=0)
     values = np.column_stack([np.ones(len(values)), values / scale])
-    voices = np.array([example.clip.name if example.clip.path is None else "" for example in used])
     totals = np.zeros(len(used))
     for voice in set(voices):
         apart = voices == voice
@@ -291,7 +328,12 @@ def fit(found: list[Example]) -> tuple[float, Evidence, float]:
     others = np.sort(totals[~right])[::-1]
     most = int(ALLOWED * _minutes(found) / 10)
     print(f"of {right.sum()} commands of voices left out, {(totals[right] > others[most]).sum()} are believed")
-    return float(bias), Evidence(*(float(weight) for weight in weights / scale)), 1 / (1 + math.exp(-others[most]))
+    return (float(bias), Evidence(*(float(weight) for weight in weights / scale)), 1 / (1 + math.exp(-others[most])),
+            _confusions(used))
+
+
+def _confusions(used: Sequence[Example]) -> Confusions:
+    return trained([example.phones for example in used if example.right], [example.phones[1] for example in used])
 
 
 def _regression(values: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -323,10 +365,12 @@ def _minutes(found: list[Example]) -> float:
 
 
 def fitted(found: list[Example]) -> str:
-    """The lines for hearing/commands.py, and what they would have made of what they were fitted to."""
-    bias, weights, accepted = fit(found)
+    """Writes hearing/confusions.json; the lines for hearing/commands.py, and what both would have made of what they
+    were fitted to."""
+    bias, weights, accepted, known = fit(found)
+    CONFUSIONS.write_text(written(known), encoding="utf-8")
     sure = [example for example in found if example.heard
-            and bias + float(np.dot(weights, example.evidence())) > math.log(accepted / (1 - accepted))]
+            and bias + float(np.dot(weights, example.evidence(known))) > math.log(accepted / (1 - accepted))]
     said = [example for example in found if example.said]
     lines = [f"FRAMES = {lengths(found)}", f"BIAS = {bias:.3g}", "WEIGHTS = Evidence({})".format(", ".join(
         f"{name}={weight:.3g}" for name, weight in weights._asdict().items())), f"ACCEPTED = {accepted:.2f}", "",

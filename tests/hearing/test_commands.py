@@ -16,6 +16,7 @@ from aimass_stream.errors import Busy, ModelFailed
 from aimass_stream.hearing.commands import (
     ACCEPTED,
     LONGEST,
+    WEIGHTS,
     CommandEar,
     Evidence,
     Listening,
@@ -44,42 +45,62 @@ COMMANDED = [QUIET, ["mirror", 20, 59, -40.0, "M IH R ER"], ["me", 60, 79, -30.0
              ["<sil>", 80, 99, -10.0, "SIL"]]
 
 
-def test_other_talk_fits_free_speech_better() -> None:
-    same = evidence(guesses(COMMANDED), COMMANDED, COMMANDED)
-    assert same._replace(stretched=0) == Evidence(whole=0, worst=0, spoken=0, stretched=0, unlike=0, unsaid=0, paused=0)
-    assert likelihood(same) > ACCEPTED
-    free = [["<sil>", 0, 9, -10.0, "SIL"], ["gnats", 10, 39, -35.0, "N AE T S"], ["or", 40, 59, -20.0, "AO R"],
-            ["why(2)", 60, 79, -30.0, "HH W AY"], ["so", 80, 94, -25.0, "S OW"], ["<sil>", 95, 99, -10.0, "SIL"]]
-    other = evidence(guesses(COMMANDED), COMMANDED, free)
-    assert other.worst == pytest.approx((20 * -5 + 20 * -20) / 40)
-    assert other.spoken == pytest.approx((10 * 25 + 20 * -5 + 20 * -20 + 15 * 15) / 85)
-    assert other.unlike > 0.4
-    assert other.unsaid > 0.4
-    assert likelihood(other) < ACCEPTED
-    assert decided(COMMANDED, free, PHRASES) is None
-    command = decided(COMMANDED, COMMANDED, PHRASES)
+def heard(text: str, score: float = -40.0) -> list[Any]:
+    """A path of phones through the time that COMMANDED's words take."""
+    said = text.split()
+    each = 60 / len(said)
+    return [QUIET, *([f"phone-{phone}", round(20 + place * each), round(20 + (place + 1) * each) - 1, score, phone]
+                     for place, phone in enumerate(said)), COMMANDED[-1]]
+
+
+def test_other_talk_fits_mere_phones_better() -> None:
+    same = heard("M IH R ER M IY", -36.7)
+    found = evidence(guesses(COMMANDED), COMMANDED, same)
+    assert (found.paused, found.counted) == (0, 0)
+    assert found.worst == pytest.approx(-40 + 36.7)
+    assert found.alike > 1
+    assert likelihood(found) > ACCEPTED
+    command = decided(COMMANDED, same, PHRASES)
     assert command is not None
     assert (command.name, command.text) == ("mirror", "mirror me")
-
-
-def test_words_that_sound_alike_are_no_evidence_against_a_command() -> None:
-    free = [QUIET, ["near", 20, 59, -40.0, "N IH R"], ["knee", 60, 79, -30.0, "N IY"], COMMANDED[-1]]
-    assert decided(COMMANDED, free, PHRASES) is not None
-    far = [QUIET, ["chalk", 20, 59, -40.0, "CH AO K"], ["sofas", 60, 79, -30.0, "S OW F AH Z"], COMMANDED[-1]]
-    near, other = (evidence(guesses(COMMANDED), COMMANDED, path) for path in (free, far))
-    assert other.unlike > 2 * near.unlike
+    far = heard("CH AO K S OW F AH Z", -20.0)
+    other = evidence(guesses(COMMANDED), COMMANDED, far)
+    assert other.worst == pytest.approx(-20)
+    assert other.spoken == pytest.approx(-15)
+    assert other.alike < 0
+    assert likelihood(other) < ACCEPTED
     assert decided(COMMANDED, far, PHRASES) is None
 
 
+def test_phones_that_are_often_mistaken_are_no_evidence_against_a_command() -> None:
+    near, far = heard("N IH R ER N IY"), heard("CH AO K S OW F AH Z")
+    assert decided(COMMANDED, near, PHRASES) is not None
+    assert decided(COMMANDED, far, PHRASES) is None
+
+
+def test_a_command_with_a_number_has_to_be_surer() -> None:
+    timer = [QUIET, ["ten", 20, 49, -40.0, "T EH N"], ["minutes", 50, 109, -40.0, "M IH N AH T S"]]
+    assert evidence(guesses(timer), timer, timer).counted == 1
+    assert WEIGHTS.counted < 0
+
+
 def test_words_forced_on_other_sounds_last_too_long_or_have_pauses() -> None:
+    near = heard("N IH L ER N IY")
+    usual = evidence(guesses(COMMANDED), COMMANDED, near)
+    assert likelihood(usual) > ACCEPTED
     long = [QUIET, ["mirror", 20, 28, -40.0, "M IH R ER"], ["me", 29, 79, -30.0, "M IY"], COMMANDED[-1]]
-    assert evidence(guesses(long), long, long).stretched > 0.6
-    assert decided(long, long, PHRASES) is None
+    found = evidence(guesses(long), long, near)
+    assert found.stretched > 0.6
+    assert odds(usual._replace(stretched=found.stretched)) < odds(usual) / 10
     torn = [QUIET, ["mirror", 20, 49, -40.0, "M IH R ER"], ["<sil>", 50, 64, -10.0, "SIL"],
             ["me", 65, 79, -30.0, "M IY"], COMMANDED[-1]]
-    found = evidence(guesses(torn), torn, torn)
+    found = evidence(guesses(torn), torn, near)
     assert found.paused == pytest.approx(15 / 100)
-    assert likelihood(found) < ACCEPTED
+    assert odds(usual._replace(paused=found.paused)) < odds(usual) / 10
+
+
+def odds(found: Evidence) -> float:
+    return likelihood(found) / (1 - likelihood(found))
 
 
 def test_words_that_are_no_phrase_are_no_command() -> None:
@@ -105,7 +126,7 @@ def test_evidence_holds_the_event_loop_for_little(words: int, each: int, most: i
         found = evidence(guesses(commanded), commanded, free)
     finally:
         sys.setprofile(before)
-    assert found.unlike > 0.3
+    assert found.alike < 0.5
     assert calls < most
     seconds = []
     for _ in range(5):

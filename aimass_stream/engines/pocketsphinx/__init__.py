@@ -57,7 +57,7 @@ class Stream:
             raise InvalidInput(f"the grammar can't be used: {error}", field="phrases")
 
     async def listen_freely(self) -> None:
-        """For anything in the language model, in haste."""
+        """For any phones in any order."""
         await self._ask(child.FREE)
 
     async def feed(self, sound: Waveform) -> None:

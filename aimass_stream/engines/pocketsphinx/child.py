@@ -12,7 +12,7 @@ A stream's messages, each answered with one of JSON (its length, little-endian, 
     FINISH                it is over           -> the same, for the last time
     WORDS    JSON list    which of them can a grammar have?                  -> {"known": [...]}
     GRAMMAR  JSGF         from now on listen for this                        -> {} or {"error": "..."}
-    FREE                  from now on listen for anything, in haste          -> {}
+    FREE                  from now on listen for any phones in any order     -> {}
     FEED     float32      a command's sound, as it comes                     -> {}
     PATH                  it is over: what was it?     -> {"words": ...}, with its pauses, and each with its phones
 
@@ -61,8 +61,12 @@ VOICED = 0.1  # of the peak; only pieces as loud count for the mean
 WINDOW = 500  # frames that PocketSphinx counts a mean that is set as
 FRAME = 160  # samples
 LOG = math.log(1.0001)  # PocketSphinx's logarithms are to this base
-BEAMS = {"beam": 1e-64, "wbeam": 1e-48, "pbeam": 1e-64}  # of grammars, which are small
-HASTY = {"beam": 1e-40, "wbeam": 1e-25, "pbeam": 1e-40, "maxhmmpf": 3000}  # of free speech beside them
+BEAMS = {"beam": 1e-64, "wbeam": 1e-48, "pbeam": 1e-64}  # of grammars and of phones, which are few
+PHONES = [
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH",
+    "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"]
+PHONE = "phone-"  # before the name of a word that is a phone
+ENDS = 0.1  # probability that phones end after each
 
 
 def main() -> None:
@@ -78,9 +82,6 @@ def main() -> None:
     decoder.set_cmn(CEPSTRUM)
     control.sendall(b"ready")
     os.nice(NICENESS)
-    # for all streams that will listen FREE: it takes 0.3 s, and a third of its memory stays shared
-    with configured(decoder, HASTY):
-        decoder.add_lm("hasty", decoder.get_lm("_default"))
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 16, 1)
         if not message:
@@ -204,7 +205,13 @@ class Stream:
         return {}
 
     def _free(self) -> dict[str, Any]:
-        self.decoder.activate_search("hasty")
+        """Each phone is a word here, so that PocketSphinx can have them in a grammar."""
+        for phone in PHONES:
+            self.decoder.add_word(PHONE + phone, phone, phone == PHONES[-1])
+        loop = [(0, 0, 1 / len(PHONES), PHONE + phone) for phone in PHONES]
+        with configured(self.decoder, BEAMS):
+            self.decoder.add_fsg("phones", self.decoder.create_fsg("phones", 0, 1, [*loop, (0, 1, ENDS)]))
+        self.decoder.activate_search("phones")
         self.commanded = True
         return {}
 
