@@ -189,7 +189,8 @@ def plots(result: Result, folder: Path) -> list[Plot]:
             rates.plot(*zip(*unique, strict=True), "o-", ms=4, label=title, color=colour)
     ages.set(xlabel="sessions", ylabel="p95, ms", yscale="log")
     rates.set(xlabel="sessions", ylabel="% of the pictures that came back", ylim=(0, 105))
-    ages.legend(fontsize=6)
+    if ages.lines:
+        ages.legend(fontsize=6)
     figure.tight_layout()
     figure.savefig(folder / "vision-peers.svg", metadata={"Date": None})
     pyplot.close(figure)
