@@ -21,6 +21,7 @@ from . import scenes
 OURS = "/v1/webrtc/offer"
 TICKS = 90_000 // media.FPS  # of the RTP clock, from one picture to the next
 WRAP = 1 << 32
+SLACK = 10  # ticks by which a server may round a time stamp
 VOTES = 3  # pictures that have to agree on the constant
 
 
@@ -76,8 +77,8 @@ def recognised(sent: Sequence[tuple[int, float]], decoded: Sequence[tuple[int, f
     """Moment, delay and number of the pictures that were shown between two moments."""
     found: dict[str, list[float]] = {"at": [], "delay": [], "number": []}
     for stamp, at in decoded:
-        place, rest = divmod((stamp - origin) % WRAP, TICKS)
-        if since <= at < until and not rest and place < len(sent) and sent[place][1] <= at:
+        place, rest = divmod((stamp - origin + SLACK) % WRAP, TICKS)
+        if since <= at < until and rest <= 2 * SLACK and place < len(sent) and sent[place][1] <= at:
             found["at"].append(round(at, 5))
             found["delay"].append(round(at - sent[place][1], 5))
             found["number"].append(sent[place][0])
