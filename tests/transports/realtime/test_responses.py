@@ -199,11 +199,11 @@ async def test_one_change_by_voice_keeps_the_one_before(monkeypatch: pytest.Monk
     async with server(monkeypatch, brain="offline") as (running, _), talking(running.ws_url) as talk:
         (session,) = running.node.sessions()
         stages: list[list[str]] = []
-        for text in ("Mirror the picture.", "Make it a cartoon.", "Stop the effects."):
+        for text in ("Mirror the picture.", "Make it louder.", "Turn on the delay."):
             await say(talk, text)
             await answered(talk, output_modalities=["text"])
             stages.append([stage["stage"] for stage in session.spec.json()])
-        assert stages == [["mirror"], ["mirror", "cartoon"], []]
+        assert stages == [[], ["gain"], ["gain", "delay"]], "there is no picture to mirror"
 
 
 REFUSED: list[tuple[Any, str, str | None]] = [
