@@ -113,7 +113,8 @@ def test_the_wheel_carries_pages_and_models_and_no_tools(tmp_path: Path) -> None
         assert f"aimass_stream/{expected}" in names
     assert any(name.endswith("licenses/NOTICE") for name in names)
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name or name.startswith("tests")]
-    assert wheel.stat().st_size < 5_000_000
+    # 4.4 MB hear without a download, and nine painters of a third of a MB each
+    assert wheel.stat().st_size < 9_000_000
 
 
 # what deploys it ---------------------------------------------------------------------------------------

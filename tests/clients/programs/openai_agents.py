@@ -37,9 +37,9 @@ def history(items):
     return told
 
 
-async def until(session, events, wanted):
+async def until(session, events, wanted, so_far=None):
     """Everything up to an event of this type."""
-    facts = {"kinds": [], "sound": 0, "transcript": "", "errors": []}
+    facts = so_far or {"kinds": [], "sound": 0, "transcript": "", "errors": []}
     async for event in events:
         facts["kinds"].append(event.type)
         if event.type == "audio":
@@ -83,7 +83,9 @@ async def main(url, key, question, interruption):
 
         await session.send_message("Open the front door.")
         await until(session, events, "tool_end")
-        tell(name="done", **await until(session, events, "agent_end"))
+        # the turn that called the tool may end after the tool did; the one that tells of it has sound
+        heard = await until(session, events, "audio")
+        tell(name="done", **await until(session, events, "agent_end", heard))
 
 
 asyncio.run(main(*sys.argv[1:]))
