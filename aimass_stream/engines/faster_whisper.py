@@ -79,7 +79,7 @@ class FasterWhisper:
 
     inputs: tuple[TensorSpec, ...] = (TensorSpec("request", (None,), "object", "HearRequest"),)
     outputs: tuple[TensorSpec, ...] = (TensorSpec("hypothesis", (None,), "object", "Hypothesis"),)
-    capabilities = Capabilities(batchable=True, max_batch=MAX_BATCH)
+    capabilities = Capabilities(batchable=True, max_batch=MAX_BATCH, longest=900)  # minutes of a large model
 
     def __init__(self, entry: Entry, device: Device) -> None:
         """Raises `InvalidInput` when a file is missing or is none of Whisper's."""

@@ -26,7 +26,8 @@ class LiteRtModel:
         self.inputs, self.outputs = entry.inputs, entry.outputs
         if entry.capabilities.stateful or entry.capabilities.batchable:
             raise InvalidInput("a TFLite model here takes one row and keeps no state", field="capabilities")
-        self.capabilities = Capabilities(fixed_shapes=True, light=entry.capabilities.light)
+        self.capabilities = Capabilities(fixed_shapes=True, light=entry.capabilities.light,
+                                         longest=entry.capabilities.longest)
         # light models share a worker whose runs must stay short for the others: more threads would only wait there
         threads = 1 if entry.capabilities.light else device.threads
         self._interpreter = _interpreter(_content(entry), threads)

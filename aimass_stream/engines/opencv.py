@@ -32,7 +32,7 @@ class OpenCvFinder:
         """Raises `InvalidInput` if there is no such finder, or OpenCV carries no such file."""
         self.name, self.version = entry.name, entry.version
         self.inputs, self.outputs = entry.inputs, entry.outputs
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(longest=entry.capabilities.longest)
         makers: dict[str, Callable[[dict[str, Any]], Finder]] = {"cascade": _cascade, "people": _people,
                                                                  "codes": _codes}
         finder = entry.options.get("finder")

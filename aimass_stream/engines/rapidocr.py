@@ -31,7 +31,7 @@ class _Network:
         """Raises `Unavailable` without the wheel, `InvalidInput` when its file is not that of the manifest."""
         self.name, self.version = entry.name, entry.version
         self.inputs, self.outputs = entry.inputs, entry.outputs
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(longest=entry.capabilities.longest)
         self._session = _session(_content(entry), device.threads)
         if len(self._session.get_inputs()) != 1 or len(self._session.get_outputs()) != 1:
             raise InvalidInput("one input and one output are expected", field="options.file")

@@ -64,7 +64,7 @@ class Network:
     name, version = "voice-tacotron2", "1"
     inputs: tuple[TensorSpec, ...] = (TensorSpec("text", (None,), "object", "letters of SYMBOLS"),)
     outputs: tuple[TensorSpec, ...] = (TensorSpec("sound", (None,), "object", "int16 at 22050 Hz"),)
-    capabilities = Capabilities()
+    capabilities = Capabilities(longest=3600)  # WaveRNN takes minutes for a sentence
 
     def __init__(self, weights: Weights, threads: int) -> None:
         """Raises `InvalidInput` when the files are none of this network's."""

@@ -6,12 +6,12 @@ package runs on a bare GPU machine.
 
 from __future__ import annotations
 
-from .contract import Batch, Capabilities, Model, TensorSpec
+from .contract import Batch, Capabilities, Launcher, Model, TensorSpec
 from .device import CpuDevice, Device
 from .engine import Engine
 from .loader import Entry, FolderStore, ModelStore, installed
 from .slots import Slots
 from .statistics import ModelStatistics
 
-__all__ = ["Batch", "Capabilities", "CpuDevice", "Device", "Engine", "Entry", "FolderStore", "Model",
+__all__ = ["Batch", "Capabilities", "CpuDevice", "Device", "Engine", "Entry", "FolderStore", "Launcher", "Model",
            "ModelStatistics", "ModelStore", "Slots", "TensorSpec", "installed"]

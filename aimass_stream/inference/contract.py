@@ -7,6 +7,7 @@ beside its own inputs, which row belongs to which slot under the name `SLOT`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +19,7 @@ from ..errors import InvalidInput
 Batch: TypeAlias = dict[str, NDArray[Any]]
 
 SLOT = "slot"  # int64 (n,): the slot of each row, given to stateful models by the engine
+LONGEST = 5.0  # s
 USUAL = 8  # length of a free axis in an example when the model does not say
 
 
@@ -44,10 +46,13 @@ class TensorSpec:
             given = "×".join(map(str, array.shape)) or "a scalar"
             raise InvalidInput(f"{self.name} must have the shape {wanted}, not {given}", field=self.name)
 
+    @property
+    def usual(self) -> tuple[int, ...]:
+        return self.example or tuple(USUAL if axis is None else axis for axis in self.shape)
+
     def zeros(self, rows: int | None = None) -> NDArray[Any]:
         """An example of this tensor; with `rows`, that many on its first axis."""
-        usual = self.example or tuple(USUAL if axis is None else axis for axis in self.shape)
-        return np.zeros(usual if rows is None else (rows, *usual[1:]), self.dtype)
+        return np.zeros(self.usual if rows is None else (rows, *self.usual[1:]), self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Capabilities:
     fixed_shapes: bool = False  # every axis but the first is fixed
     slots: int = 0  # states it can hold at once; 0: it keeps none
     light: bool = False  # a run takes about a millisecond: it gets a worker that long runs don't hold up
+    accelerated: bool = False  # it runs on the engine's accelerator; others on the processor
+    longest: float = LONGEST  # s of a run on input of the usual size; one that takes longer hangs
 
     @property
     def stateful(self) -> bool:
@@ -64,7 +71,9 @@ class Capabilities:
 
 
 class Model(Protocol):
-    """Built by the loader; all of its methods are called on its device's worker and may take their time."""
+    """Built, warmed up and measured in a thread beside the others; from then on its methods are called on its device's
+    worker. They may take their time, one call at a time.
+    """
 
     name: str
     version: str
@@ -83,6 +92,14 @@ class Model(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Launcher(Model, Protocol):
+    """A model whose device has a time of its own: the next run can be begun while this one is on its way."""
+
+    def launch(self, batch: Batch) -> Callable[[], Batch]:
+        """Begin a run and don't wait for it; what is answered does, in another thread."""
+        ...
 
 
 def check_inputs(model: Model, inputs: Batch) -> int:

@@ -1,30 +1,82 @@
-"""A device runs one piece of work at a time, on a worker of its own, away from the event loop."""
+"""A device runs one piece of work after another, on a worker of its own, away from the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+from ..workers import Workers
 
 T = TypeVar("T")
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: "<quota µs or max> <period µs>"
+STATM = Path("/proc/self/statm")  # Linux: sizes of this process in pages; the second is what is resident
 
 
 class Device(Protocol):
-    """`run` calls are served in their order; a model's work never runs beside another's on one device."""
+    """`run` and `launch` begin work in the order of the calls; `places` launched pieces may be under way at a time."""
 
     name: str  # "cpu", "cuda:0"
     threads: int  # that a model on it may use for one run
+    places: int
 
     async def run(self, work: Callable[[], T]) -> T: ...
+    async def launch(self, work: Callable[[], Callable[[], T]]) -> T:
+        """`work` begins something on the worker; what it answers waits for the end, elsewhere if the device can."""
+        ...
+
+    def renew(self) -> None:
+        """The worker is lost in work that doesn't end: another takes its place. What waited for it goes on there."""
+        ...
+
+    def used(self) -> int:
+        """Bytes of its memory that this process has now; 0 where nobody tells."""
+        ...
+
+    def relieve(self) -> None:
+        """Give back what is kept for later; after it ran out of memory. On the worker."""
+        ...
+
     def describe(self) -> dict[str, Any]: ...
     def close(self) -> None:
-        """Finish the work at hand and end; waits for it."""
+        """Finish the work at hand and end; waits for it, unless it was lost."""
         ...
+
+
+class Worker:
+    """One thread that can be lost without taking its device along. Used on one event loop."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._workers = Workers(1, name)
+        self._pending: set[Future[Any]] = set()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        while True:
+            workers = self._workers
+            future = workers.submit(work)
+            self._pending.add(future)
+            try:
+                return await asyncio.wrap_future(future)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if workers is self._workers or (task is not None and task.cancelling()):
+                    raise  # the caller's own
+            finally:
+                self._pending.discard(future)
+
+    def renew(self) -> None:
+        lost, self._workers = self._workers, Workers(1, self._name)
+        for future in list(self._pending):
+            future.cancel()  # has no effect on what is at work
+        lost.shutdown(wait=False)
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=True)
 
 
 class CpuDevice:
@@ -33,19 +85,45 @@ class CpuDevice:
     The other half is for codecs and the event loop, which have to be on time while a model computes.
     """
 
+    places = 1
+
     def __init__(self, *, threads: int | None = None, name: str = "cpu") -> None:
         self.name = name
         self.threads = threads or max(1, cores() // 2)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"aimass-{name}")
+        self._worker = Worker(f"aimass-{name}")
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return await self._worker.run(work)
+
+    async def launch(self, work: Callable[[], Callable[[], T]]) -> T:
+        return await self._worker.run(lambda: work()())
+
+    def renew(self) -> None:
+        self._worker.renew()
+
+    def used(self) -> int:
+        try:
+            return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def relieve(self) -> None:
+        """Nothing is kept."""
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "kind": "cpu", "threads": self.threads, "cores": cores()}
 
     def close(self) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._worker.close()
+
+
+async def beside(work: Callable[[], T], name: str) -> T:
+    """In a thread of its own, which ends with the work: what takes long while a device goes on with its own."""
+    worker = Workers(1, name)
+    try:
+        return await asyncio.wrap_future(worker.submit(work))
+    finally:
+        worker.shutdown(wait=False)
 
 
 def cores() -> int:

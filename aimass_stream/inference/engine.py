@@ -1,10 +1,10 @@
 """The inference engine: devices shared by all sessions, in batches where a measurement says that they pay.
 
-There is no waiting window: whenever the device is free, what waits for the model whose turn it is goes in
-together. Work past its deadline is dropped before it costs anything, sessions are served in turns, and a
-model that keeps raising is taken out while the others go on. Models whose every run takes about a
-millisecond (`Capabilities.light`: voice activity) have a worker of their own, so that they never stand behind
-a long one.
+There is no waiting window: whenever a device is free, what waits for the model whose turn it is goes in
+together. Work past its deadline is dropped before it costs anything, sessions are served in turns, and work in
+the background gets the gaps. A model that keeps raising, or whose run doesn't end, is taken out while the others go
+on. Models whose every run takes about a millisecond (`Capabilities.light`: voice activity) have a worker of their
+own, so that they never stand behind a long one; models that can't use an accelerator share the processor's.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-import numpy as np
-
 from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
-from .contract import SLOT, Batch, Model, check_inputs
-from .device import CpuDevice, Device
+from .batches import Run, out_of_memory
+from .contract import Batch, Model, check_inputs
+from .device import CpuDevice, Device, beside
 from .loader import ModelStore
 from .slots import Slots
-from .statistics import ModelStatistics, Tally, best_batch, percentile
+from .statistics import ModelStatistics, Tally, best_batch
 from .waiting import Request, Waiting
+from .warming import prepare
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound="Shared")
+R = TypeVar("R")
 
 FAILURES = 5  # in a row, then a model is taken out
 PER_SESSION = 8  # requests of one session that may wait
-REPEATS = 3  # runs of each batch size when a model is measured; the fastest counts
-MEASURE_SECONDS = 0.5  # after that, no larger batch is measured
+LOADING = 600.0  # s after which building a model, or warming it up, hangs
+CLOSING = 10.0  # s after which ending one does
+# a run's patience is looked at in so many parts: a process that was stopped for a while wakes up to one that is over
+PARTS = 5
 
 
 class Shared(Protocol):
@@ -44,14 +46,19 @@ class Shared(Protocol):
     async def close(self) -> None: ...
 
 
+class _Hangs(Exception):
+    """A run that does not end."""
+
+
 @dataclass(slots=True)
 class _Desk:
-    """What waits for one device, and the task that serves it."""
+    """What waits for one device, and the tasks that serve it: one for each run that may be under way."""
 
     device: Device
     waiting: Waiting
     work: asyncio.Event = field(default_factory=asyncio.Event)
-    server: asyncio.Task[None] | None = None
+    servers: list[asyncio.Task[None]] = field(default_factory=list)
+    free_since: float = 0.0  # s, monotonic: end of the last run
 
 
 @dataclass(slots=True)
@@ -61,9 +68,10 @@ class _Loaded:
     measured: dict[int, float]
     limit: int  # rows put together
     slots: Slots
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     failures: int = 0  # in a row
     failed: str = ""  # why it was taken out
+    closed: bool = False
 
 
 class Engine:
@@ -76,6 +84,8 @@ class Engine:
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._desk = _Desk(self.device, Waiting(per_session))
         self._light = _Desk(CpuDevice(threads=1, name="cpu-light"), Waiting(per_session))
+        self._processor = self._desk if isinstance(self.device, CpuDevice) else _Desk(CpuDevice(), Waiting(per_session))
+        self._desks = tuple({id(desk): desk for desk in (self._desk, self._light, self._processor)}.values())
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._closed = False
 
@@ -85,7 +95,7 @@ class Engine:
         """Make sure that the model is ready; callers at the same time share one load.
 
         `make` builds, in a thread, a model of this name that is in no store. A model that was taken out is loaded
-        anew. Raises `NotFound`, or `InvalidInput` with what is wrong.
+        anew. Raises `NotFound`, or `InvalidInput` with what is wrong, or `ModelFailed`.
         """
         if self._closed:
             raise Unavailable("the inference engine is closed")
@@ -102,12 +112,8 @@ class Engine:
     async def _load(self, name: str, make: Callable[[], Model]) -> None:
         if name in self._models:
             await self.unload(name)
-        reader = ThreadPoolExecutor(1, thread_name_prefix="aimass-load")
-        try:
-            model = await asyncio.get_running_loop().run_in_executor(reader, make)
-        finally:
-            reader.shutdown(wait=False)
-        await self.add(model)
+        before = self.device.used()
+        await self._add(await _bounded(beside(make, "aimass-load"), f"{name} could not be built"), before)
 
     def _loading_done(self, task: asyncio.Task[None]) -> None:
         self._loading = {name: other for name, other in self._loading.items() if other is not task}
@@ -116,25 +122,33 @@ class Engine:
 
     async def add(self, model: Model) -> None:
         """Warm up a model, measure whether batches pay, and take requests for it from now on."""
+        await self._add(model, self.device.used())
+
+    async def _add(self, model: Model, before: int) -> None:
+        """`before` is what the device had in use before the model was built."""
         if self._closed:
             raise Unavailable("the inference engine is closed")
         if model.name in self._models:
             raise Conflict(f"the model {model.name!r} is loaded already")
-        desk = self._light if model.capabilities.light else self._desk
+        desk = self._desk_of(model)
         try:
-            await desk.device.run(model.warm_up)
-            measured = await self._measure(model, desk.device)
+            measured = await _bounded(beside(partial(prepare, model), "aimass-warm"), f"{model.name} does not warm up")
             if model.name in self._models:
                 raise Conflict(f"the model {model.name!r} was loaded meanwhile")
         except Exception as error:
-            await desk.device.run(model.close)
+            await self._end(desk, model)
             if isinstance(error, AimassError):
                 raise
             raise ModelFailed(f"{model.name} does not run on {desk.device.name}: {error}") from error
-        slots = Slots(model.capabilities.slots)
-        self._models[model.name] = _Loaded(model, desk, measured, best_batch(measured), slots)
-        log.info("model %s %s is ready: %s", model.name, model.version, ", ".join(
+        tally = Tally(memory=max(0, self.device.used() - before))
+        self._models[model.name] = _Loaded(model, desk, measured, best_batch(measured),
+                                           Slots(model.capabilities.slots), tally)
+        log.info("model %s %s is ready on %s: %s", model.name, model.version, desk.device.name, ", ".join(
             f"batch {size} {seconds * 1000:.1f} ms" for size, seconds in measured.items()))
+
+    def _desk_of(self, model: Model) -> _Desk:
+        can = model.capabilities
+        return self._light if can.light else self._desk if can.accelerated else self._processor
 
     async def unload(self, name: str) -> None:
         """End a model: what waits for it fails with `Unavailable`, what runs is finished first."""
@@ -142,26 +156,29 @@ class Engine:
         if loaded is None:
             raise NotFound(f"the model {name!r} is not loaded")
         self._refuse(lambda request: request.model == name, Unavailable(f"the model {name!r} was unloaded"))
-        await loaded.desk.device.run(loaded.model.close)  # the device keeps the order, so a running batch comes before
+        await self._release(loaded)
 
-    async def _measure(self, model: Model, device: Device) -> dict[int, float]:
-        """Seconds of one run by batch size: 1, 2, 4... Other work gets the device between the runs.
+    async def _release(self, loaded: _Loaded) -> None:
+        if not loaded.closed:
+            loaded.closed = True
+            await self._end(loaded.desk, loaded.model)
 
-        All sizes are tried, for gains are not even: two rows of a perceptron cost four times as much as one
-        on a CPU (another kernel), and eight no more than two.
-        """
-        can = model.capabilities
-        most = min(can.max_batch, can.slots or can.max_batch) if can.batchable else 1
-        measured: dict[int, float] = {}
-        size, spent = 1, 0.0
-        while size <= most and spent < MEASURE_SECONDS:
-            times = [await device.run(partial(_time, model, size)) for _ in range(REPEATS)]
-            measured[size] = min(times)
-            spent += sum(times)
-            size *= 2
-        for slot in range(model.capabilities.slots):
-            await device.run(partial(model.reset, slot))
-        return measured
+    async def _end(self, desk: _Desk, model: Model) -> None:
+        """The device keeps the order, so a running batch comes before."""
+        begun = False
+
+        def close() -> None:
+            nonlocal begun
+            begun = True
+            model.close()
+
+        try:
+            await _watched(desk.device.run(close), CLOSING, lambda: begun)
+        except _Hangs:
+            log.error("model %s can't be closed: its thread on %s is lost", model.name, desk.device.name)
+            desk.device.renew()
+        except Exception:
+            log.exception("model %s could not be closed", model.name)
 
     def models(self) -> dict[str, Model]:
         """What is loaded and takes requests."""
@@ -187,17 +204,18 @@ class Engine:
     # requests --------------------------------------------------------------------------------------
 
     async def submit(self, model: str, inputs: Batch, *, session: str, deadline: float | None = None,
-                     state: str | None = None) -> Batch:
+                     state: str | None = None, background: bool = False) -> Batch:
         """Run a loaded model on `inputs`; its outputs by name, with as many rows.
 
         `deadline` (s, `time.monotonic`) is the latest moment at which this is worth starting: past it
-        `DeadlineMissed` is raised. `state` names the state of a stateful model, by default the session's.
+        `DeadlineMissed` is raised. `state` names the state of a stateful model, by default the session's. What
+        nobody waits for goes in the `background`: it starts only when nothing else waits for the device.
         Raises `InvalidInput` naming a tensor, `Busy` when too much of this session waits already,
         `ModelFailed` when the model raised or was taken out, `NotFound` when it is not loaded.
         """
         loaded = self._ready(model)
         request = Request(model, inputs, check_inputs(loaded.model, inputs), session, deadline, time.monotonic(),
-                          asyncio.get_running_loop().create_future())
+                          asyncio.get_running_loop().create_future(), background=background)
         if loaded.slots.count:
             request.slot = loaded.slots.acquire(state or session)
         try:
@@ -249,19 +267,15 @@ class Engine:
         for desk in self._desks:
             for request in [request for request in desk.waiting if which(request)]:
                 desk.waiting.remove(request)
-                if not request.done.done():
-                    request.done.set_exception(error)
+                _fail([request], error)
 
     # the devices -----------------------------------------------------------------------------------
 
-    @property
-    def _desks(self) -> tuple[_Desk, _Desk]:
-        return self._desk, self._light
-
     def _serve(self, desk: _Desk) -> None:
         desk.work.set()
-        if desk.server is None or desk.server.done():
-            desk.server = asyncio.create_task(self._run(desk), name=f"inference on {desk.device.name}")
+        if not desk.servers:
+            desk.servers = [asyncio.create_task(self._run(desk), name=f"inference on {desk.device.name}, {place}")
+                            for place in range(desk.device.places)]
 
     async def _run(self, desk: _Desk) -> None:
         while not self._closed:
@@ -284,45 +298,67 @@ class Engine:
         return [request for request in batch if request not in late and not request.done.done()]
 
     async def _run_batch(self, loaded: _Loaded, batch: list[Request]) -> None:
-        begun = time.monotonic()
-        resets = [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)]
-        try:
-            results, seconds = await loaded.desk.device.run(partial(_execute, loaded.model, batch, resets))
-        except Exception as error:
-            if len(batch) > 1 and not loaded.model.capabilities.stateful:
-                for request in batch:  # one bad input must not cost its neighbours theirs
-                    await self._run_batch(loaded, [request])
-            else:
-                self._failed(loaded, batch, error)
+        if loaded.failed:  # while it was its turn
+            _fail(batch, ModelFailed(loaded.failed))
             return
-        loaded.failures = 0
-        loaded.tally.ran(sum(request.rows for request in batch), seconds, [begun - r.since for r in batch])
-        for request, result in zip(batch, results, strict=True):
-            if not request.done.done():
-                request.done.set_result(result)
-
-    def _failed(self, loaded: _Loaded, batch: list[Request], error: Exception) -> None:
-        name = loaded.model.name
-        if isinstance(error, InvalidInput):  # the caller's fault, not the model's
-            answer: Exception = error
+        desk, begun = loaded.desk, time.monotonic()
+        run = Run(loaded.model, batch, [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)])
+        try:
+            results, seconds = await _watched(desk.device.launch(run), run.patience, lambda: run.begun)
+        except _Hangs:
+            desk.device.renew()
+            loaded.closed = True  # nobody can end it: its thread is lost
+            self._take_out(loaded, batch, f"because a run had not ended after {run.patience:.0f} s")
+        except Exception as error:
+            await self._failed(loaded, batch, error)
         else:
-            loaded.failures += 1
-            loaded.tally.failures += 1
-            log.warning("model %s failed, %d in a row", name, loaded.failures, exc_info=error)
-            answer = ModelFailed(f"{name}: {type(error).__name__}: {error}")
-        for request in batch:
-            if not request.done.done():
-                request.done.set_exception(answer)
-        if loaded.failures >= FAILURES:
-            loaded.failed = f"{name} was taken out after {FAILURES} failures in a row: {type(error).__name__}: {error}"
-            self._refuse(lambda request: request.model == name, ModelFailed(loaded.failed))
+            now = time.monotonic()
+            loaded.failures = 0
+            loaded.tally.ran(sum(request.rows for request in batch), seconds, [begun - r.since for r in batch],
+                             now, min(seconds, now - desk.free_since))
+            desk.free_since = now
+            for request, result in zip(batch, results, strict=True):
+                if not request.done.done():
+                    request.done.set_result(result)
+
+    async def _failed(self, loaded: _Loaded, batch: list[Request], error: Exception) -> None:
+        name = loaded.model.name
+        if out_of_memory(error):
+            loaded.limit = max(1, sum(request.rows for request in batch) // 2)
+            await loaded.desk.device.run(loaded.desk.device.relieve)
+        if len(batch) > 1 and not loaded.model.capabilities.stateful:
+            for request in batch:  # one bad input must not cost its neighbours theirs
+                await self._run_batch(loaded, [request])
+            return
+        if isinstance(error, InvalidInput):  # the caller's fault, not the model's
+            _fail(batch, error)
+            return
+        loaded.failures += 1
+        loaded.tally.failures += 1
+        log.warning("model %s failed, %d in a row", name, loaded.failures, exc_info=error)
+        said = f"{type(error).__name__}: {error}"
+        if loaded.failures < FAILURES:
+            _fail(batch, ModelFailed(f"{name}: {said}"))
+        else:
+            self._take_out(loaded, batch, f"after {FAILURES} failures in a row: {said}")
+            await self._release(loaded)  # others may need its memory
+
+    def _take_out(self, loaded: _Loaded, batch: list[Request], why: str) -> None:
+        name = loaded.model.name
+        loaded.failed = f"{name} was taken out {why}"
+        log.error("model %s", loaded.failed)
+        _fail(batch, ModelFailed(loaded.failed))
+        self._refuse(lambda request: request.model == name, ModelFailed(loaded.failed))
 
     # ----------------------------------------------------------------------------------------------
 
     def statistics(self) -> dict[str, ModelStatistics]:
         """By model, everything since it was loaded."""
         waiting = [request.model for desk in self._desks for request in desk.waiting]
-        return {name: _statistics(loaded, waiting.count(name)) for name, loaded in self._models.items()}
+        return {name: loaded.tally.statistics(
+            name=name, version=loaded.model.version, device=loaded.desk.device.name,
+            state="failed" if loaded.failed else "ready", measured=dict(loaded.measured), batch_limit=loaded.limit,
+            waiting=waiting.count(name)) for name, loaded in self._models.items()}
 
     async def close(self) -> None:
         """Refuse what waits, finish what runs, end every model, what is shared and the devices. May be called again."""
@@ -333,15 +369,15 @@ class Engine:
         if self._loading:
             await asyncio.wait(list(self._loading.values()))
         for desk in self._desks:
-            if desk.server is not None:
+            if desk.servers:
                 desk.work.set()
-                await asyncio.wait([desk.server])
+                await asyncio.wait(desk.servers)
         for task in self._shared.values():
             await asyncio.wait([task])
             if not task.cancelled() and task.exception() is None:
                 await task.result().close()
         for loaded in self._models.values():
-            await loaded.desk.device.run(loaded.model.close)
+            await self._release(loaded)
         self._models.clear()
         for desk in self._desks:
             desk.device.close()
@@ -351,45 +387,29 @@ async def _await(open: Callable[[], Awaitable[T]]) -> T:
     return await open()
 
 
-def _execute(model: Model, batch: list[Request], resets: list[int]) -> tuple[list[Batch], float]:
-    """On the device's worker: join the rows, run, and share out the rows of what comes back."""
-    begun = time.perf_counter()
-    for slot in resets:
-        model.reset(slot)
-    inputs = batch[0].inputs
-    if len(batch) > 1:
-        inputs = {name: np.concatenate([request.inputs[name] for request in batch]) for name in inputs}
-    if model.capabilities.stateful:
-        inputs = inputs | {SLOT: np.repeat(np.array([r.slot for r in batch], np.int64), [r.rows for r in batch])}
-    outputs = model.run(inputs)
-    if len(batch) == 1:
-        return [outputs], time.perf_counter() - begun
-    rows = sum(request.rows for request in batch)
-    for name, array in outputs.items():
-        if len(array) != rows:
-            raise ValueError(f"{name} has {len(array)} rows for {rows} of input")
-    ends = np.cumsum([request.rows for request in batch])
-    results = [{name: array[end - request.rows : end] for name, array in outputs.items()}
-               for request, end in zip(batch, ends, strict=True)]
-    return results, time.perf_counter() - begun
+def _fail(requests: list[Request], error: Exception) -> None:
+    for request in requests:
+        if not request.done.done():
+            request.done.set_exception(error)
 
 
-def _time(model: Model, rows: int) -> float:
-    """Seconds of one run on example input; on the device's worker."""
-    batch = {spec.name: spec.zeros(rows if model.capabilities.batchable else None) for spec in model.inputs}
-    if model.capabilities.stateful:
-        batch[SLOT] = np.arange(rows, dtype=np.int64)
-    begun = time.perf_counter()
-    model.run(batch)
-    return time.perf_counter() - begun
+async def _bounded(work: Awaitable[R], what: str) -> R:
+    try:
+        return await _watched(work, LOADING, lambda: True)
+    except _Hangs:
+        raise ModelFailed(f"{what}: it has not ended after {LOADING:.0f} s") from None
 
 
-def _statistics(loaded: _Loaded, waiting: int) -> ModelStatistics:
-    tally = loaded.tally
-    return ModelStatistics(
-        name=loaded.model.name, version=loaded.model.version, state="failed" if loaded.failed else "ready",
-        measured=dict(loaded.measured), batch_limit=loaded.limit, waiting=waiting,
-        runs=tally.runs, rows=tally.rows, failures=tally.failures, drops=dict(tally.drops), busy=tally.busy,
-        batch=sum(tally.batches) / len(tally.batches) if tally.batches else 0.0,
-        wait_p50=percentile(tally.waits, 0.5), wait_p95=percentile(tally.waits, 0.95),
-        run_p50=percentile(tally.times, 0.5), run_p95=percentile(tally.times, 0.95))
+async def _watched(work: Awaitable[R], patience: float, begun: Callable[[], bool]) -> R:
+    """Raises `_Hangs` when it has not ended so many seconds after it was begun; what runs in a thread is left there."""
+    task = asyncio.ensure_future(work)
+    try:
+        parts = 0
+        while parts < PARTS:
+            done, _ = await asyncio.wait([task], timeout=patience / PARTS)
+            if done:
+                return task.result()
+            parts += begun()
+        raise _Hangs
+    finally:
+        task.cancel()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from ..errors import InvalidInput, NotFound
-from .contract import Capabilities, Model, TensorSpec
+from .contract import LONGEST, Capabilities, Model, TensorSpec
 from .device import Device
 
 T = TypeVar("T")
@@ -229,10 +229,16 @@ def _capabilities(table: dict[str, Any]) -> Capabilities:
     can = Capabilities(
         batchable=_get(table, "batchable", bool, False, path), max_batch=_get(table, "max_batch", int, 1, path),
         fixed_shapes=_get(table, "fixed_shapes", bool, False, path), slots=_get(table, "slots", int, 0, path),
-        light=_get(table, "light", bool, False, path))
-    if can.max_batch < 1 or can.slots < 0:
-        raise InvalidInput("max_batch is at least 1 and slots at least 0", field="capabilities")
+        light=_get(table, "light", bool, False, path),
+        longest=_seconds(table, "longest", LONGEST, path))
+    if can.max_batch < 1 or can.slots < 0 or not can.longest > 0:
+        raise InvalidInput("max_batch is at least 1, slots at least 0, and longest more than 0", field="capabilities")
     return can
+
+
+def _seconds(table: dict[str, Any], key: str, default: float, path: str) -> float:
+    value = table.get(key, default)
+    return float(value) if type(value) is int else _get(table, key, float, default, path)
 
 
 def _tensors(table: dict[str, Any], key: str) -> tuple[TensorSpec, ...]:

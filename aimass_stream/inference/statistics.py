@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW = 256  # runs remembered for percentiles
+RECENT = 10.0  # s
 GAIN = 1.1  # a batch pays if it gives this many times the rows a second of single runs
 
 
@@ -13,6 +15,7 @@ GAIN = 1.1  # a batch pays if it gives this many times the rows a second of sing
 class ModelStatistics:
     name: str
     version: str
+    device: str
     state: str  # "ready" or "failed"
     measured: dict[int, float]  # batch size -> seconds of one run, measured while loading
     batch_limit: int  # rows put together here; 1: batching does not pay or is not possible
@@ -22,6 +25,8 @@ class ModelStatistics:
     failures: int
     drops: dict[str, int]  # by reason
     busy: float  # s the device spent on this model
+    occupancy: float  # share of the last seconds that it spent so
+    memory: int  # bytes that the process has grown by while it was loaded: about
     batch: float  # rows of a run, mean of the last runs
     wait_p50: float  # s
     wait_p95: float  # s
@@ -37,21 +42,43 @@ class Tally:
     rows: int = 0
     failures: int = 0
     busy: float = 0.0  # s
+    memory: int = 0  # bytes
     drops: dict[str, int] = field(default_factory=dict)
     batches: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     times: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=WINDOW))  # when, busy: s
 
     def drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1
 
-    def ran(self, rows: int, seconds: float, waits: list[float]) -> None:
+    def ran(self, rows: int, seconds: float, waits: list[float], at: float, busy: float) -> None:
+        """A run ended at that moment (s, monotonic). `busy` is less than its seconds where it overlapped another."""
         self.runs += 1
         self.rows += rows
-        self.busy += seconds
+        self.busy += busy
         self.batches.append(rows)
         self.times.append(seconds)
         self.waits.extend(waits)
+        self.recent.append((at, busy))
+
+    def occupancy(self) -> float:
+        """Over `RECENT` seconds, or over the runs that are remembered, where that is less."""
+        now = time.monotonic()
+        recent = [(at, busy) for at, busy in self.recent if now - at < RECENT]
+        if not recent:
+            return 0.0
+        since = now - RECENT if len(recent) < len(self.recent) or len(recent) < WINDOW else recent[0][0] - recent[0][1]
+        return min(1.0, sum(busy for _, busy in recent) / max(now - since, 1e-6))
+
+    def statistics(self, *, name: str, version: str, device: str, state: str, measured: dict[int, float],
+                   batch_limit: int, waiting: int) -> ModelStatistics:
+        return ModelStatistics(
+            name, version, device, state, measured, batch_limit, waiting, self.runs, self.rows, self.failures,
+            dict(self.drops), self.busy, self.occupancy(), self.memory,
+            sum(self.batches) / len(self.batches) if self.batches else 0.0,
+            percentile(self.waits, 0.5), percentile(self.waits, 0.95),
+            percentile(self.times, 0.5), percentile(self.times, 0.95))
 
 
 def percentile(values: deque[float], share: float) -> float:

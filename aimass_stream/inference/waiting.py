@@ -24,6 +24,7 @@ class Request:
     since: float  # s, monotonic
     done: asyncio.Future[Batch]
     slot: int | None = None  # of a stateful model
+    background: bool = False  # nobody waits for it: it gets the gaps
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -33,33 +34,41 @@ class Request:
 
 
 class Waiting:
-    """Requests by session, in the order of the sessions' turns. Whoever was served goes to the end."""
+    """Requests by session, in the order of the sessions' turns. Whoever was served goes to the end.
+
+    What waits in the background is handed out only when nothing else waits.
+    """
 
     def __init__(self, per_session: int) -> None:
         self.per_session = per_session
-        self._turns: OrderedDict[str, deque[Request]] = OrderedDict()
+        self._live: OrderedDict[str, deque[Request]] = OrderedDict()
+        self._background: OrderedDict[str, deque[Request]] = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._turns.values())
+        return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Request]:
-        return (request for queue in self._turns.values() for request in queue)
+        return (request for turns in (self._live, self._background) for queue in turns.values() for request in queue)
+
+    def _turns(self, request: Request) -> OrderedDict[str, deque[Request]]:
+        return self._background if request.background else self._live
 
     def add(self, request: Request) -> None:
         """Raises `Busy` when the session has as many requests waiting as it may."""
-        queue = self._turns.setdefault(request.session, deque(maxlen=self.per_session))
+        queue = self._turns(request).setdefault(request.session, deque(maxlen=self.per_session))
         if len(queue) >= self.per_session:
             raise Busy(f"{self.per_session} requests of this session are waiting already", retry_after=1)
         queue.append(request)
 
     def remove(self, request: Request) -> bool:
         """True if it was still waiting."""
-        queue = self._turns.get(request.session)
+        turns = self._turns(request)
+        queue = turns.get(request.session)
         if queue is None or request not in queue:
             return False
         queue.remove(request)
         if not queue:
-            del self._turns[request.session]
+            del turns[request.session]
         return True
 
     def first(self) -> Request | None:
@@ -75,12 +84,13 @@ class Waiting:
         leader = self.first()
         if leader is None:
             return []
+        turns = self._turns(leader)
         batch = [leader]
         room = limit - leader.rows
         served = True
         while room > 0 and served:
             served = False
-            for queue in self._turns.values():
+            for queue in turns.values():
                 request = _fitting(queue, batch, room)
                 if request is not None:
                     batch.append(request)
@@ -89,8 +99,8 @@ class Waiting:
         for request in batch:
             self.remove(request)
         for session in dict.fromkeys(request.session for request in batch):
-            if session in self._turns:
-                self._turns.move_to_end(session)
+            if session in turns:
+                turns.move_to_end(session)
         return batch
 
 

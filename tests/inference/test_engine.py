@@ -125,6 +125,18 @@ async def test_sessions_take_turns() -> None:
         assert [values[0] for values in model.seen[1:]] == [0, 50, 60, 1, 2, 3, 4]
 
 
+async def test_what_is_in_the_background_gets_the_gaps() -> None:
+    model = Doubler(fixed=FREE)
+    async with running(model) as engine:
+        async with occupied(engine, model):
+            asked = [ask(engine, model, value, "job", background=True) for value in (1, 2)]
+            await until(lambda: engine.statistics()["doubler"].waiting == 2)
+            asked += [ask(engine, model, value, session) for value, session in ((50, "a"), (60, "b"))]
+            await until(lambda: engine.statistics()["doubler"].waiting == 4)
+        await asyncio.gather(*asked)
+        assert model.seen == [[100], [50, 60], [1, 2]]  # and its rows are not put among theirs
+
+
 async def test_past_its_deadline_work_is_dropped_before_the_device() -> None:
     model = Doubler()
     async with running(model) as engine:
@@ -272,6 +284,8 @@ async def test_unloading_refuses_what_waits_and_finishes_what_runs() -> None:
 
 async def test_loads_and_unloads_leave_nothing_behind() -> None:
     async with running() as engine:
+        await engine.load("doubler")
+        await engine.unload("doubler")  # the device's worker has begun
         await engine.load("doubler")
         before = set(threading.enumerate())
         for _ in range(20):
