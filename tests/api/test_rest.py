@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -133,7 +134,7 @@ async def test_stages_are_listed_with_their_schemas() -> None:
         assert {"mirror", "rotate", "crop", "gray", "edges", "cartoon", "blur", "text", "gain", "mute", "level",
                 "delay", "fps"} <= set(stages)
         for stage in stages.values():
-            jsonschema.Draft202012Validator.check_schema(stage["params"])
+            await asyncio.to_thread(jsonschema.Draft202012Validator.check_schema, stage["params"])
             assert stage["title"]
             assert stage["doc"]
             for name, parameter in stage["params"].get("properties", {}).items():

@@ -26,7 +26,8 @@ SOME = weights(WeightFile("model.bin", "model.bin"), WeightFile("config.json", "
 
 # the command with a catalogue of the test's own, in a process that can be interrupted
 RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in a shell's background ignores it
 from aimass_stream.weights import catalogue
 from tests.cli.test_models import SOME
 catalogue()[SOME.name] = SOME

@@ -128,11 +128,13 @@ async def test_a_call_is_answered_and_interrupted(monkeypatch: pytest.MonkeyPatc
         await until(lambda: len(twilio.played) > 40, 15)
         await talking
         assert np.abs(twilio.sound).max() > 2000
-        assert str(chat.requests[0]["messages"][-1]["content"]).startswith("tell me a story")
+        asked = [str(each["messages"][-1]["content"]) for each in chat.requests]  # a pause may have asked with less
+        assert asked[-1].startswith("tell me a story")
+        before = len(asked)
         await twilio.say(stop, pause=1.5)
         assert "clear" in twilio.kinds
-        await until(lambda: len(chat.requests) > 1, 10)
-        heard = [each["content"] for each in chat.requests[1]["messages"] if each["role"] == "assistant"]
+        await until(lambda: len(chat.requests) > before, 10)
+        heard = [each["content"] for each in chat.requests[before]["messages"] if each["role"] == "assistant"]
         assert heard[0].startswith(FIRST[:10])
 
 
