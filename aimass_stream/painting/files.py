@@ -45,7 +45,7 @@ def decode(number: int, most: int = MOST_PIXELS) -> Iterator[bytes]:
         turned = ImageOps.exif_transpose(picture)
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
         raise InvalidMedia(f"is cut off or broken: {error}") from None
-    pixels = _pixels(turned)
+    pixels = pixels_of(turned)
     yield HEAD.pack(*pixels.shape)
     flat = pixels.reshape(-1)
     for begin in range(0, len(flat), PIECE):
@@ -63,7 +63,8 @@ def unpack(pieces: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(answer, np.uint8, offset=HEAD.size).reshape(shape)
 
 
-def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
+def pixels_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """(h, w, 3) BGR, or (h, w, 4) BGRA where something may be transparent. Raises `InvalidMedia`."""
     if picture.mode in SIXTEEN:  # of which the upper eight bits are shown
         upper = np.asarray(picture).astype(np.int64) >> 8
         picture = Image.fromarray(np.asarray(np.clip(upper, 0, 255), np.uint8))

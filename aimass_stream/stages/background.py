@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import io
 from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from pydantic import Field, field_validator
 
 from ..clips import draw
 from ..errors import AimassError, Busy, DeadlineMissed, InvalidPipeline
 from ..frames import Kind, Picture, Pixels, VideoFrame, now
 from ..inference import Batch, Engine, Entry, ModelStore, installed
+from ..painting.inline import CHARACTERS, decoded
 from ..seeing.input import PictureInput
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, blank, planes, upright
@@ -29,10 +26,6 @@ HANGS = 1.0  # s after its deadline at which a model counts as hanging
 OLD = 0.5  # s that a mask may be used for later pictures, when the model is late
 NOTE = "background"
 
-PICTURE_CHARACTERS = 350_000  # of a data: URL, about 256 KB of file
-PICTURE_SIDE = 4096  # px
-FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-
 
 def _offer(schema: dict[str, Any]) -> None:
     schema["enum"] = ["", *(entry.name for entry in installed().entries() if entry.task == TASK)]
@@ -44,7 +37,7 @@ class BackgroundParams(Params):
                         json_schema_extra={"unit": "% of height", "step": 0.5})
     colour: str = Field("#1f7a4d", pattern="^#[0-9a-fA-F]{6}$", description="for mode colour, #rrggbb",
                         json_schema_extra={"format": "color"})
-    picture: str = Field("", max_length=PICTURE_CHARACTERS, description="for mode picture: a data: URL of a JPEG, PNG "
+    picture: str = Field("", max_length=CHARACTERS, description="for mode picture: a data: URL of a JPEG, PNG "
                          "or WebP file; empty: a drawn scene")
     steady: bool = Field(True, description="holds the person's outline still where nothing moves")
     model: str = Field("", max_length=64, description="which model makes masks; empty: MediaPipe's, by the "
@@ -191,22 +184,6 @@ class _Scene:
         else:
             bgr = covering(decoded(params.picture) if params.picture else draw(0, width, height), width, height)
         self.planes = planes(Picture.from_bgr(bgr).i420)
-
-
-def decoded(url: str) -> Pixels:
-    """A data: URL's picture, (h, w, 3) BGR, upright. Raises `ValueError` that says what is wrong."""
-    head, comma, body = url.partition(",")
-    kind = head.removeprefix("data:").removesuffix(";base64")
-    if not comma or not head.startswith("data:") or not head.endswith(";base64") or kind not in FORMATS:
-        raise ValueError(f"this must be a base64 data: URL of {', '.join(FORMATS)}")
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(body, validate=True)), formats=[FORMATS[kind]]) as image:
-            if max(image.size) > PICTURE_SIDE:
-                raise ValueError(f"the picture is larger than {PICTURE_SIDE} px")
-            rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, binascii.Error, Image.DecompressionBombError) as error:
-        raise ValueError(f"the picture can't be read: {error}") from None
-    return np.ascontiguousarray(rgb[..., ::-1])
 
 
 def _entries(store: ModelStore, model: str) -> list[Entry]:

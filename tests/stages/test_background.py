@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from aimass_stream.errors import InvalidPipeline, Unavailable
 from aimass_stream.frames import Picture, Pixels, VideoFrame
 from aimass_stream.inference import Device, Engine, FolderStore, Model, installed
-from aimass_stream.stages.background import Background, decoded
+from aimass_stream.stages.background import Background
 from aimass_stream.weights import npm
 
 from ..support.context import Context, params, video
@@ -230,22 +230,6 @@ async def test_a_picture_of_ones_own_is_behind() -> None:
         after = await shown(stage, frame(SITTING))
     np.testing.assert_allclose(after.bgr[:, :100].reshape(-1, 3).mean(axis=0), [0, 0, 255], atol=4)
     assert after.bgr[200, 320, 1] > 100
-
-
-@pytest.mark.parametrize(("image", "form"), [
-    (RED.convert("RGBA"), "PNG"), (RED.convert("L"), "PNG"), (RED.convert("P"), "PNG"), (RED.convert("CMYK"), "JPEG"),
-    (Image.new("I;16", (40, 20), 30_000), "PNG"), (RED, "WEBP"), (RED, "JPEG"), (RED.resize((1, 1)), "PNG"),
-])
-def test_pictures_of_every_kind_are_read(image: Image.Image, form: str) -> None:
-    assert decoded(url(image, form)).shape == (image.height, image.width, 3)
-
-
-def test_a_turned_and_an_animated_picture() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn it clockwise
-    assert decoded(url(RED, "JPEG", exif=exif)).shape == (40, 20, 3)
-    blue = Image.new("RGB", RED.size, (0, 0, 255))
-    assert decoded(url(RED, "WEBP", save_all=True, append_images=[blue], lossless=True))[0, 0].tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize(("given", "told"), [
