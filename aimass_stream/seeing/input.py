@@ -2,12 +2,13 @@
 
     fit = "centre"        stretch, centre or corner, where the input has one size; fill = 114
     colour = "rgb"        bgr, rgb or grey; then (value - mean) / scale, where the input is no uint8
+    resize = "area"       area, linear, or auto: averages pixels where it shrinks by 1.5 or more
     longest = 480         px a picture is shrunk to, where the input has any size
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from ..errors import InvalidInput
 from ..frames import Pixels
 from ..inference import Batch, Entry
-from ..vision.letterbox import Letterbox, letterbox
+from ..vision.letterbox import Fit, Letterbox, Resize, letterbox
 
 LONGEST = 640  # px, of a picture for an input of any size
+KNOWN = {"fit": get_args(Fit), "resize": get_args(Resize), "colour": ("bgr", "rgb", "grey")}
 CELL = 32  # px: networks halve their maps five times
 
 
@@ -26,11 +28,15 @@ class PictureInput:
     """The one input of a model that looks at pictures: (h, w), (1, 3, h, w) or (1, h, w, 3). Pure after its making."""
 
     def __init__(self, entry: Entry) -> None:
-        """Raises `InvalidInput` if the model takes no picture, or more than one."""
+        """Raises `InvalidInput` if the model takes no picture, or more than one, or its options are unknown ones."""
         if len(entry.inputs) != 1 or len(entry.inputs[0].shape) not in (2, 4):
             raise InvalidInput(f"{entry.name}: a picture of 2 or 4 axes must be its only input", field="inputs")
         self.spec = entry.inputs[0]
         self.options = entry.options
+        for option, known in KNOWN.items():
+            if self.options.get(option, known[0]) not in known:
+                raise InvalidInput(f"{entry.name}: {option} is one of {', '.join(known)}, not {self.options[option]!r}",
+                                   field=f"options.{option}")
         self.flat = len(self.spec.shape) == 2
         self.channels_last = not self.flat and self.spec.shape[-1] == 3
         axes = (0, 1) if self.flat else (1, 2) if self.channels_last else (2, 3)
@@ -49,7 +55,7 @@ class PictureInput:
         """The input of a BGR picture, where in it the picture lies, and its width and height."""
         width, height = self.size(picture)
         made, place = letterbox(picture, width, height, self.options.get("fit", "centre"),
-                                int(self.options.get("fill", 0)))
+                                int(self.options.get("fill", 0)), self.options.get("resize", "auto"))
         colour = self.options.get("colour", "grey" if self.flat else "rgb")
         if colour != "bgr":
             code = cv2.COLOR_BGR2RGB if colour == "rgb" else cv2.COLOR_BGR2GRAY

@@ -44,14 +44,17 @@ class Public:
 
 PUBLIC = (
     Public("fastestdet", "FastestDet", "FastestDet.onnx", {"input.1": [1, 3, 352, 352]}, {"758": [1, 85, 22, 22]},
-           {"head": "fastestdet", "labels": "coco", "fit": "stretch", "colour": "bgr"}, loops.fastestdet),
+           {"head": "fastestdet", "labels": "coco", "fit": "stretch", "resize": "area", "colour": "bgr"},
+           loops.fastestdet),
     Public("rfb", "RFB-320, faces", "version-RFB-320_simplified.onnx", {"input": [1, 3, 240, 320]},
            {"scores": [1, 4420, 2], "boxes": [1, 4420, 4]},
-           {"head": "rfb", "labels": ["face"], "fit": "stretch", "mean": 127, "scale": 128}, loops.rfb, True),
+           {"head": "rfb", "labels": ["face"], "fit": "stretch", "resize": "linear", "mean": 127,
+            "scale": 128}, loops.rfb, True),
     Public("yunet", "YuNet, faces", "yunet_n_320_320.onnx", {"input": [1, 3, 320, 320]},
            {f"{kind}_{stride}": [1, (320 // stride) ** 2, columns] for stride in (8, 16, 32)
             for kind, columns in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10))},
-           {"head": "yunet", "labels": ["face"], "colour": "bgr", "scale": 1, "fit": "corner"}, loops.yunet, True),
+           {"head": "yunet", "labels": ["face"], "colour": "bgr", "scale": 1, "fit": "corner",
+            "resize": "linear"}, loops.yunet, True),
 )
 
 

@@ -195,6 +195,7 @@ def test_what_there_is_not_is_refused(engine: str, model: str, told: str) -> Non
 @pytest.mark.parametrize(("options", "told"), [
     ({"head": "yolo99", "labels": ["thing"]}, f"head must be one of {', '.join(HEADS)}"),
     ({"labels": ["thing"]}, "head must be"), ({"head": "yolo"}, "labels must be"),
+    ({"head": "yolo", "labels": ["thing"], "resize": "cubic"}, "resize is one of auto, area, linear, not 'cubic'"),
 ])
 def test_a_manifest_that_makes_no_detector(shelf: FolderStore, options: dict[str, Any], told: str) -> None:
     made.constant(shelf.folders[0], "odd", np.zeros((1, 5, 10), np.float32), options)

@@ -35,3 +35,16 @@ def test_the_picture_is_whole_and_the_rest_is_filled() -> None:
     assert (corner[:50] == 200).all()
     assert (corner[50:] == 7).all()
     assert (letterbox(picture, 100, 100, "stretch")[0] == 200).all()
+
+
+def test_a_network_gets_pixels_as_it_was_trained() -> None:
+    """One row of four is bright: taken or missed where single pixels are taken, a quarter where they are averaged."""
+    picture = np.zeros((96, 96), np.uint8)
+    picture[::4] = 200
+    area, _ = letterbox(picture, 24, 24, "stretch", resize="area")
+    linear, _ = letterbox(picture, 24, 24, "stretch", resize="linear")
+    assert (area == 50).all()
+    assert (linear == 0).all()
+    np.testing.assert_array_equal(letterbox(picture, 24, 24, "stretch")[0], area)  # by itself where it shrinks so much
+    np.testing.assert_array_equal(letterbox(picture, 72, 72, "stretch")[0],
+                                  letterbox(picture, 72, 72, "stretch", resize="linear")[0])
