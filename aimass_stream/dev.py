@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from . import server
 from .errors import AimassError, InvalidInput
-from .events import SessionUpdated, StageReloaded
+from .events import StageReloaded
 from .frames import now
 from .node import Node
 from .session import Session
@@ -105,7 +105,7 @@ class Workbench:
                     event = StageReloaded(stage=name, ok=False, detail=error.detail)
             session.event(event)
         if session.spec != before:
-            session.event(SessionUpdated(pipeline=session.spec.json(), sync=session.sync, request_id=None))
+            session.tell_update()
 
     def _fitting(self, spec: PipelineSpec) -> PipelineSpec:
         """This pipeline without the parameters that the new code does not take."""

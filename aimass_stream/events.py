@@ -50,14 +50,16 @@ class SessionCreated(EventData):
     resume_token: str
     pipeline: list[dict[str, Any]]
     sync: Literal["lowest", "lips"]
+    latency_ms: int | None = Field(None, description="ms, the promised bound; null: none")
 
 
 class SessionUpdated(EventData):
-    """The pipeline or the way of syncing changed."""
+    """The pipeline, the way of syncing or the promised latency changed."""
 
     type = "session.updated"
     pipeline: list[dict[str, Any]]
     sync: Literal["lowest", "lips"]
+    latency_ms: int | None = Field(None, description="ms, the promised bound; null: none")
     request_id: str | None = Field(None, description="the id of the control message that asked for it")
 
 
@@ -136,6 +138,26 @@ class HopStats(BaseModel):
     count: int
 
 
+class RungStats(BaseModel):
+    """A stage that works with less than it could, so that a promised latency is kept."""
+
+    index: int | None = Field(description="place in the pipeline, from 0; null: the track's frame rate")
+    stage: str
+    track: str
+    rung: int = Field(description="of the stage's ladder, from 0, which is all of it")
+    name: str
+    says: str = Field(description="what that means, in a few words")
+
+
+class LatencyStats(BaseModel):
+    """How a promised latency is kept: for 95 of 100 frames of each track, from their arrival until they leave."""
+
+    latency_ms: int
+    p95_ms: float | None = Field(description="of the slowest track in the last seconds; null before that is known")
+    kept: bool
+    stages: list[RungStats]
+
+
 class SessionStats(EventData):
     """Sent once a second: latency per hop (ms), drops by reason, bitrates (bit/s)."""
 
@@ -143,6 +165,31 @@ class SessionStats(EventData):
     hops: dict[str, dict[str, HopStats]] = Field(description="track, then hop in the order of the journey")
     drops: dict[str, int] = Field(description="'<track>/<reason>', counted since the session began")
     transport: dict[str, Any] = Field(description="what the transport measures: bitrate, jitter, loss, rtt")
+    latency: LatencyStats | None = Field(None, description="where a latency is promised")
+
+
+class GovernorStepped(EventData):
+    """A stage works with less from now on, or with more again, so that the promised latency is kept."""
+
+    type = "governor.stepped"
+    index: int | None = Field(description="place in the pipeline, from 0; null: the track's frame rate")
+    stage: str
+    down: bool = Field(description="with less than before")
+    before: str = Field(description="the rung's name")
+    after: str = Field(description="the rung's name")
+    says: str = Field(description="what that means, in a few words")
+    why: str
+    p95_ms: float = Field(description="what 95 of 100 frames of this track stayed below")
+    latency_ms: int = Field(description="ms, the promised bound")
+
+
+class LatencyMissed(EventData):
+    """The promised latency can't be kept: no stage can do with less. Told once; the session goes on."""
+
+    type = "latency.missed"
+    why: str
+    p95_ms: float = Field(description="what 95 of 100 frames of this track stay below")
+    latency_ms: int = Field(description="ms, the promised bound")
 
 
 class BitrateChanged(EventData):

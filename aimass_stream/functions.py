@@ -18,29 +18,39 @@ A plain ``def`` runs in one of the session's threads, so a slow one holds up nei
 still shares Python's interpreter lock: native code (NumPy, OpenCV, ONNX) lets go of it, a loop in Python does
 not and slows every session of the process. An ``async def`` runs on the loop and may await; it must not
 compute for more than 2 ms a frame. The decorated function stays what it was and can be called in a test.
+
+A stage that can do with less says so, and keeps a promised latency that way. Here the server shrinks and enlarges::
+
+    @stage(ladder=[Rung("whole"), Rung("half size", "works on half the size", scale=0.5)])
+
+and one that goes down in its own way takes a parameter `rung`, the number of the rung that is wanted now::
+
+    @stage(ladder=[Rung("fine"), Rung("coarse", "fewer rounds", cost=0.3)])
+    def etch(frame: VideoFrame, rung: int = 0) -> VideoFrame: ...
 """
 
 from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from .frames import AudioFrame, Frame, Kind, TextFrame, VideoFrame
-from .stage import Context, Result
+from .stage import Context, Result, Rung
 from .stage_base import BaseStage, Params
 
-__all__ = ["AudioFrame", "Context", "Field", "Frame", "TextFrame", "VideoFrame", "stage"]
+__all__ = ["AudioFrame", "Context", "Field", "Frame", "Rung", "TextFrame", "VideoFrame", "stage"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 KIND_OF: dict[object, Kind] = {VideoFrame: "video", AudioFrame: "audio", TextFrame: "text"}
 TAKEN = ("stage", "id", "track")  # names with a meaning of their own in a pipeline
+RUNG = "rung"  # the parameter of a function with a ladder that says where on it to work
 
 
 class FunctionParams(Params):
@@ -52,9 +62,12 @@ class FunctionStage(BaseStage[BaseModel]):
 
     function: ClassVar[Callable[..., Any]]
     context_name: ClassVar[str | None] = None
+    takes_rung: ClassVar[bool] = False
 
     async def process(self, frame: Frame) -> Result:
         arguments = {name: getattr(self.params, name) for name in type(self.params).model_fields}
+        if self.takes_rung:
+            arguments[RUNG] = self.rung
         if not inspect.iscoroutinefunction(self.function):
             called: Result = await self.context.run(self._call, frame, arguments)
             return called
@@ -70,8 +83,22 @@ class FunctionStage(BaseStage[BaseModel]):
         return as_result(self.function(frame, **arguments), frame)
 
 
-def stage(function: F, /) -> F:
-    """Make a function a stage. Raises `TypeError` that says what its signature lacks."""
+@overload
+def stage(function: F, /) -> F: ...
+@overload
+def stage(*, ladder: Sequence[Rung]) -> Callable[[F], F]: ...
+def stage(function: F | None = None, /, *, ladder: Sequence[Rung] = ()) -> F | Callable[[F], F]:
+    """Make a function a stage; `ladder` says how it can do with less. Raises `TypeError` that says what is wrong."""
+    if len({rung.name for rung in ladder}) != len(ladder) or not all(isinstance(rung, Rung) for rung in ladder):
+        raise TypeError("a ladder is a list of rungs with names of their own, the first of which is all of it")
+
+    def make(function: F) -> F:
+        return _staged(function, tuple(ladder))
+
+    return make if function is None else make(function)
+
+
+def _staged(function: F, ladder: tuple[Rung, ...]) -> F:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{_name(function)} is a generator; to answer several frames, return a list")
     first, *rest = _parameters(function)
@@ -80,7 +107,9 @@ def stage(function: F, /) -> F:
     context_name = next((item.name for item in rest if hints.get(item.name) is Context), None)
     if context_name is not None and not inspect.iscoroutinefunction(function):
         raise TypeError(f"{_name(function)}: only an async def can take a Context, it belongs to the event loop")
-    fields = {item.name: _field(function, item, hints) for item in rest if item.name != context_name}
+    takes_rung = bool(ladder) and any(item.name == RUNG for item in rest)
+    own = {context_name, RUNG} if takes_rung else {context_name}
+    fields = {item.name: _field(function, item, hints) for item in rest if item.name not in own}
     params = create_model(_name(function), __base__=FunctionParams, **fields)  # type: ignore[call-overload]
     try:
         params()
@@ -90,6 +119,7 @@ def stage(function: F, /) -> F:
                         f"{first_error['msg']}") from None
     made = types.new_class(_name(function), (FunctionStage,), exec_body=lambda body: body.update({
         "accepts": kinds, "Params": params, "function": staticmethod(function), "context_name": context_name,
+        "ladder": ladder, "takes_rung": takes_rung,
         "__doc__": function.__doc__, "__module__": function.__module__,
     }))
     function.__aimass_stage__ = made  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
@@ -23,12 +24,13 @@ from pydantic import BaseModel
 
 from . import metrics
 from .events import EventData, StageBypassed, StageFailed
-from .frames import AudioFrame, Frame, Kind, now
+from .frames import AudioFrame, Frame, Kind, VideoFrame, now
 from .metrics import Meter
 from .queues import BoundedQueue, Policy
 from .settings import Settings
 from .spec import StageSpec
-from .stage import Result, Stage
+from .stage import Result, Rung, Stage
+from .stage_base import even, resized
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,12 @@ QUEUES: dict[Kind, tuple[Policy, int, float]] = {
     "audio": ("skip_late", 50, 0.2),
     "text": ("block", 4096, float("inf")),
 }
+
+
+# what a track of pictures can do with, when no stage can do with less any more
+RATES = (Rung("every picture"), Rung("every second picture", "every second picture is left out", 1 / 2),
+         Rung("every third picture", "two of three pictures are left out", 1 / 3))
+LEAST_SIDE = 32  # px: smaller pictures are not shrunk for a stage
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,13 @@ class Runner:
         self.next: Runner | None = None
         self.bypassed = False
         self.busy = False
+        self.rung = 0  # that the governor wants; `at` is where the stage works
+        self.ladder: tuple[Rung, ...] = tuple(getattr(stage, "ladder", ()))
+        self.done = 0  # frames
+        self.pixels = 0  # of the last picture
+        self.learnt = 0  # of those, whose cost admission knows
+        self.cpu = 0.0  # s that the others used in threads
+        self.beside_seconds = 0.0
         self._failures = 0
         self._missing = 0  # samples skipped since the last frame
         policy, capacity, self._stale = QUEUES[lane.kind]
@@ -99,7 +114,17 @@ class Runner:
         self.lane.around.meter.drop(self.track, self.lane.kind, f"{self.spec.name}:{reason}", count)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
-        return asyncio.get_running_loop().run_in_executor(self.lane.around.executor, function, *arguments)
+        return asyncio.get_running_loop().run_in_executor(self.lane.around.executor, self._counted, function, arguments)
+
+    def _counted(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        begun = time.thread_time()
+        try:
+            return function(*arguments)
+        finally:
+            self.cpu += time.thread_time() - begun
+
+    def beside(self, seconds: float) -> None:
+        self.beside_seconds += seconds
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self.lane.around.spawn(work, f"{self.track}/{self.spec.name} {name}")
@@ -152,6 +177,20 @@ class Runner:
         self.lane.around.meter.forget(self.track, self.spec.name)
 
     @property
+    def reach(self) -> range:
+        """The rungs of its ladder that are of use now."""
+        every = range(len(self.ladder))
+        own = getattr(self.stage, "reach", None)
+        found: range = own() if own is not None else every
+        return found if found.stop <= every.stop else every
+
+    @property
+    def at(self) -> int:
+        """The rung that the stage works at."""
+        reach = self.reach
+        return max(reach.start, min(self.rung, reach.stop - 1))
+
+    @property
     def idle(self) -> bool:
         return not self.busy and not len(self.queue)
 
@@ -173,6 +212,9 @@ class Runner:
             begun = now()
             result = await self._process(frame)
             meter.hop(self.track, kind, self.spec.name, waited + now() - begun)
+            self.done += 1
+            if isinstance(frame, VideoFrame):
+                self.pixels = frame.width * frame.height
             for item in _several(result):
                 await self.lane.advance_waiting(self, item)
             self.busy = False
@@ -182,12 +224,30 @@ class Runner:
         if self.bypassed:
             return frame
         try:
-            result = await self.stage.process(frame)
+            scale = self.ladder[self.at].scale if self.ladder else 1.0
+            if scale < 1 and isinstance(frame, VideoFrame):
+                result = await self._process_small(frame, scale)
+            else:
+                result = await self.stage.process(frame)
         except Exception as error:
             self._failed(error)
             return frame
         self._failures = 0
         return result
+
+    async def _process_small(self, frame: VideoFrame, scale: float) -> Result:
+        """Give the stage a smaller picture and enlarge what comes back."""
+        width, height = even(frame.width * scale), even(frame.height * scale)
+        if min(width, height) < LEAST_SIDE:
+            return await self.stage.process(frame)
+        small = frame.replace(picture=await self.run(resized, frame.picture, width, height))
+        found: list[Frame] = []
+        for item in _several(await self.stage.process(small)):
+            if isinstance(item, VideoFrame) and item.track == frame.track:
+                whole = _enlarged((item.width, item.height), (width, height), (frame.width, frame.height))
+                item = item.replace(picture=await self.run(resized, item.picture, *whole))
+            found.append(item)
+        return found
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
@@ -218,10 +278,17 @@ class Lane:
         # while the lane is being linked, frames wait here with the index of the stage they come after
         self._held: BoundedQueue[tuple[Frame, int]] | None = BoundedQueue(capacity, policy, on_drop=self._held_dropped)
         self.progress = asyncio.Event()  # set whenever a stage is done with a frame
+        self.rung = 0  # of RATES
+        self._turn = 0
         self._last_pts: int | None = None
 
     def push(self, frame: Frame, after: int = -1) -> None:
         """A frame from outside this lane, to run through the stages whose index is over `after`."""
+        if self.rung and after < 0 and self.kind == "video":
+            self._turn += 1
+            if self._turn % (self.rung + 1):
+                self.around.meter.drop(self.track, self.kind, "governor")
+                return
         if self._held is not None:
             self._held.put_nowait((frame, after))
             return
@@ -230,6 +297,10 @@ class Lane:
                 runner.queue.put_nowait(frame)
                 return
         self._leave(frame)
+
+    @property
+    def at(self) -> int:
+        return self.rung
 
     def advance(self, runner: Runner, frame: Frame) -> None:
         """A frame that `runner` is done with."""
@@ -306,6 +377,13 @@ def _where(error: Exception) -> str:
         if not place.filename.startswith((ours, sys.prefix, sys.base_prefix, "<")):
             return f" ({Path(place.filename).name}, line {place.lineno})"
     return ""
+
+
+def _enlarged(size: tuple[int, int], small: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:
+    """The size for what a stage made of a small picture; it may have turned or cut it."""
+    if size in (small, small[::-1]):
+        return whole if size == small else whole[::-1]
+    return even(size[0] * whole[0] / small[0]), even(size[1] * whole[1] / small[1])
 
 
 def _several(result: Result) -> list[Frame]:

@@ -6,7 +6,9 @@ the last moments of each hop, so that the page can draw them.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -30,26 +32,58 @@ ADMISSIONS = Counter("aimass_admissions_total", "Session requests", ["result"])
 TURN = Histogram("aimass_turn_seconds", "Time from the end of the user's speech to the reply's first sound, by part",
                  ["part"], buckets=BUCKETS)
 INTERRUPTIONS = Counter("aimass_interruptions_total", "Replies that somebody spoke into", ["result"])
+JOBS = Counter("aimass_jobs_ended_total", "Jobs by how they ended, and those refused", ["result"])
+JOBS_NOW = Gauge("aimass_jobs", "Jobs that have not ended", ["state"])
+JOB_BYTES = Gauge("aimass_job_bytes", "Size of the results that are kept")
+JOBS_DROPPED = Counter("aimass_jobs_dropped_total", "Jobs that were forgotten with their results", ["reason"])
+WEBHOOKS = Counter("aimass_webhooks_total", "Events posted to other programs", ["result"])
+GOVERNOR_STEPS = Counter("aimass_governor_steps_total", "Steps of stages to keep a promised latency",
+                         ["stage", "direction"])
+LATENCY_MISSED = Counter("aimass_latency_missed_total", "Times that a promised latency could not be kept")
+PROMISED = Gauge("aimass_promised_sessions", "Sessions now that a latency is promised to")
 MEMORY = Gauge("aimass_memory_bytes", "Resident memory of the process")
+
+
+WINDOW = 128  # observations kept a hop: about 4 s of video
+
+
+@dataclass(slots=True)
+class _Hop:
+    histogram: Histogram  # labels are slow to look up
+    count: int = 0
+    values: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))  # s
 
 
 class Meter:
     """Hops and drops of one session. `hop` and `drop` cost a few microseconds: they run per frame."""
 
-    WINDOW = 128  # observations kept a hop: about 4 s of video
-
     def __init__(self) -> None:
         self.hops: dict[str, dict[str, deque[float]]] = {}  # track -> hop -> seconds
         self.drops: dict[str, int] = {}  # "track/reason" -> count
-        self._known: dict[tuple[str, str], tuple[Histogram, deque[float]]] = {}  # labels are slow to look up
+        self._known: dict[tuple[str, str], _Hop] = {}
 
     def hop(self, track: str, kind: str, hop: str, seconds: float) -> None:
         known = self._known.get((track, hop))
         if known is None:
-            window = self.hops.setdefault(track, {}).setdefault(hop, deque(maxlen=self.WINDOW))
-            known = self._known[track, hop] = HOP.labels(hop, kind), window
-        known[0].observe(seconds)
-        known[1].append(seconds)
+            known = self._known[track, hop] = _Hop(HOP.labels(hop, kind))
+            self.hops.setdefault(track, {})[hop] = known.values
+        known.histogram.observe(seconds)
+        known.values.append(seconds)
+        known.count += 1
+
+    def count(self, track: str, hop: str) -> int:
+        """Observations so far."""
+        known = self._known.get((track, hop))
+        return 0 if known is None else known.count
+
+    def since(self, track: str, hop: str, count: int) -> list[float]:
+        """s, what was observed after the first `count`; no more than is kept."""
+        known = self._known.get((track, hop))
+        if known is None:
+            return []
+        kept = len(known.values)
+        fresh = known.count - count if count <= known.count else known.count  # it was forgotten, and begins anew
+        return list(itertools.islice(known.values, kept - min(kept, fresh), None))
 
     def drop(self, track: str, kind: str, reason: str, count: int = 1) -> None:
         DROPS.labels(reason, kind).inc(count)

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import psutil
 
 from . import memory, metrics
+from .admission import Admission
 from .errors import Busy, NotFound, Unavailable
 from .events import EventData
 from .frames import now
 from .ports import Caller
 from .session import Session, Sync
 from .settings import Settings
-from .spec import PipelineSpec
+from .spec import PipelineSpec, latency_of
 from .speech.transcript import Transcript
 from .stages import Registry
 from .vision.sightings import Sightings
@@ -39,6 +40,7 @@ class Node:
         self.engine = engine
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
+        self.admission = Admission(registry, _cores(), settings.max_load)
         self._sessions: dict[str, Session] = {}
         self._records: OrderedDict[str, tuple[float, Transcript, Sightings]] = OrderedDict()  # with the time of the end
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
@@ -64,16 +66,20 @@ class Node:
     # sessions --------------------------------------------------------------------------------------
 
     async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest",
-                   hears: bool = False) -> Session:
-        """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do.
+                   hears: bool = False, latency_ms: int | None = None) -> Session:
+        """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do. `latency_ms`
+        is promised: its stages do with less where that is needed, and nobody is admitted who would break it.
 
-        Raises `InvalidPipeline`, `Busy` or `Unavailable`.
+        Raises `InvalidInput`, `InvalidPipeline`, `Busy` or `Unavailable`.
         """
+        bound = latency_of(latency_ms)
         self._admit()
+        self._leave_room(spec)
         if hears or any(self.stages.listens(stage.name) for stage in spec.stages):
             self._may_listen()
         session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
                           sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
+                          may_run=lambda session, spec: self._leave_room(spec, session), latency_ms=bound,
                           on_closed=self._forget)
         self._sessions[session.id] = session
         self._empty.clear()
@@ -161,6 +167,15 @@ class Node:
             raise Busy(f"this server already listens to as many sessions as it may ({most}). Try again later",
                        retry_after=5)
 
+    def _leave_room(self, spec: PipelineSpec, session: Session | None = None) -> None:
+        """Raises `Busy` when this spec, of a new session or of that one, would cost others a promised latency."""
+        others = [other for other in self._sessions.values() if other is not session]
+        try:
+            self.admission.check(spec, None if session is None else session.spec, others, self.load)
+        except Busy:
+            metrics.ADMISSIONS.labels("promise").inc()
+            raise
+
     def full(self) -> str | None:
         """Why nobody would be admitted now, or None."""
         settings = self.settings
@@ -188,13 +203,13 @@ class Node:
             metrics.LOOP_LAG.observe(lag)
 
     async def _watch_load(self) -> None:
-        # those we may run on, which may be fewer than there are
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = _cores()
         self._process.cpu_percent()
         while True:
             await asyncio.sleep(LOAD_EVERY)
             share = self._process.cpu_percent() / 100 / cores
             self.load += 0.3 * (share - self.load)
+            self.admission.learn(self._sessions.values())
             if self._left_memory:
                 self._left_memory = False
                 if not self._sessions:
@@ -207,4 +222,10 @@ class Node:
         state = "draining" if self.draining else "full" if self.full() else "ready"
         return {"state": state, "reason": self.full(), "sessions": len(self._sessions),
                 "max_sessions": self.settings.max_sessions, "load": round(self.load, 3),
+                "promised": sum(session.promise is not None for session in self._sessions.values()),
                 "loop_lag_ms": round(self.loop_lag * 1000, 2)}
+
+
+def _cores() -> int:
+    """Those that we may run on, which may be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -60,6 +60,9 @@ class Pipeline:
         """Take a frame in; never waits."""
         self._route(frame, -1)
 
+    def lanes(self) -> list[Lane]:
+        return list(self._lanes.values())
+
     def kinds(self) -> frozenset[Kind]:
         """What comes in now, or is made by a stage: a camera that was switched off is no picture any more."""
         oldest = now() - PRESENT

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeAlias
 
-from . import events
+from . import events, metrics
 from .errors import AimassError, InvalidInput, InvalidMessage
 from .events import Event, EventData
 from .frames import Frame, now
@@ -18,8 +18,9 @@ from .lipsync import LipSync
 from .metrics import Meter
 from .pipeline import Pipeline
 from .ports import Caller, Sink, Source
+from .promise import LOOK, Promise, lift
 from .settings import Settings
-from .spec import PipelineSpec, StageSpec
+from .spec import PipelineSpec, StageSpec, latency_of
 from .speech.transcript import Transcript
 from .stages import Registry
 from .timebase import Timebase
@@ -53,6 +54,8 @@ class Session:
         settings: Settings,
         hears: bool = False,
         may_listen: Callable[[], None] = lambda: None,
+        may_run: Callable[[Session, PipelineSpec], None] = lambda session, spec: None,
+        latency_ms: int = 0,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
@@ -66,6 +69,10 @@ class Session:
         self.executor = Workers(THREADS, self.id[:8])
         self._hears = hears
         self._may_listen = may_listen
+        self._may_run = may_run
+        self.promise: Promise | None = None
+        self._latency_ms = latency_ms
+        self._keeping: asyncio.Task[None] | None = None
         self._resume_seconds = settings.resume_seconds
         self._on_closed = on_closed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,6 +102,11 @@ class Session:
         return self.pipeline.spec
 
     @property
+    def latency_ms(self) -> int | None:
+        """ms that are promised."""
+        return self._latency_ms or None
+
+    @property
     def listens(self) -> bool:
         """True while speech is recognised here, by a stage or (`hears`) by the transport."""
         return self._hears or self._has_ears(self.spec)
@@ -113,8 +125,9 @@ class Session:
         ready = asyncio.Event()
         self._main = asyncio.create_task(self._run(ready), name=f"session {self.id}")
         await ready.wait()
-        self.event(events.SessionCreated(session_id=self.id, resume_token=self.resume_token,
-                                         pipeline=self.spec.json(), sync=self.sync))
+        self._promise_latency(self._latency_ms)
+        self.event(events.SessionCreated(session_id=self.id, resume_token=self.resume_token, pipeline=self.spec.json(),
+                                         sync=self.sync, latency_ms=self.latency_ms))
         self._wait_for_peer(max(self._resume_seconds, FIRST_PEER))
 
     async def _run(self, ready: asyncio.Event) -> None:
@@ -134,6 +147,7 @@ class Session:
             await self._shut()
         finally:
             self._group = None
+            self._end_promise()
             await asyncio.to_thread(self.executor.shutdown)
             self.state = "closed"
             self._on_closed(self)
@@ -279,22 +293,58 @@ class Session:
 
     # changes ---------------------------------------------------------------------------------------
 
-    async def update(self, *, pipeline: object = None, sync: object = None, request_id: str | None = None) -> None:
-        """Change the pipeline, the way of syncing, or both. Refused whole: `InvalidInput` names the field.
+    async def update(self, *, pipeline: object = None, sync: object = None, latency_ms: object = None,
+                     request_id: str | None = None) -> None:
+        """Change the pipeline, the way of syncing, the promised latency (0: none). Refused whole: `InvalidInput`
+        names the field.
 
-        Raises `Busy` when speech is to be recognised and as many sessions as may have that already.
+        Raises `Busy` when speech is to be recognised and as many sessions as may have that already, and when another
+        session's latency could not be kept.
         """
+        bound = latency_of(latency_ms)
         if sync not in (None, "lowest", "lips"):
             raise InvalidInput("'sync' is 'lowest' or 'lips'", field="sync")
         if pipeline is not None:
             spec = PipelineSpec.parse(pipeline)
             if self._has_ears(spec) and not self.listens:
                 self._may_listen()
+            self._may_run(self, spec)
             await self.pipeline.update(spec)
         if sync is not None and sync != self.sync:
             self.sync = sync
             self._lipsync.flush(deliver=True)
-        self.event(events.SessionUpdated(pipeline=self.spec.json(), sync=self.sync, request_id=request_id))
+        if latency_ms is not None and bound != self._latency_ms:
+            self._promise_latency(bound)
+        self.tell_update(request_id)
+
+    def tell_update(self, request_id: str | None = None) -> None:
+        """What runs now."""
+        self.event(events.SessionUpdated(pipeline=self.spec.json(), sync=self.sync, latency_ms=self.latency_ms,
+                                         request_id=request_id))
+
+    def _promise_latency(self, latency_ms: int) -> None:
+        self._end_promise()
+        self._latency_ms = latency_ms
+        if latency_ms:
+            self.promise = Promise(latency_ms, self.pipeline, self.meter,
+                                   lambda data, track: self.event(data, track=track))
+            metrics.PROMISED.inc()
+            self._keeping = self.spawn(self._keep(self.promise), "promised latency")
+        else:
+            lift(self.pipeline)
+
+    def _end_promise(self) -> None:
+        if self.promise is not None:
+            self.promise = None
+            metrics.PROMISED.dec()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+
+    async def _keep(self, promise: Promise) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            promise.look(now())
 
     async def _steer(self, pipeline: list[dict[str, Any]]) -> None:
         await self.update(pipeline=pipeline)
@@ -324,7 +374,8 @@ class Session:
             raise InvalidMessage("a control message is a JSON object with a 'type'", field="type")
         match message["type"]:
             case "session.update":
-                await self.update(pipeline=message.get("pipeline"), sync=message.get("sync"), request_id=request_id)
+                await self.update(pipeline=message.get("pipeline"), sync=message.get("sync"),
+                                  latency_ms=message.get("latency_ms"), request_id=request_id)
             case "stage.update":
                 await self.patch_stage(message.get("index"), message.get("params"), request_id)
             case "keyframe.request":
@@ -369,7 +420,8 @@ class Session:
 
     def stats(self) -> events.SessionStats:
         return events.SessionStats(hops=self.meter.summary(), drops=dict(self.meter.drops),
-                                   transport=self._source.stats() if self._source is not None else {})
+                                   transport=self._source.stats() if self._source is not None else {},
+                                   latency=None if self.promise is None else self.promise.stats())
 
     async def _tell_stats(self) -> None:
         while True:
@@ -380,7 +432,8 @@ class Session:
     def json(self) -> dict[str, Any]:
         """What REST shows of a session; no secrets."""
         return {"id": self.id, "state": self.state, "transport": self.transport, "caller": self.caller.name,
-                "created": self.created, "pipeline": self.spec.json(), "sync": self.sync}
+                "created": self.created, "pipeline": self.spec.json(), "sync": self.sync,
+                "latency_ms": self.latency_ms}
 
 
 class _Ended(Exception):

@@ -15,12 +15,24 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import InvalidPipeline
+from .errors import InvalidInput, InvalidPipeline
 
 MAX_STAGES = 32
 MAX_BYTES = 64 * 1024  # of JSON
+LATENCY = (10, 5000)  # ms that can be promised; 0: nothing is
 
 Parameters: TypeAlias = Callable[[str], type[BaseModel] | None]  # stage name -> its Params, None if unknown
+
+
+def latency_of(value: object) -> int:
+    """A promised latency in ms, 0 for none. Raises `InvalidInput`."""
+    least, most = LATENCY
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or (value and not least <= value <= most):
+        raise InvalidInput(f"'latency_ms' is a whole number of milliseconds from {least} to {most}, or 0 for no bound",
+                           field="latency_ms")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

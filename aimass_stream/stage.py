@@ -3,12 +3,16 @@
 `process` answers the frame(s) that go on, or None to swallow; what comes later goes through `context.emit`.
 A frame of another kind, or another track's, enters that track's lane after this stage. A stage that
 raises is passed by: its frame goes on untouched. Native work over 2 ms belongs in `context.run`.
+
+A stage that can do with less may say so, for sessions with a promised latency: `ladder` is a sequence of `Rung`, and
+`context.rung` the number of the one that is wanted now. A method `reach` may limit the ladder to a range of numbers.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import BaseModel
@@ -20,6 +24,16 @@ from .settings import Settings
 Result: TypeAlias = Frame | Sequence[Frame] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way for a stage to work. The first of its ladder is all of it, and each further one takes less time."""
+
+    name: str  # a word or two, which the page shows at the stage
+    says: str = ""  # what is less, in a few words for people
+    cost: float = 0.0  # share of the first rung's time; 0: half of the rung's before
+    scale: float = 1.0  # of the picture's sides that the stage is given; what it answers is enlarged again
+
+
 class Context(Protocol):
     """What the pipeline hands a stage at its start; all calls are made on the loop."""
 
@@ -27,6 +41,7 @@ class Context(Protocol):
     session: str  # the session's id: what it shares with others (a device) is shared fairly by it
     engine: Any  # inference.Engine, for stages with a model
     settings: Settings
+    rung: int  # of the stage's ladder, that a promised latency asks for; it changes between two frames
 
     def emit(self, frame: Frame) -> None: ...
     def event(self, data: EventData, frame: Frame | None = None) -> None: ...
@@ -34,6 +49,10 @@ class Context(Protocol):
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]: ...
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task beside the frames; it ends with the session at the latest, and if it fails, the session ends."""
+        ...
+
+    def beside(self, seconds: float) -> None:
+        """So long this stage worked on something that no frame waited for: the governor counts it as the stage's."""
         ...
 
     def flush(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from .frames import Kind, Picture, Pixels, VideoFrame
-from .stage import Context, Result
+from .stage import Context, Result, Rung
 
 # OpenCV would spread every call over all cores. Calls here take a millisecond or less, where waking its pool
 # costs more than it gains, and sessions already run side by side: one session must not take its neighbour's core.
@@ -47,6 +47,8 @@ class BaseStage(ABC, Generic[P]):
     # what people say to have it (`speech.grammar`), each with the parameters that it sets; a step, text with a sign,
     # is added to the present value
     phrases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ladder: ClassVar[Sequence[Rung]] = ()  # the ways it can work, from all of it on down; none: only one
+    load: ClassVar[float] = 0.0  # cores that 640x480 pictures take, 30 a second; 0: not known before it has run here
 
     context: Context
 
@@ -64,6 +66,16 @@ class BaseStage(ABC, Generic[P]):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+    def reach(self) -> range:
+        """The rungs that are of use with the present parameters and pictures."""
+        return range(len(self.ladder))
+
+    @property
+    def rung(self) -> int:
+        """The rung to work at. To be asked for once a frame: it may change between two."""
+        reach = self.reach()
+        return max(reach.start, min(self.context.rung, reach.stop - 1))
 
 
 class PictureStage(BaseStage[P]):
@@ -129,6 +141,15 @@ def turn(picture: Picture, degrees: int) -> Picture:
 def upright(frame: VideoFrame) -> Picture:
     """The picture as its sender wants it seen."""
     return turn(frame.picture, frame.rotation) if frame.rotation else frame.picture
+
+
+def resized(picture: Picture, width: int, height: int) -> Picture:
+    """In another size, px, both even."""
+    i420 = blank(width, height)
+    how = cv2.INTER_AREA if width < picture.width else cv2.INTER_LINEAR
+    for source, target in zip(planes(picture.i420), planes(i420), strict=True):
+        cv2.resize(source, target.shape[::-1], dst=target, interpolation=how)
+    return Picture.from_i420(i420)
 
 
 def even(value: float) -> int:

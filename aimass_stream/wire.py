@@ -186,6 +186,7 @@ class Hello(Message):
     version: Literal[1] = 1
     pipeline: list[Any] | None = Field(default=None, max_length=1024, description="checked by the session")
     sync: Literal["lowest", "lips"] | None = None
+    latency_ms: int | None = Field(default=None, description="ms that are promised; checked by the session")
     formats_in: Formats = Field(default_factory=Formats, alias="in", description="client to server")
     formats_out: Formats | None = Field(default=None, alias="out", description="server to client; left out: as `in`")
     token: Short | None = Field(default=None, repr=False, description="the API key, where no header can be set")
@@ -193,8 +194,9 @@ class Hello(Message):
 
     @model_validator(mode="after")
     def _resume_keeps_pipeline(self) -> Self:
-        if self.resume is not None and (self.pipeline is not None or self.sync is not None):
-            raise ValueError("a resumed session keeps its pipeline and sync: change them with session.update")
+        if self.resume is not None and (self.pipeline, self.sync, self.latency_ms) != (None, None, None):
+            raise ValueError("a resumed session keeps its pipeline, sync and latency_ms: change them with "
+                             "session.update")
         return self
 
     @property

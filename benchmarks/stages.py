@@ -78,6 +78,7 @@ class Surroundings:
     session = ""
     engine: Any = None
     settings = Settings()
+    rung = 0
 
     def __init__(self) -> None:
         self.threads = 0
@@ -99,6 +100,9 @@ class Surroundings:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.create_task(work, name=name)
+
+    def beside(self, seconds: float) -> None:
+        """Nobody governs."""
 
     def flush(self) -> None:
         """Nothing is on its way out."""

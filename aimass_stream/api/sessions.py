@@ -25,6 +25,7 @@ class SessionView(BaseModel):
     created: float = Field(description="seconds since 1970")
     pipeline: list[dict[str, Any]]
     sync: Literal["lowest", "lips"]
+    latency_ms: int | None = Field(None, description="ms, what is promised; null: nothing")
 
 
 class SessionList(BaseModel):
@@ -43,6 +44,7 @@ class SessionChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     pipeline: list[Any] | None = Field(None, examples=EXAMPLE)
     sync: Literal["lowest", "lips"] | None = None
+    latency_ms: int | None = Field(None, description="ms, 10 to 5000: promised from now on; 0: no longer")
     stage: StageChange | None = None
 
 
@@ -59,20 +61,20 @@ async def get_session(session_id: str, node: NodeDep, caller: CallerDep) -> Sess
 
 @router.get("/{session_id}/stats")
 async def get_stats(session_id: str, node: NodeDep, caller: CallerDep) -> SessionStats:
-    """Latency per hop in ms, drops by reason, and what the transport measures."""
+    """Latency per hop in ms, drops by reason, what the transport measures, and how a promised latency is kept."""
     return node.get(session_id).stats()
 
 
 @router.patch("/{session_id}")
 async def change_session(session_id: str, change: SessionChange, node: NodeDep, caller: CallerDep) -> SessionView:
-    """Change the pipeline, one stage's parameters, or the way of syncing while media flows."""
+    """Change the pipeline, one stage's parameters, the way of syncing or the promised latency while media flows."""
     session = node.get(session_id)
     if change.stage is not None and change.pipeline is not None:
         raise InvalidInput("give either 'pipeline' or 'stage'", field="stage")
     if change.stage is not None:
         await session.patch_stage(change.stage.index, change.stage.params)
-    if change.pipeline is not None or change.sync is not None:
-        await session.update(pipeline=change.pipeline, sync=change.sync)
+    if (change.pipeline, change.sync, change.latency_ms) != (None, None, None):
+        await session.update(pipeline=change.pipeline, sync=change.sync, latency_ms=change.latency_ms)
     return SessionView(**session.json())
 
 

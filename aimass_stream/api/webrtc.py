@@ -37,6 +37,7 @@ class OfferBody(BaseModel):
     type: Literal["offer"] = "offer"
     pipeline: list[Any] | None = Field(None, examples=[[{"stage": "mirror"}]])
     sync: Literal["lowest", "lips"] | None = Field(None, description="'lowest' where nothing is said")
+    latency_ms: int | None = Field(None, description="ms, 10 to 5000: promised from arrival until departure; 0: none")
     session_id: str | None = None
     resume_token: str | None = None
     last_seq: int = Field(0, ge=0, description="the last event seen: the data channel goes on behind it")
@@ -75,10 +76,11 @@ async def _session(body: OfferBody, node: Node, caller: Caller) -> tuple[Session
         if body.resume_token is not None:
             raise InvalidInput("'resume_token' needs a 'session_id'", field="session_id")
         spec = PipelineSpec.parse(body.pipeline)
-        return await node.open(spec, caller=caller, transport="webrtc", sync=body.sync or "lowest"), True
+        return await node.open(spec, caller=caller, transport="webrtc", sync=body.sync or "lowest",
+                               latency_ms=body.latency_ms), True
     session = node.get(body.session_id)
     if not hmac.compare_digest((body.resume_token or "").encode(), session.resume_token.encode()):
         raise Forbidden("the resume token does not belong to this session", field="resume_token")
-    if body.pipeline is not None or body.sync is not None:
-        await session.update(pipeline=body.pipeline, sync=body.sync)
+    if (body.pipeline, body.sync, body.latency_ms) != (None, None, None):
+        await session.update(pipeline=body.pipeline, sync=body.sync, latency_ms=body.latency_ms)
     return session, False

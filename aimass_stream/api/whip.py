@@ -28,14 +28,17 @@ CREATED: dict[int | str, dict[str, Any]] = {
 
 PipelineQuery = Annotated[str | None, Query(description="the pipeline as JSON text",
                                             examples=['[{"stage":"mirror"}]'])]
+LatencyQuery = Annotated[int | None, Query(description="ms, 10 to 5000: promised from arrival until departure")]
 
 
 @router.post("", status_code=201, response_class=Response, responses=CREATED, openapi_extra=SDP_BODY)
 async def publish(request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep, caller: CallerDep,
-                  pipeline: PipelineQuery = None, sync: Literal["lowest", "lips"] = "lowest") -> Response:
+                  pipeline: PipelineQuery = None, sync: Literal["lowest", "lips"] = "lowest",
+                  latency_ms: LatencyQuery = None) -> Response:
     """Open a session with a WHIP offer. The last part of Location is the session's id, for /v1/whep and REST."""
     offer = read_offer(await text_of(request, SDP, settings.max_sdp_bytes), settings)
-    session = await node.open(PipelineSpec.parse(pipeline), caller=caller, transport="whip", sync=sync)
+    session = await node.open(PipelineSpec.parse(pipeline), caller=caller, transport="whip", sync=sync,
+                              latency_ms=latency_ms)
     try:
         peer, answer = await webrtc.connect(session, offer)
     except BaseException:

@@ -66,13 +66,14 @@ class Client:
         return dict(await self.request("GET", f"/v1/sessions/{session_id}"))
 
     async def stats(self, session_id: str) -> dict[str, Any]:
-        """hops (ms), drops and what the transport measures."""
+        """hops (ms), drops, what the transport measures, and how a promised latency is kept."""
         return dict(await self.request("GET", f"/v1/sessions/{session_id}/stats"))
 
     async def update(self, session_id: str, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
-                     stage: tuple[int, dict[str, Any]] | None = None) -> dict[str, Any]:
-        """Change a running session; `stage` is an index and the parameters to change. Answers the session."""
-        change: dict[str, Any] = {"pipeline": pipeline, "sync": sync}
+                     latency_ms: int | None = None, stage: tuple[int, dict[str, Any]] | None = None) -> dict[str, Any]:
+        """Change a running session; `stage` is an index and the parameters to change, `latency_ms` 0 promises nothing
+        any longer. Answers the session."""
+        change: dict[str, Any] = {"pipeline": pipeline, "sync": sync, "latency_ms": latency_ms}
         if stage is not None:
             change["stage"] = {"index": stage[0], "params": stage[1]}
         body = {key: value for key, value in change.items() if value is not None}
@@ -105,22 +106,24 @@ class Client:
     # sessions --------------------------------------------------------------------------------------
 
     def stream(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
-               audio: str | wire.AudioFormat | None = None, video: str | wire.VideoFormat | None = None,
-               receive: wire.Formats | None = None, **options: Any) -> StreamSession:
+               latency_ms: int | None = None, audio: str | wire.AudioFormat | None = None,
+               video: str | wire.VideoFormat | None = None, receive: wire.Formats | None = None,
+               **options: Any) -> StreamSession:
         """A session over a websocket. `audio` and `video` are formats or codec names; what comes back has the same
         unless `receive` says otherwise."""
         audio = wire.AudioFormat.decode({"codec": audio}) if isinstance(audio, str) else audio
         video = wire.VideoFormat.decode({"codec": video}) if isinstance(video, str) else video
         formats = wire.Formats(audio=audio, video=video)
-        return StreamSession(self.url, api_key=self.api_key, ssl=self.ssl, pipeline=pipeline, sync=sync, send=formats,
-                             receive=receive, **options)
+        return StreamSession(self.url, api_key=self.api_key, ssl=self.ssl, pipeline=pipeline, sync=sync,
+                             latency_ms=latency_ms, send=formats, receive=receive, **options)
 
-    def rtc(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None, audio: bool = True,
-            video: bool = True, **options: Any) -> MediaSession:
+    def rtc(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
+            latency_ms: int | None = None, audio: bool = True, video: bool = True, **options: Any) -> MediaSession:
         """A session over WebRTC."""
         from .rtc import RtcSession  # aiortc takes half a second to load
 
-        return RtcSession(self, pipeline=pipeline, sync=sync, audio=audio, video=video, **options)
+        return RtcSession(self, pipeline=pipeline, sync=sync, latency_ms=latency_ms, audio=audio, video=video,
+                          **options)
 
 
 def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:

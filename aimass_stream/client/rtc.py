@@ -75,10 +75,11 @@ class RtcSession(MediaSession):
     """Sound goes out as 48 kHz Opus, pictures as the server prefers."""
 
     def __init__(self, client: Server, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
-                 audio: bool = True, video: bool = True) -> None:
+                 latency_ms: int | None = None, audio: bool = True, video: bool = True) -> None:
         super().__init__()
         self._client = client
-        self._options = {key: value for key, value in (("pipeline", pipeline), ("sync", sync)) if value is not None}
+        wishes = (("pipeline", pipeline), ("sync", sync), ("latency_ms", latency_ms))
+        self._options = {key: value for key, value in wishes if value is not None}
         wanted: dict[Kind, bool] = {"audio": audio, "video": video}
         self._kinds = [kind for kind, on in wanted.items() if on]
         self._converter = pcm.Converter(AUDIO_RATE, 1)

@@ -66,9 +66,10 @@ class MediaSession(abc.ABC):
     def closed(self) -> bool:
         return self._frames.closed
 
-    async def update(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None) -> Event:
+    async def update(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
+                     latency_ms: int | None = None) -> Event:
         """Change the session; answers its ``session.updated``. Raises what the server refuses with."""
-        change = {"type": "session.update", "pipeline": pipeline, "sync": sync}
+        change = {"type": "session.update", "pipeline": pipeline, "sync": sync, "latency_ms": latency_ms}
         return await self._ask({key: value for key, value in change.items() if value is not None})
 
     async def update_stage(self, index: int, **params: Any) -> Event:

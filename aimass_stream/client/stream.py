@@ -35,7 +35,8 @@ class StreamSession(MediaSession):
     """
 
     def __init__(self, url: str, *, api_key: str | None = None, ssl: tls.SSLContext | None = None,
-                 pipeline: list[dict[str, Any]] | None = None, sync: str | None = None, send: wire.Formats,
+                 pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
+                 latency_ms: int | None = None, send: wire.Formats,
                  receive: wire.Formats | None = None,
                  on_media: Callable[[wire.Media, float], None] | None = None) -> None:
         super().__init__()
@@ -44,8 +45,8 @@ class StreamSession(MediaSession):
                                              path=parts.path.rstrip("/") + "/v1/stream"))
         self._local = parts.hostname in ("127.0.0.1", "::1", "localhost")
         self._api_key, self._ssl = api_key, ssl
-        self._hello = wire.Hello.decode({"type": "hello", "pipeline": pipeline, "sync": sync, "in": send,
-                                         "out": receive})
+        self._hello = wire.Hello.decode({"type": "hello", "pipeline": pipeline, "sync": sync,
+                                         "latency_ms": latency_ms, "in": send, "out": receive})
         self.tracks: dict[int, wire.Track] = {}
         self._on_media = on_media
         self._websocket: ClientConnection | None = None
@@ -93,7 +94,7 @@ class StreamSession(MediaSession):
         hello = self._hello
         if resume:
             back = wire.Resume(session_id=self.id, token=self.resume_token, last_seq=self.last_seq)
-            hello = hello.model_copy(update={"resume": back, "pipeline": None, "sync": None})
+            hello = hello.model_copy(update={"resume": back, "pipeline": None, "sync": None, "latency_ms": None})
         await websocket.send(hello.encode())
         message = wire.load(_text(await websocket.recv()))
         if message["type"] == "error":

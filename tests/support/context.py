@@ -36,8 +36,10 @@ class Context:
     session = "s_test"
     engine: Any = None
     settings = Settings()
+    rung = 0
 
     def __init__(self) -> None:
+        self.worked_beside = 0.0  # s
         self.emitted: list[tuple[float, Frame]] = []  # with the moment each came
         self.events: list[tuple[EventData, Frame | None]] = []
         self.drops: dict[str, int] = {}
@@ -66,6 +68,9 @@ class Context:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def beside(self, seconds: float) -> None:
+        self.worked_beside += seconds
 
     def flush(self) -> None:
         self.flushes += 1

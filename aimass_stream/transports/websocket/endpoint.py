@@ -118,7 +118,7 @@ async def _session(node: Node, hello: wire.Hello, caller: Caller) -> Session:
     resume = hello.resume
     if resume is None:
         return await node.open(PipelineSpec.parse(hello.pipeline), caller=caller, transport="websocket",
-                               sync=hello.sync or "lowest")
+                               sync=hello.sync or "lowest", latency_ms=hello.latency_ms)
     unknown = NotFound("there is no such session, or this is not its token", field="resume")
     try:
         session = node.get(resume.session_id)
