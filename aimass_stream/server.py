@@ -20,6 +20,7 @@ from .api import (
     catalogue,
     health,
     images,
+    jobs,
     models,
     origin,
     pages,
@@ -28,6 +29,7 @@ from .api import (
     speech,
     tracks,
     transcripts,
+    videos,
     vision,
     webrtc,
     whep,
@@ -39,6 +41,7 @@ from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
 from .hearing.recognizers import RECOGNIZERS, open_recognizer
 from .inference import Engine, installed
+from .jobs import Jobs
 from .node import Node
 from .settings import Settings
 from .speaking.voices import ENGINES, open_synthesizer
@@ -52,8 +55,8 @@ from .weights.background import Fetcher
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
-           catalogue.router, health.router, speech.router, audio.router, images.router, vision.router, models.router,
-           pages.router)
+           catalogue.router, health.router, speech.router, audio.router, images.router, videos.router, jobs.router,
+           vision.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
@@ -69,6 +72,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     toolbox = Toolbox().load()
     wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
+    board = Jobs(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +87,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             if warming is not None:
                 warming.cancel()
                 await asyncio.wait([warming])
+            await board.close()
             await fetcher.close()
             await wyoming.close()
             await node.close()
@@ -97,6 +102,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.webrtc = peers
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
+    app.state.jobs = board
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
@@ -151,6 +157,7 @@ class Server(uvicorn.Server):
         self.settings = settings
         self._on_started = on_started
         self.node: Node = app.state.node
+        self._jobs: Jobs = app.state.jobs
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -178,4 +185,5 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         await self.node.drain(self.settings.drain_seconds)
+        await self._jobs.close()
         self.should_exit = True

@@ -73,6 +73,14 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(4 * 3600, gt=0, description="s of sound in one uploaded file")
     max_speech_text: int = Field(4096, ge=16, description="characters of one text to speak")
 
+    # jobs
+    max_jobs: int = Field(8, ge=0, description="jobs that run or wait at once; more are refused")
+    running_jobs: int = Field(1, ge=1, description="jobs that run at once, each in a niced process")
+    job_seconds: float = Field(3600, gt=0, description="s a job may take")
+    job_keep_seconds: float = Field(3600, gt=0, description="s the result of a job is kept")
+    job_keep_bytes: int = Field(2 << 30, ge=0, description="bytes of all results kept; the oldest go first")
+    max_video_seconds: float = Field(300, gt=0, description="s of a video file that is painted")
+
     # conversation
     brain: str = Field("offline", description="who answers: offline, or the base URL of an OpenAI-compatible chat API")
     brain_model: str = Field("", description="model name for the chat API")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse
 
 from ..errors import InvalidInput, InvalidMedia, NotFound, Unavailable
 from ..frames import Pixels
@@ -31,6 +33,7 @@ from .uploads import Form, Upload, form_of
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
 
 PAINTED = 960  # px of the longer side up to which a network paints; beyond, strokes grow with the picture
+SAMPLE = "sample.jpg"  # beside a style's weights
 ANSWER: dict[int | str, dict[str, Any]] = {200: {
     "description": "The picture in the style, as large as it came; X-Style and X-Style-Distance say which one",
     "content": {"image/png": {}}}}
@@ -66,21 +69,52 @@ class Match(BaseModel):
     between: list[list[float]] = Field(description="of every picture to every other, in their order")
 
 
+class StyleInfo(BaseModel):
+    name: str = Field(description="as it is written in pipelines and forms")
+    title: str
+    painter: str = ""
+    year: str = ""
+    names: list[str] = Field(description="what else it is called, in English and Chinese")
+    sample: bool = Field(description="whether GET .../sample has a picture painted so")
+
+
+class StyleList(BaseModel):
+    styles: list[StyleInfo] = Field(description="those that are installed")
+    meant: str = Field("", description="the one that `said` means, near misses included; empty if none is")
+
+
+@router.get("/styles")
+async def list_styles(caller: CallerDep,
+                      said: Annotated[str, Query(max_length=200, description="what somebody calls a style")] = "",
+                      ) -> StyleList:
+    """The styles that pictures can be painted in."""
+    return await run_in_threadpool(_listed, said)
+
+
+@router.get("/styles/{name}/sample", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+async def show_sample(name: str, caller: CallerDep) -> Response:
+    """A scene of ours, painted in the style."""
+    entry = (await run_in_threadpool(catalogue)).get(name)
+    if entry is None or not (entry.folder / SAMPLE).is_file():
+        raise NotFound(f"there is no sample of a style {name[:64]!r}", field="name")
+    return FileResponse(entry.folder / SAMPLE, media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
+
+
 @router.post("/style", response_class=Response, responses=ANSWER, openapi_extra=STYLE)
 async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
     """Paint a picture in a style of the library, by name or the one nearest to another picture."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
-        name, strength = await run_in_threadpool(_wish, form)
+        wanted = await run_in_threadpool(wish, form)
         image = only(form, "image")
-        headers = {}
+        headers, name = {}, wanted.style
         if not name:
             style_image = only(form, "style_image")
-            found = await run_in_threadpool(_near, await read(style_image))
+            found = await run_in_threadpool(near, await read(style_image))
             name, headers["X-Style-Distance"] = found[0], str(found[1])
         picture = await read(image)
-        made = await _painted(node.engine, catalogue()[name].name, picture, strength)
+        made = await _painted(node.engine, catalogue()[name].name, picture, wanted.strength)
         data = await run_in_threadpool(_png, made, picture)
     return Response(data, media_type="image/png", headers=headers | {"X-Style": name})
 
@@ -99,11 +133,17 @@ async def match(request: Request, settings: SettingsDep, caller: CallerDep) -> M
         return await run_in_threadpool(_matched, found)
 
 
-def _wish(form: Form) -> tuple[str, float]:
-    """The style's name, empty for the one nearest to `style_image`, and the strength."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    style: str  # empty: the one that is nearest to `style_image`
+    strength: float  # 0 to 1
+
+
+def wish(form: Form, what: str = "image") -> Wish:
+    """What a form asks for, of the picture or video `what`. Raises `InvalidInput`, `NotFound` or `Unavailable`."""
     for field in form.fields:
         if field not in ("style", "strength"):
-            raise InvalidInput(f"there is no field {field[:64]!r}; there are: image, style, style_image, strength",
+            raise InvalidInput(f"there is no field {field[:64]!r}; there are: {what}, style, style_image, strength",
                                field=field[:64])
     said = form.fields.get("style", [""])[-1]
     given = any(upload.part == "style_image" for upload in form.files)
@@ -119,11 +159,11 @@ def _wish(form: Form) -> tuple[str, float]:
     if not catalogue():
         raise Unavailable("no style is installed here")
     if given:
-        return "", strength
+        return Wish("", strength)
     found = resolve(said, choices())
     if found is None:
         raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")
-    return found.name, strength
+    return Wish(found.name, strength)
 
 
 async def _painted(engine: Engine, model: str, picture: NDArray[np.uint8], strength: float) -> Pixels:
@@ -164,6 +204,18 @@ def _png(made: Pixels, picture: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
+def _listed(said: str) -> StyleList:
+    told, found, known = paintings(), [], choices()
+    for name, entry in catalogue().items():
+        painting = told.get(name)
+        also = next(each.also for each in known if each.name == name)
+        found.append(StyleInfo(
+            name=name, title=entry.title or name, painter=painting.painter if painting else "",
+            year=painting.year if painting else "", names=list(also), sample=(entry.folder / SAMPLE).is_file()))
+    meant = resolve(said, known) if said.strip() else None
+    return StyleList(styles=found, meant=meant.name if meant else "")
+
+
 def _library() -> dict[str, Sequence[float]]:
     """Manners by style: of the paintings, and of styles whose card tells one."""
     own = {name: entry.card.get("manner") for name, entry in catalogue().items()}
@@ -171,7 +223,7 @@ def _library() -> dict[str, Sequence[float]]:
         name: numbers for name, numbers in own.items() if isinstance(numbers, list) and len(numbers) == LENGTH}
 
 
-def _near(picture: NDArray[np.uint8]) -> tuple[str, float]:
+def near(picture: NDArray[np.uint8]) -> tuple[str, float]:
     """The installed style that is nearest, and how near. Raises `Unavailable` when none can be compared."""
     there = catalogue()
     known = {name: numbers for name, numbers in _library().items() if name in there}

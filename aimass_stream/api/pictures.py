@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from contextlib import aclosing
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -39,15 +39,17 @@ class UploadRoute(LimitedRoute):
 class Place:
     """One of those who are worked for at once. Raises `Busy`."""
 
+    what: ClassVar = "pictures are being worked on"
     taken = 0
 
     def __enter__(self) -> None:
-        if Place.taken >= MOST_AT_ONCE:
-            raise Busy(f"{MOST_AT_ONCE} pictures are being worked on already, which is the limit", retry_after=2)
-        Place.taken += 1
+        kind = type(self)
+        if kind.taken >= MOST_AT_ONCE:
+            raise Busy(f"{MOST_AT_ONCE} {kind.what} already, which is the limit", retry_after=2)
+        kind.taken += 1
 
     def __exit__(self, *_: object) -> None:
-        Place.taken -= 1
+        type(self).taken -= 1
 
 
 def body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -56,11 +58,11 @@ def body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
         "type": "object", "required": required, "properties": properties}}}}}
 
 
-def only(form: Form, part: str) -> Upload:
+def only(form: Form, part: str, what: str = "picture") -> Upload:
     """The one file of that name."""
     found = [upload for upload in form.files if upload.part == part]
     if len(found) != 1:
-        raise InvalidInput(f"send one picture as a part named {part}, not {len(found)}", field=part)
+        raise InvalidInput(f"send one {what} as a part named {part}, not {len(found)}", field=part)
     return found[0]
 
 

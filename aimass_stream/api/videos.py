@@ -1,0 +1,101 @@
+"""Short video files, painted: as jobs, for that takes longer than a request."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from .. import sandbox
+from ..errors import InvalidMedia, SandboxError, TooLarge
+from ..inference import installed
+from ..jobs import Work
+from ..jobs.film import Bounds, look, paint
+from ..settings import Settings
+from ..stages.style import StyleParams
+from .deps import CallerDep, SettingsDep
+from .images import near, wish
+from .jobs import JobInfo, JobsDep, accepted
+from .pictures import FILE, KINDS, Place, UploadRoute, body, only, read
+from .problems import RESPONSES
+from .uploads import Upload, form_of, on_disk
+
+router = APIRouter(prefix="/v1/videos", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
+
+MEMORY = 3 << 30  # bytes of address space: networks, and pictures of 4096x4096
+LOOKING = sandbox.Limits(seconds=60, cpu_seconds=30, memory_bytes=MEMORY, file_bytes=1 << 20)
+OUTPUT = 1 << 28  # bytes of reports and previews
+MOST_RESULT = 1 << 30  # bytes
+
+STYLE = body({
+    "video": FILE | {"description": "any video file; a picture's longer side beyond the server's max_width is shrunk"},
+    "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
+    "style_image": FILE | {"description": f"instead: a picture whose nearest style is taken; {KINDS}"},
+    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["video"])
+
+
+class VideoPlace(Place):
+    what = "videos are being sent"
+    taken = 0
+
+
+@router.post("/style", status_code=202, openapi_extra=STYLE)
+async def paint_video(request: Request, response: Response, settings: SettingsDep, caller: CallerDep,
+                      jobs: JobsDep) -> JobInfo:
+    """Paint a video file in a style of the library, steadily, as live pictures are. The result is an MP4 file with the
+    video's own sound and timing, upright."""
+    jobs.admit()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(VideoPlace())
+        form = await stack.enter_async_context(form_of(request, settings, ("video", "style_image")))
+        wanted = await run_in_threadpool(wish, form, "video")
+        facts: dict[str, Any] = {}
+        name = wanted.style
+        if not name:
+            name, facts["distance"] = await run_in_threadpool(near, await read(only(form, "style_image")))
+        video = only(form, "video", "video file")
+        bounds = Bounds(settings.max_video_seconds, max(settings.max_width, settings.max_height))
+        number = os.dup(await run_in_threadpool(on_disk, video.file))
+        try:
+            facts |= await _look(video, number, bounds)
+        except BaseException:
+            os.close(number)
+            raise
+        params = StyleParams(name=name, strength=wanted.strength).model_dump()
+        work = Work(paint, (number, params, [str(folder) for folder in installed().folders], bounds), _limits(settings),
+                    files=(number,))
+        job = jobs.add("style-video", work, owner=caller.name, name=f"{_stem(video.name)}-{name}.mp4",
+                       media_type="video/mp4", facts=facts | {"style": name, "strength": wanted.strength})
+    return accepted(jobs, job, response)
+
+
+async def _look(video: Upload, number: int, bounds: Bounds) -> dict[str, Any]:
+    """Its size and length, read in the sandbox. Raises `InvalidMedia` or `TooLarge`."""
+    named = video.name[:100] or "the video"
+    if not os.fstat(number).st_size:
+        raise InvalidMedia(f"{named} is empty", field="video")
+    try:
+        async with aclosing(sandbox.stream(look, number, bounds, files=[number], limits=LOOKING)) as pieces:
+            told = b"".join([piece async for piece in pieces])
+        return dict(json.loads(told))
+    except TooLarge as error:
+        raise TooLarge(f"{named} {error.detail}", field="video") from error
+    except (InvalidMedia, SandboxError, ValueError) as error:
+        detail = error.detail if isinstance(error, (InvalidMedia, SandboxError)) else "can't be read"
+        raise InvalidMedia(f"{named} {detail}", field="video") from error
+
+
+def _limits(settings: Settings) -> sandbox.Limits:
+    return sandbox.Limits(seconds=settings.job_seconds, cpu_seconds=round(settings.job_seconds * 4),
+                          memory_bytes=MEMORY, file_bytes=max(1, min(MOST_RESULT, settings.job_keep_bytes)),
+                          output_bytes=OUTPUT)
+
+
+def _stem(name: str) -> str:
+    """For the result's name."""
+    stem = name.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)[:60].strip("-") or "video"

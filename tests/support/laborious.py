@@ -1,0 +1,68 @@
+"""What jobs may do, in their child processes: each gets the number of the file that it writes its result to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+from aimass_stream.errors import InvalidMedia
+from aimass_stream.jobs import Preview, Progress, report
+
+
+def writes(result: int, text: str) -> Iterator[bytes]:
+    yield report(Progress(0.5, "half of it", {"length": len(text)}))
+    yield report(Preview(b"\xff\xd8 a picture"))
+    os.write(result, text.encode())
+
+
+def copies(result: int, source: int) -> Iterator[bytes]:
+    yield report(Progress(0.1))
+    os.write(result, os.pread(source, 1000, 0))
+
+
+def waits(result: int) -> Iterator[bytes]:
+    """Until it is ended."""
+    yield report(Progress(0.25, str(os.getpid())))
+    while True:
+        time.sleep(1)
+
+
+def crashes(result: int) -> Iterator[bytes]:
+    yield report(Progress(0.5))
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def refuses(result: int) -> Iterator[bytes]:
+    yield report(Progress(0.5))
+    raise InvalidMedia("is no good")
+
+
+def fails(result: int) -> Iterator[bytes]:
+    yield report(Progress(0.5))
+    raise ZeroDivisionError("one by none")
+
+
+def says(result: int, piece: bytes) -> Iterator[bytes]:
+    yield piece
+
+
+def grows(result: int) -> Iterator[bytes]:
+    """Beyond every limit."""
+    yield report(Progress(0.5))
+    while True:
+        os.write(result, bytes(1 << 16))
+
+
+def reaches_out(result: int) -> Iterator[bytes]:
+    import socket
+
+    yield report(Progress(0.5))
+    with socket.socket() as out:
+        out.connect(("127.0.0.1", 9))
+
+
+def tells_niceness(result: int) -> Iterator[bytes]:
+    yield report(Progress(0.5))
+    os.write(result, str(os.nice(0)).encode())
