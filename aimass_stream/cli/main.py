@@ -19,6 +19,7 @@ COMMANDS = {  # name -> "module:function"
     "load": "load:load",
     "doctor": "doctor:doctor",
     "models": "models:models",
+    "train": "train:train",
     "settings": "settings:settings",
 }
 
@@ -35,7 +36,11 @@ def build(names: list[str]) -> typer.Typer:
 
     for name in names:
         module, _, function = COMMANDS[name].partition(":")
-        app.command(name)(getattr(importlib.import_module(f".{module}", __package__), function))
+        found = getattr(importlib.import_module(f".{module}", __package__), function)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
     return app
 
 

@@ -38,7 +38,7 @@ def models(
     if action == "list":
         _list(settings, as_json)
     elif action == "pull":
-        _pull(weights.checked(name), settings)
+        pull(weights.checked(name), settings)
     elif action == "show":
         _show(name, settings, as_json)
     else:
@@ -141,7 +141,8 @@ def _print_file(manifest: Path) -> None:
     typer.echo(f"# {manifest}\n{manifest.read_text(encoding='utf-8')}")
 
 
-def _pull(each: Weights, settings: Settings) -> None:
+def pull(each: Weights, settings: Settings) -> None:
+    """Fetch them with a bar of progress. Raises what `weights.pull` raises; ends the command on Ctrl-C."""
     import asyncio
 
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -15,7 +15,7 @@ from ..settings import Settings
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-EXTRAS = {"torchaudio": "torch", "piper": "piper"}  # of this package, by the module that they bring
+EXTRAS = {"torch": "torch", "torchaudio": "torch", "piper": "piper"}  # of this package, by the module that they bring
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class WeightFile:
     source: str  # in the repository, or behind `base`
     size: int | None = None  # bytes
     sha256: str | None = None
+    begins: str = ""  # the first digits of the SHA-256, where no more of it was published
     git: str | None = None  # git's SHA-1 of the blob, which hubs tell for small files
 
     def json(self) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Weights:
 
     name: str
     title: str
-    purpose: Literal["hearing", "voice"]
+    purpose: Literal["hearing", "voice", "training"]
     engine: str
     licence: str
     description: str
@@ -79,7 +80,7 @@ def catalogue() -> dict[str, Weights]:
 
 def _weights(entry: dict[str, Any]) -> Weights:
     files = tuple(WeightFile(item["path"], item.get("from") or item.get("url") or item["path"], item.get("size"),
-                             item.get("sha256")) for item in entry["files"])
+                             item.get("sha256"), item.get("begins", "")) for item in entry["files"])
     return Weights(
         name=entry["name"], title=entry["title"], purpose=entry["for"], engine=entry["engine"],
         licence=entry["licence"], description=entry["description"], languages=tuple(entry["languages"]), files=files,

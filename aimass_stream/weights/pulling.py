@@ -102,6 +102,8 @@ def _check(place: Path, file: WeightFile) -> WeightFile:
         wrong = f"it has {size} bytes instead of {file.size}"
     elif file.sha256 is not None and digest != file.sha256:
         wrong = f"its SHA-256 is {digest} instead of {file.sha256}"
+    elif not digest.startswith(file.begins):
+        wrong = f"its SHA-256 is {digest}, which does not begin with {file.begins}"
     elif file.sha256 is None and file.git is not None and _git(place, size) != file.git:
         wrong = "it is not the one that the hub lists"
     if wrong:

@@ -102,6 +102,7 @@ async def test_a_hub_without_ranges_begins_anew(tmp_path: Path) -> None:
     ("model.bin", MODEL[:-1] + b"?", {}),  # against the hub's own SHA-256
     ("config.json", b'{"a": 2}', {}),  # against git's hash
     ("config.json", CONFIG, {"sha256": "0" * 64}),  # the catalogue knows another one
+    ("config.json", CONFIG, {"begins": "00000000"}),  # or how another one begins
 ])
 async def test_something_else_than_was_meant_is_thrown_away(tmp_path: Path, name: str, body: bytes,
                                                             known: dict[str, Any]) -> None:
@@ -178,8 +179,9 @@ async def test_two_do_not_fetch_the_same_and_none_fetches_it_twice(tmp_path: Pat
 def test_the_catalogue_is_whole() -> None:
     for name, each in catalogue().items():
         assert get(name) is each
-        assert each.purpose in ("hearing", "voice")
-        assert each.engine.startswith("aimass_stream.engines.")
+        assert each.purpose in ("hearing", "voice", "training")
+        where = "training" if each.purpose == "training" else "engines"
+        assert each.engine.startswith(f"aimass_stream.{where}.")
         assert (len(each.revision) == 40) == bool(each.repository)
         assert bool(each.base) != bool(each.repository)
         assert len({file.path for file in each.files}) == len(each.files)

@@ -120,7 +120,7 @@ export interface EngineModel {
 export interface WeightsInfo {
   name: string;
   title: string;
-  for: "hearing" | "voice";
+  for: "hearing" | "voice" | "training";
   description: string;
   languages: string[];
   licence: string;

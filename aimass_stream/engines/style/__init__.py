@@ -58,10 +58,10 @@ class Style:
             raise InvalidInput(f"{entry.name} has the rungs {entry.card['rungs']}; known are {names}",
                                field="card.rungs")
         state = read(entry.file(".safetensors"))
-        _compare(state, shapes(self._sizes))
+        compare(state, shapes(self._sizes))
         # the runners read them in place
         self._parts = [parts(state, self._sizes, number) for number in range(len(names))]
-        self._runners = [_runner(rung, own, device.threads)
+        self._runners = [runner(rung, own, device.threads)
                          for rung, own in zip(self._sizes.rungs, self._parts, strict=True)]
         self._kept: dict[int, _Kept] = {}  # by slot
 
@@ -80,9 +80,9 @@ class Style:
             raise InvalidInput(f"share is from 0 to 1, not {share}", field="share")
         rung, slot, picture = self._sizes.rungs[number], int(batch[SLOT][0]), batch["picture"]
         seen = halved(picture) if rung.half else picture
-        planes = self._painted(_planes(seen), number, slot, share)[:, MARGIN : MARGIN + seen.shape[0],
+        planes = self._painted(planes_of(seen), number, slot, share)[:, MARGIN : MARGIN + seen.shape[0],
                                                                    MARGIN : MARGIN + seen.shape[1]]
-        return {"styled": upsampled(planes, seen, picture) if rung.half else _pixels(planes)}
+        return {"styled": upsampled(planes, seen, picture) if rung.half else pixels_of(planes)}
 
     def _painted(self, image: Floats, number: int, slot: int, share: float) -> Floats:
         """(3, h, w) RGB, 0 to 1, of the framed (1, 3, h, w)."""
@@ -102,7 +102,7 @@ class Style:
             held.clear()
 
 
-def _planes(picture: Pixels) -> Floats:
+def planes_of(picture: Pixels) -> Floats:
     """(1, 3, h, w) RGB, 0 to 1, of (h, w, 3) BGR, continued at all sides."""
     left, right, top, bottom = borders(*picture.shape[:2])
     framed = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REPLICATE)
@@ -112,12 +112,12 @@ def _planes(picture: Pixels) -> Floats:
     return image
 
 
-def _pixels(planes: Floats) -> Pixels:
+def pixels_of(planes: Floats) -> Pixels:
     """(h, w, 3) BGR of (3, h, w) RGB, 0 to 1."""
     return np.asarray(cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in planes[::-1]]), np.uint8)
 
 
-def _compare(state: dict[str, Floats], wanted: dict[str, tuple[int, ...]]) -> None:
+def compare(state: dict[str, Floats], wanted: dict[str, tuple[int, ...]]) -> None:
     """Raises `InvalidInput` naming a tensor that is missing, too many, or of another shape."""
     for name in sorted(set(state) | set(wanted)):
         given = state[name].shape if name in state else None
@@ -135,8 +135,13 @@ def graph_of(rung: Rung) -> Path:
     return HERE / f"width-{rung.width}.onnx"
 
 
-def _runner(rung: Rung, own: dict[str, Floats], threads: int) -> Any:
-    """onnxruntime's session for a rung."""
+def runner(rung: Rung, own: dict[str, Floats], threads: int) -> Any:
+    """onnxruntime's session for a rung, whose `own` part of the weights it reads in place."""
+    return opened(graph_of(rung), own, threads)
+
+
+def opened(graph: Path, own: dict[str, Floats], threads: int) -> Any:
+    """onnxruntime's session for a graph without weights, which are `own`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -145,5 +150,5 @@ def _runner(rung: Rung, own: dict[str, Floats], threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_external_initializers(list(own), [onnxruntime.OrtValue.ortvalue_from_numpy(part)
                                                   for part in own.values()])
-    return onnxruntime.InferenceSession(graph_of(rung).read_bytes(), options,
+    return onnxruntime.InferenceSession(graph.read_bytes(), options,
                                         providers=["CPUExecutionProvider"])
