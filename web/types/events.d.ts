@@ -7,6 +7,24 @@ export interface HopStats {
   count: number;
 }
 
+/** How a promised latency is kept: for 95 of 100 frames of each track, from their arrival until they leave. */
+export interface LatencyStats {
+  latency_ms: number;
+  p95_ms: number | null; // of the slowest track in the last seconds; null before that is known
+  kept: boolean;
+  stages: Array<RungStats>;
+}
+
+/** A stage that works with less than it could, so that a promised latency is kept. */
+export interface RungStats {
+  index: number | null; // place in the pipeline, from 0; null: the track's frame rate
+  stage: string;
+  track: string;
+  rung: number; // of the stage's ladder, from 0, which is all of it
+  name: string;
+  says: string; // what that means, in a few words
+}
+
 export interface SpokenWord {
   text: string;
   start: number; // s of media time
@@ -61,6 +79,16 @@ export interface BitrateChanged {
   reason: string;
 }
 
+/** Which detector a stage `detect` looks with from now on, and why that one. */
+export interface DetectorReady {
+  model: string;
+  title: string;
+  tier: string; // no-weights: it works without fetched weights, and gives way to one that has some
+  ap50: number | null; // average precision that its card says, 0 to 1; null if it says none
+  measured: string; // what else its card says of how well it finds things
+  reason: string;
+}
+
 /** Weights are on their way from a hub. */
 export interface DownloadProgress {
   name: string;
@@ -84,6 +112,19 @@ export interface FrameResult {
   notes: Record<string, unknown>;
 }
 
+/** A stage works with less from now on, or with more again, so that the promised latency is kept. */
+export interface GovernorStepped {
+  index: number | null; // place in the pipeline, from 0; null: the track's frame rate
+  stage: string;
+  down: boolean; // with less than before
+  before: string; // the rung's name
+  after: string; // the rung's name
+  says: string; // what that means, in a few words
+  why: string;
+  p95_ms: number; // what 95 of 100 frames of this track stayed below
+  latency_ms: number; // ms, the promised bound
+}
+
 /** A hand shows something else than before, for some pictures in a row. */
 export interface HandGesture {
   hand: number; // the same for as long as this hand is followed
@@ -97,6 +138,13 @@ export interface HearingReady {
   model: string;
   reason: string;
   languages: Array<string>;
+}
+
+/** The promised latency can't be kept: no stage can do with less. Told once; the session goes on. */
+export interface LatencyMissed {
+  why: string;
+  p95_ms: number; // what 95 of 100 frames of this track stay below
+  latency_ms: number; // ms, the promised bound
 }
 
 /** Something that a stage `detect` follows went over one of its lines. */
@@ -120,6 +168,36 @@ export interface MediaRefused {
   detail: string;
 }
 
+/** Something moves that a stage `motion` looks at, for some pictures in a row. */
+export interface MotionStarted {
+  zone: string; // empty: anywhere in the picture
+  share: number; // of the zone or picture that moves, 0 to 1
+}
+
+/** Nothing has moved there for as long as the stage waits. */
+export interface MotionStopped {
+  zone: string; // empty: anywhere in the picture
+  duration: number; // s that something moved
+}
+
+/** What a stage `rule` waits for has been there for long enough. */
+export interface RuleFired {
+  rule: string; // what the stage calls it
+  when: string;
+  zone: string; // empty: anywhere in the picture
+  count: number; // things that are there for long enough
+  ids: Array<number>; // of those that have one
+  seconds: number; // s that it has been so
+  webhook: string; // where this event is posted, too
+}
+
+/** What was told by `rule.fired` is so no longer. */
+export interface RuleOver {
+  rule: string;
+  zone: string;
+  seconds: number; // s that it was so
+}
+
 /** The server is going down: the session ends in `seconds` at the latest. */
 export interface SessionClosing {
   reason: string;
@@ -132,6 +210,7 @@ export interface SessionCreated {
   resume_token: string;
   pipeline: Array<Record<string, unknown>>;
   sync: "lowest" | "lips";
+  latency_ms: number | null; // ms, the promised bound; null: none
 }
 
 export interface SessionEnded {
@@ -143,12 +222,14 @@ export interface SessionStats {
   hops: Record<string, Record<string, HopStats>>; // track, then hop in the order of the journey
   drops: Record<string, number>; // '<track>/<reason>', counted since the session began
   transport: Record<string, unknown>; // what the transport measures: bitrate, jitter, loss, rtt
+  latency: LatencyStats | null; // where a latency is promised
 }
 
-/** The pipeline or the way of syncing changed. */
+/** The pipeline, the way of syncing or the promised latency changed. */
 export interface SessionUpdated {
   pipeline: Array<Record<string, unknown>>;
   sync: "lowest" | "lips";
+  latency_ms: number | null; // ms, the promised bound; null: none
   request_id: string | null; // the id of the control message that asked for it
 }
 
@@ -225,6 +306,13 @@ export interface TurnLatency {
   total: number; // ms, the sum
 }
 
+/** An event could not be posted, and will not be tried again. */
+export interface WebhookFailed {
+  url: string;
+  detail: string;
+  attempts: number;
+}
+
 /** Something that a stage `detect` follows came into one of its zones, or is in it at first sight. */
 export interface ZoneEntered {
   zone: string;
@@ -252,14 +340,21 @@ export interface EventMap {
   "assistant.understood": AssistantUnderstood;
   "audio.level": AudioLevel;
   "bitrate.changed": BitrateChanged;
+  "detector.ready": DetectorReady;
   "download.progress": DownloadProgress;
   "error": ErrorEvent;
   "frame.result": FrameResult;
+  "governor.stepped": GovernorStepped;
   "hand.gesture": HandGesture;
   "hearing.ready": HearingReady;
+  "latency.missed": LatencyMissed;
   "line.crossed": LineCrossed;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
+  "motion.started": MotionStarted;
+  "motion.stopped": MotionStopped;
+  "rule.fired": RuleFired;
+  "rule.over": RuleOver;
   "session.closing": SessionClosing;
   "session.created": SessionCreated;
   "session.ended": SessionEnded;
@@ -274,6 +369,7 @@ export interface EventMap {
   "transcript.committed": TranscriptCommitted;
   "transcript.partial": TranscriptPartial;
   "turn.latency": TurnLatency;
+  "webhook.failed": WebhookFailed;
   "zone.entered": ZoneEntered;
   "zone.left": ZoneLeft;
 }
