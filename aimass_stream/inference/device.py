@@ -117,15 +117,6 @@ class CpuDevice:
         self._worker.close()
 
 
-async def beside(work: Callable[[], T], name: str) -> T:
-    """In a thread of its own, which ends with the work: what takes long while a device goes on with its own."""
-    worker = Workers(1, name)
-    try:
-        return await asyncio.wrap_future(worker.submit(work))
-    finally:
-        worker.shutdown(wait=False)
-
-
 def cores() -> int:
     """Cores this process may use: its affinity, cut by a container's quota."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar, cast
 from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
 from .batches import Run, out_of_memory
 from .contract import Batch, Model, check_inputs
-from .device import CpuDevice, Device, beside
+from .device import CpuDevice, Device, Worker
 from .loader import ModelStore
 from .slots import Slots
 from .statistics import ModelStatistics, Tally, best_batch
@@ -86,6 +86,8 @@ class Engine:
         self._light = _Desk(CpuDevice(threads=1, name="cpu-light"), Waiting(per_session))
         self._processor = self._desk if isinstance(self.device, CpuDevice) else _Desk(CpuDevice(), Waiting(per_session))
         self._desks = tuple({id(desk): desk for desk in (self._desk, self._light, self._processor)}.values())
+        # idle ones, the last used first: what the C library keeps for each thread would go up and down with new ones
+        self._loaders: list[Worker] = []
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._closed = False
 
@@ -113,7 +115,18 @@ class Engine:
         if name in self._models:
             await self.unload(name)
         before = self.device.used()
-        await self._add(await _bounded(beside(make, "aimass-load"), f"{name} could not be built"), before)
+        await self._add(await self._beside(make, f"{name} could not be built"), before)
+
+    async def _beside(self, work: Callable[[], R], what: str) -> R:
+        """In a thread beside the devices' workers, which go on meanwhile."""
+        worker = self._loaders.pop() if self._loaders else Worker("aimass-load")
+        try:
+            return await _watched(worker.run(work), LOADING, lambda: True)
+        except _Hangs:
+            worker.renew()
+            raise ModelFailed(f"{what}: it has not ended after {LOADING:.0f} s") from None
+        finally:
+            self._loaders.append(worker)
 
     def _loading_done(self, task: asyncio.Task[None]) -> None:
         self._loading = {name: other for name, other in self._loading.items() if other is not task}
@@ -132,7 +145,7 @@ class Engine:
             raise Conflict(f"the model {model.name!r} is loaded already")
         desk = self._desk_of(model)
         try:
-            measured = await _bounded(beside(partial(prepare, model), "aimass-warm"), f"{model.name} does not warm up")
+            measured = await self._beside(partial(prepare, model), f"{model.name} does not warm up")
             if model.name in self._models:
                 raise Conflict(f"the model {model.name!r} was loaded meanwhile")
         except Exception as error:
@@ -381,6 +394,8 @@ class Engine:
         self._models.clear()
         for desk in self._desks:
             desk.device.close()
+        for worker in self._loaders:
+            worker.close()
 
 
 async def _await(open: Callable[[], Awaitable[T]]) -> T:
@@ -391,13 +406,6 @@ def _fail(requests: list[Request], error: Exception) -> None:
     for request in requests:
         if not request.done.done():
             request.done.set_exception(error)
-
-
-async def _bounded(work: Awaitable[R], what: str) -> R:
-    try:
-        return await _watched(work, LOADING, lambda: True)
-    except _Hangs:
-        raise ModelFailed(f"{what}: it has not ended after {LOADING:.0f} s") from None
 
 
 async def _watched(work: Awaitable[R], patience: float, begun: Callable[[], bool]) -> R:
