@@ -260,6 +260,65 @@ class LineCrossed(EventData):
         description="in: to the right-hand side of who looks from the line's start to its end")
 
 
+class DetectorReady(EventData):
+    """Which detector a stage `detect` looks with from now on, and why that one."""
+
+    type = "detector.ready"
+    model: str
+    title: str
+    tier: str = Field(description="no-weights: it works without fetched weights, and gives way to one that has some")
+    ap50: float | None = Field(None, description="average precision that its card says, 0 to 1; null if it says none")
+    measured: str = Field("", description="what else its card says of how well it finds things")
+    reason: str
+
+
+class MotionStarted(EventData):
+    """Something moves that a stage `motion` looks at, for some pictures in a row."""
+
+    type = "motion.started"
+    zone: str = Field(description="empty: anywhere in the picture")
+    share: float = Field(description="of the zone or picture that moves, 0 to 1")
+
+
+class MotionStopped(EventData):
+    """Nothing has moved there for as long as the stage waits."""
+
+    type = "motion.stopped"
+    zone: str = Field(description="empty: anywhere in the picture")
+    duration: float = Field(description="s that something moved")
+
+
+class RuleFired(EventData):
+    """What a stage `rule` waits for has been there for long enough."""
+
+    type = "rule.fired"
+    rule: str = Field(description="what the stage calls it")
+    when: str
+    zone: str = Field(description="empty: anywhere in the picture")
+    count: int = Field(description="things that are there for long enough")
+    ids: list[int] = Field(description="of those that have one")
+    seconds: float = Field(description="s that it has been so")
+    webhook: str = Field("", description="where this event is posted, too")
+
+
+class RuleOver(EventData):
+    """What was told by `rule.fired` is so no longer."""
+
+    type = "rule.over"
+    rule: str
+    zone: str
+    seconds: float = Field(description="s that it was so")
+
+
+class WebhookFailed(EventData):
+    """An event could not be posted, and will not be tried again."""
+
+    type = "webhook.failed"
+    url: str
+    detail: str
+    attempts: int
+
+
 # hearing --------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from .spec import PipelineSpec, latency_of
 from .speech.transcript import Transcript
 from .stages import Registry
 from .vision.sightings import Sightings
+from .webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Node:
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self.admission = Admission(registry, _cores(), settings.max_load)
         self._sessions: dict[str, Session] = {}
+        self.webhooks = Webhooks(settings, self._tell_one)
         self._records: OrderedDict[str, tuple[float, Transcript, Sightings]] = OrderedDict()  # with the time of the end
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
         self._process = psutil.Process()
@@ -53,11 +55,13 @@ class Node:
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._watch_lag(), name="loop lag"),
                        asyncio.create_task(self._watch_load(), name="load")]
+        await self.webhooks.start()
 
     async def close(self) -> None:
         """End every session and stop."""
         for session in self.sessions():
             await session.close("the server stopped")
+        await self.webhooks.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -80,7 +84,7 @@ class Node:
         session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
                           sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
                           may_run=lambda session, spec: self._leave_room(spec, session), latency_ms=bound,
-                          on_closed=self._forget)
+                          on_closed=self._forget, post=self.webhooks.send)
         self._sessions[session.id] = session
         self._empty.clear()
         metrics.SESSIONS.labels(transport).inc()
@@ -118,6 +122,12 @@ class Node:
     def tell(self, news: EventData) -> None:
         """The same event in every session."""
         for session in self.sessions():
+            session.event(news)
+
+    def _tell_one(self, session_id: str, news: EventData) -> None:
+        """One session, if it is still there."""
+        session = self._sessions.get(session_id)
+        if session is not None:
             session.event(news)
 
     async def end(self, session_id: str, reason: str) -> None:

@@ -57,6 +57,7 @@ class Session:
         may_run: Callable[[Session, PipelineSpec], None] = lambda session, spec: None,
         latency_ms: int = 0,
         on_closed: Callable[[Session], None] = lambda session: None,
+        post: Callable[[str, str, Event], None] = lambda url, session, event: None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
         self.resume_token = secrets.token_urlsafe(32)
@@ -75,6 +76,7 @@ class Session:
         self._keeping: asyncio.Task[None] | None = None
         self._resume_seconds = settings.resume_seconds
         self._on_closed = on_closed
+        self._post = post  # an event to a URL
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._stop = asyncio.Event()
@@ -406,6 +408,8 @@ class Session:
             self._log.popleft()
         for sink in self._sinks:
             sink.event(event)
+        if isinstance(data, events.RuleFired) and data.webhook:
+            self._post(data.webhook, self.id, event)
 
     def events_after(self, seq: int) -> list[Event]:
         """The events a peer that last saw `seq` has missed; the oldest may be gone (seq tells)."""

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .signing import key_of
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -87,6 +89,11 @@ class Settings(BaseSettings):
     brain_key: str | None = Field(None, repr=False, description="API key for the chat API")
     brain_timeout: float = Field(10, gt=0, description="s until its first word; then the built-in brain answers")
 
+    # webhooks
+    webhook_secret: str | None = Field(None, repr=False, description="whsec_ and the base64 of 24 to 64 random bytes "
+                                       "that events are signed with where they are posted; unset: none are")
+    webhook_private: bool = Field(False, description="events may be posted to private addresses, and without TLS")
+
     # telephony and other voice protocols
     wyoming_port: int | None = Field(None, ge=0, le=65535, description="TCP port for Wyoming, 0 for any; unset: off")
 
@@ -98,6 +105,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: str | None) -> str | None:
+        if value is not None:
+            key_of(value)
         return value
 
     @field_validator("udp_ports", mode="before")

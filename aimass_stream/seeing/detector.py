@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,14 +123,16 @@ def detectors(store: ModelStore) -> list[Entry]:
     return [entry for entry in store.entries() if entry.task in TASKS]
 
 
-def choose(store: ModelStore, engine: str, model: str, label: str = "") -> Entry:
+def choose(store: ModelStore, engine: str, model: str, label: str = "", *,
+           without: Collection[str] = frozenset()) -> Entry:
     """The detector of that name; without one, the best of that engine; of any engine with "auto". With `label` only
-    those that know it.
+    those that know it, and never one of `without`.
 
     What has weights comes before the no-weights tier, what finds many kinds of things before what finds faces, and
     what measured better before what measured worse (`ap50` in the card). Raises `InvalidPipeline`.
     """
-    there = [entry for entry in detectors(store) if engine in ("auto", family(entry)) and _knows(entry, label)]
+    there = [entry for entry in detectors(store) if engine in ("auto", family(entry)) and _knows(entry, label)
+             and entry.name not in without]
     if model:
         for entry in there:
             if entry.name == model:

@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Coroutine, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
-from ..events import EventData, LineCrossed, ZoneEntered, ZoneLeft
+from ..events import DetectorReady, EventData, LineCrossed, ZoneEntered, ZoneLeft
 from ..frames import Kind, Pixels, VideoFrame, now
-from ..inference import Batch, Engine, installed
+from ..inference import Batch, Entry, installed
 from ..seeing.detector import Detector, Thing, Wish, choose, detectors
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
 from ..seeing.tiles import look
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, upright
-from ..vision.overlay import PALETTE, Mark, drawn
-from ..vision.zones import Happening, Line, Watch, Zone
+from ..vision.overlay import Mark, drawn, outlined
+from ..vision.zones import Happening, Watch
+from .places import MOST, Lines, Zones, told_apart
 
 HOLD = 0.5  # s that boxes of things that are not followed stay drawn when newer pictures were not looked at
 HANGS = 1.0  # s after its deadline at which a model counts as hanging
 NOTE = "detect"
-MOST = 16  # zones, and as many lines
+NO_WEIGHTS = "no-weights"
+SEEK = 5.0  # s from one look for better weights to the next, while there are none
 
-Part = Annotated[float, Field(ge=0, le=1)]
-Spot = tuple[Part, Part]
-Name = Annotated[str, Field(min_length=1, max_length=40)]
 Size = tuple[int, int]
 
 
 def _offer(schema: dict[str, Any]) -> None:
     schema["enum"] = ["", *(entry.name for entry in detectors(installed()))]
-
-
-class ZoneParams(Params):
-    """A polygon in parts of the picture."""
-
-    name: Name
-    points: Annotated[tuple[Spot, ...], Field(min_length=3, max_length=32)]
-
-
-class LineParams(Params):
-    """From start to end, in parts of the picture."""
-
-    name: Name
-    start: Spot
-    end: Spot
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> LineParams:
-        if self.start == self.end:
-            raise ValueError("a line's start and end are two points")
-        return self
 
 
 class DetectParams(Params):
@@ -73,10 +51,10 @@ class DetectParams(Params):
     tiles: int = Field(1, ge=1, le=4, description="looks also at parts of the picture, up to so many across, for small "
                        "things; 2 costs five times as much, 3 fourteen times", json_schema_extra={"unit": "across"})
     follow: bool = Field(True, description="follows things from picture to picture: each has an id, its box sticks")
-    zones: tuple[ZoneParams, ...] = Field(
+    zones: Zones = Field(
         (), max_length=MOST, description='tells who comes and leaves: `[{"name": "door", "points": [[0, 0.4], '
         "[0.3, 0.4], [0.3, 1], [0, 1]]}]`, in parts of the picture")
-    lines: tuple[LineParams, ...] = Field(
+    lines: Lines = Field(
         (), max_length=MOST, description='counts who crosses: `[{"name": "gate", "start": [0.5, 0], "end": [0.5, 1]}]`'
         "; inwards is to the right of who looks from start to end")
     foot: Literal["bottom", "centre"] = Field("bottom", description="the point of a box that counts in zones and at "
@@ -88,10 +66,8 @@ class DetectParams(Params):
 
     @field_validator("zones", "lines")
     @classmethod
-    def _told_apart(cls, given: tuple[ZoneParams | LineParams, ...]) -> tuple[ZoneParams | LineParams, ...]:
-        names = [each.name for each in given]
-        if len(set(names)) < len(names):
-            raise ValueError("each needs a name of its own")
+    def _told_apart(cls, given: Zones | Lines) -> Zones | Lines:
+        told_apart(given)
         return given
 
     @model_validator(mode="after")
@@ -111,9 +87,21 @@ class DetectParams(Params):
         return Wish(least, self.overlap, self.limit, self.labels)
 
     @property
+    def gives_way(self) -> bool:
+        """Whether a better detector is taken when its weights come."""
+        return self.engine == "auto" and not self.model
+
+    def reason(self, tier: str, *, gave_way: bool) -> str:
+        """Why this detector."""
+        if self.model:
+            return "it is named"
+        if tier == NO_WEIGHTS:
+            return "no detector with weights is here" if self.gives_way else "the best of this engine that is here"
+        return "its weights have come" if gave_way else "the best that is here"
+
+    @property
     def ground(self) -> Ground:
-        return Ground(tuple(Zone(zone.name, zone.points) for zone in self.zones),
-                      tuple(Line(line.name, line.start, line.end) for line in self.lines), self.foot)
+        return Ground(tuple(each.zone for each in self.zones), tuple(each.line for each in self.lines), self.foot)
 
 
 class Detect(BaseStage[DetectParams]):
@@ -140,16 +128,19 @@ class Detect(BaseStage[DetectParams]):
         self._seen = 0.0  # s, when they were
         self._size = (0, 0)  # px, of the picture that they were found in
         self._patience = Patience()
+        self._seeks = 0.0  # s, when better weights are looked for
+        self._useless: set[str] = set()  # detectors with weights that could not be taken
 
     async def start(self, context: Context) -> None:
         """Raises `InvalidPipeline` or what the model's loading raises, so that the change is refused."""
         await super().start(context)
-        await self._load(self.params)
+        await self._load(self.params, self._choose(self.params))
 
     def update(self, params: DetectParams) -> None:
         """Another detector is loaded beside the present one, which stays in use until then: no picture is missed."""
         before = self.params
         super().update(params)
+        self._useless = set()
         self._ground = params.ground  # for the next picture: a thread may be busy with this one
         self._anew |= before.follow != params.follow
         detector = self._detector
@@ -157,10 +148,13 @@ class Detect(BaseStage[DetectParams]):
                 detector.name not in self.context.engine.models()):
             if self._loading is not None:
                 self._loading.cancel()
-            self._loading = asyncio.create_task(self._load(params), name=f"load a detector for {self.context.track}")
+            self._spawn(self._change(params))
         else:
             _check(detector, params)
         self._patience.answered()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._loading = asyncio.create_task(work, name=f"load a detector for {self.context.track}")
 
     async def process(self, frame: VideoFrame) -> Result:
         if self._loading is not None and self._loading.done():
@@ -169,6 +163,9 @@ class Detect(BaseStage[DetectParams]):
         detector, params = self._detector, self.params
         if detector is None:
             return frame
+        if self._loading is None and params.gives_way and detector.tier == NO_WEIGHTS and now() >= self._seeks:
+            self._seeks = now() + SEEK
+            self._spawn(self._better(params, detector.name))
         self._follower.stand_on(self._ground)
         if self._anew:
             self._anew = False
@@ -188,13 +185,29 @@ class Detect(BaseStage[DetectParams]):
             self._loading.cancel()
             await asyncio.wait([self._loading])
 
-    async def _load(self, params: DetectParams) -> None:
-        engine: Engine = self.context.engine
-        entry = choose(engine.store, params.engine, params.model)
-        detector = Detector(entry)
+    def _choose(self, params: DetectParams) -> Entry:
+        return choose(self.context.engine.store, params.engine, params.model, without=self._useless)
+
+    async def _change(self, params: DetectParams) -> None:
+        await self._load(params, self._choose(params))
+
+    async def _better(self, params: DetectParams, present: str) -> None:
+        """Take a detector whose weights have come meanwhile. Raises what its loading raises; it is let be then."""
+        entry: Entry = await self.context.run(self._choose, params)
+        if entry.name != present:
+            self._useless.add(entry.name)
+            await self._load(params, entry)
+            self._useless.discard(entry.name)
+
+    async def _load(self, params: DetectParams, entry: Entry) -> None:
+        before, detector = self._detector, Detector(entry)
         _check(detector, params)
-        await engine.load(entry.name)
+        await self.context.engine.load(entry.name)
         self._detector, self._things, self._anew = detector, (), True
+        gave_way = before is not None and before.tier == NO_WEIGHTS and params.gives_way
+        self.context.event(DetectorReady(
+            model=entry.name, title=entry.title, tier=detector.tier, ap50=entry.card.get("ap50"),
+            measured=_measured(entry), reason=params.reason(detector.tier, gave_way=gave_way)))
 
     async def _look(self, frame: VideoFrame, size: Size, detector: Detector, params: DetectParams) -> str:
         """Find things, or answer why nothing was looked for. Raises `ModelFailed` if the model hangs."""
@@ -276,6 +289,12 @@ def _check(detector: Detector, params: DetectParams) -> None:
         raise InvalidPipeline(f"{detector.name} knows no {unknown[0]!r}; it knows: {known}", field="classes")
 
 
+def _measured(entry: Entry) -> str:
+    """What its card says of how well it finds things."""
+    told = (entry.card.get(name) for name in ("faces_found", "found", "limits"))
+    return next((text for text in told if isinstance(text, str)), "")
+
+
 def _bgr(frame: VideoFrame) -> Pixels:
     return upright(frame).bgr
 
@@ -298,22 +317,11 @@ def _mark(thing: Thing) -> Mark:
 def _ground_marks(watch: Watch, size: Size) -> list[Mark]:
     """Zones with how many are inside, lines with how many crossed them."""
     told = watch.json()
-    marks: list[Mark] = []
-    for zone, count in zip(watch.zones, told.get("zones", ()), strict=True):
-        corners = len(zone.points)
-        marks.append(_outline(zone.points, size, [(at, (at + 1) % corners) for at in range(corners)],
-                              f"{zone.name} {count['inside']}"))
-    for line, count in zip(watch.lines, told.get("lines", ()), strict=True):
-        marks.append(_outline((line.start, line.end), size, [(0, 1)],
-                              f"{line.name} {count['in']} in, {count['out']} out"))
-    return marks
-
-
-def _outline(points: Sequence[tuple[float, float]], size: Size, sides: Sequence[tuple[int, int]], label: str) -> Mark:
-    placed = [(x * size[0], y * size[1]) for x, y in points]
-    columns, rows = zip(*placed, strict=True)
-    return Mark((min(columns), min(rows), max(columns), max(rows)), label, len(PALETTE) - 1, placed, sides,
-                framed=False)
+    zones = [outlined(zone.points, size, f"{zone.name} {count['inside']}")
+             for zone, count in zip(watch.zones, told.get("zones", ()), strict=True)]
+    lines = [outlined((line.start, line.end), size, f"{line.name} {count['in']} in, {count['out']} out")
+             for line, count in zip(watch.lines, told.get("lines", ()), strict=True)]
+    return [*zones, *lines]
 
 
 def _drawn(frame: VideoFrame, marks: Sequence[Mark]) -> VideoFrame:

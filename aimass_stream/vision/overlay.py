@@ -29,6 +29,16 @@ class Mark:
     framed: bool = True  # False: the box itself is not drawn
 
 
+def outlined(points: Sequence[tuple[float, float]], size: tuple[int, int], label: str) -> Mark:
+    """A polygon, or a line of two points, given in parts of a picture of (width, height) px."""
+    placed = [(x * size[0], y * size[1]) for x, y in points]
+    columns, rows = zip(*placed, strict=True)
+    corners = len(points)
+    sides = [(at, (at + 1) % corners) for at in range(corners if corners > 2 else 1)]
+    return Mark((min(columns), min(rows), max(columns), max(rows)), label, len(PALETTE) - 1, placed, sides,
+                framed=False)
+
+
 def drawn(i420: Pixels, marks: Sequence[Mark]) -> Pixels:
     """A copy of the picture (h*3/2, w) with the marks in it."""
     made = i420.copy()

@@ -28,7 +28,7 @@ VIDEO: list[tuple[str, dict[str, Any]]] = [
     ("mirror", {}), ("rotate", {}), ("rotate", {"degrees": 33}), ("rotate", {"degrees": 33, "fit": "grow"}),
     ("crop", {"x": 0.3, "width": 0.4, "y_px": 7}), ("gray", {}), ("edges", {}), ("edges", {"on": "picture"}),
     ("cartoon", {}), ("blur", {}), ("blur", {"sigma": 200}), ("text", {"text": "{frame} {fps}\nж", "size": 20}),
-    ("mute", {"video": True}), ("fps", {"max": 240})]
+    ("mute", {"video": True}), ("fps", {"max": 240}), ("rule", {})]
 AUDIO: list[tuple[str, dict[str, Any]]] = [("gain", {"db": 7}), ("mute", {}), ("level", {"rate": 50})]
 
 

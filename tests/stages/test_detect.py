@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from aimass_stream.errors import InvalidPipeline, ModelFailed, Unavailable
+from aimass_stream.errors import InvalidInput, InvalidPipeline, ModelFailed, Unavailable
+from aimass_stream.events import DetectorReady
 from aimass_stream.frames import Picture, Pixels, VideoFrame
 from aimass_stream.inference import Device, Engine, FolderStore, Model, installed
+from aimass_stream.stages import detect
 from aimass_stream.stages.detect import Detect
 from aimass_stream.vision.overlay import PALETTE
 from aimass_stream.weights import npm
@@ -83,7 +85,7 @@ async def test_what_is_found_rides_on_the_very_frame() -> None:
             assert (note["width"], note["height"]) == (640, 480)
             assert found["text"] == "exit 7"
             assert found["box"][:2] == pytest.approx([76 + 100 * number, 116], abs=3)
-    assert context.events == []
+    assert [data.type for data, _ in context.events] == ["detector.ready"]
 
 
 async def test_boxes_are_drawn_on_it() -> None:
@@ -165,6 +167,38 @@ async def test_weights_are_taken_by_themselves_and_another_model_without_a_gap(s
             while "opencv-codes" not in models:
                 models.add((await shown(stage, frame(dark))).notes["detect"]["model"])
         assert models <= {"thing", "opencv-codes"}
+
+
+async def test_it_gives_way_to_weights_that_come_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "SEEK", 0.0)
+    monkeypatch.setattr(npm, "folders", lambda: [tmp_path])
+    answer = np.zeros((1, 6, 20), np.float32)
+    answer[0, :, 3] = [64, 56, 64, 32, 0.9, 0.1]
+    options = {"head": "yolo", "labels": ["thing", "other"]}
+    dark = np.zeros((320, 320, 3), np.uint8)
+
+    async def until(stage: Detect, model: str) -> None:
+        async with asyncio.timeout(10):
+            while (await shown(stage, frame(dark))).notes["detect"]["model"] != model:
+                continue
+
+    store = FolderStore([tmp_path, *installed().folders])
+    async with staged(store) as (stage, context), staged(store, model="opencv-codes") as (named, said):
+        assert (await shown(stage, frame(dark))).notes["detect"]["model"] == "opencv-faces"
+        made.constant(tmp_path, "broken", answer, options)
+        (tmp_path / "broken" / "model.onnx").write_bytes(b"half of it")
+        with pytest.raises(InvalidInput, match="has 10 bytes instead of"):
+            await until(stage, "broken")
+        made.constant(tmp_path, "whole", answer, options)
+        await until(stage, "whole")
+        told = [data for data, _ in context.events if isinstance(data, DetectorReady)]
+        assert [(data.model, data.tier, data.reason) for data in told] == [
+            ("opencv-faces", "no-weights", "no detector with weights is here"),
+            ("whole", "weights", "its weights have come")]
+        assert "photographs" in told[0].measured
+        for _ in range(5):
+            await shown(named, frame(dark))
+        assert [data.reason for data, _ in said.events if isinstance(data, DetectorReady)] == ["it is named"]
 
 
 async def test_two_detectors_in_one_pipeline_say_both(shelf: FolderStore) -> None:

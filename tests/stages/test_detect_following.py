@@ -38,6 +38,7 @@ async def staged(**given: Any) -> AsyncIterator[tuple[Detect, Context]]:
     stage = Detect(params("detect", **{"model": "opencv-codes", "deadline": 5000, "overlay": False} | given))  # type: ignore[arg-type]
     try:
         await stage.start(context)
+        context.events.clear()  # which detector it is
         yield stage, context
         await stage.close()
     finally:

@@ -58,6 +58,12 @@ export function describeEvent(event) {
     case "zone.entered": return `${event.data.label} ${event.data.id} came into ${event.data.zone}`;
     case "zone.left": return `${event.data.label} ${event.data.id} left ${event.data.zone} after ${event.data.dwell.toFixed(1)} s`;
     case "line.crossed": return `${event.data.label} ${event.data.id} crossed ${event.data.line}, ${event.data.direction}`;
+    case "detector.ready": return `${event.data.model}: ${event.data.reason}`;
+    case "motion.started": return `${event.data.zone || "picture"}, ${(event.data.share * 100).toFixed(1)} % of it`;
+    case "motion.stopped": return `${event.data.zone || "picture"}, after ${event.data.duration.toFixed(1)} s`;
+    case "rule.fired": return `${event.data.rule}${event.data.zone ? ` in ${event.data.zone}` : ""}, for ${event.data.seconds.toFixed(1)} s`;
+    case "rule.over": return `${event.data.rule}, after ${event.data.seconds.toFixed(1)} s`;
+    case "webhook.failed": return `${event.data.url}: ${event.data.detail}`;
     case "hearing.ready": return `${event.data.engine} ${event.data.model}: ${event.data.reason}`;
     case "speech.started": return `at ${event.data.at.toFixed(2)} s`;
     case "speech.stopped": return `at ${event.data.at.toFixed(2)} s, after ${event.data.duration.toFixed(2)} s`;
@@ -79,7 +85,7 @@ export function describeEvent(event) {
 /** How bad an event is: it colours its line. @param {string} type */
 export function severity(type) {
   if (["error", "stage.bypassed", "session.ended"].includes(type)) return "bad";
-  if (["stage.failed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing"].includes(type)) return "warn";
+  if (["stage.failed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing", "rule.fired", "webhook.failed"].includes(type)) return "warn";
   return "plain";
 }
 

@@ -79,6 +79,16 @@ export interface BitrateChanged {
   reason: string;
 }
 
+/** Which detector a stage `detect` looks with from now on, and why that one. */
+export interface DetectorReady {
+  model: string;
+  title: string;
+  tier: string; // no-weights: it works without fetched weights, and gives way to one that has some
+  ap50: number | null; // average precision that its card says, 0 to 1; null if it says none
+  measured: string; // what else its card says of how well it finds things
+  reason: string;
+}
+
 /** Weights are on their way from a hub. */
 export interface DownloadProgress {
   name: string;
@@ -156,6 +166,36 @@ export interface MediaDropped {
 export interface MediaRefused {
   reason: string;
   detail: string;
+}
+
+/** Something moves that a stage `motion` looks at, for some pictures in a row. */
+export interface MotionStarted {
+  zone: string; // empty: anywhere in the picture
+  share: number; // of the zone or picture that moves, 0 to 1
+}
+
+/** Nothing has moved there for as long as the stage waits. */
+export interface MotionStopped {
+  zone: string; // empty: anywhere in the picture
+  duration: number; // s that something moved
+}
+
+/** What a stage `rule` waits for has been there for long enough. */
+export interface RuleFired {
+  rule: string; // what the stage calls it
+  when: string;
+  zone: string; // empty: anywhere in the picture
+  count: number; // things that are there for long enough
+  ids: Array<number>; // of those that have one
+  seconds: number; // s that it has been so
+  webhook: string; // where this event is posted, too
+}
+
+/** What was told by `rule.fired` is so no longer. */
+export interface RuleOver {
+  rule: string;
+  zone: string;
+  seconds: number; // s that it was so
 }
 
 /** The server is going down: the session ends in `seconds` at the latest. */
@@ -266,6 +306,13 @@ export interface TurnLatency {
   total: number; // ms, the sum
 }
 
+/** An event could not be posted, and will not be tried again. */
+export interface WebhookFailed {
+  url: string;
+  detail: string;
+  attempts: number;
+}
+
 /** Something that a stage `detect` follows came into one of its zones, or is in it at first sight. */
 export interface ZoneEntered {
   zone: string;
@@ -293,6 +340,7 @@ export interface EventMap {
   "assistant.understood": AssistantUnderstood;
   "audio.level": AudioLevel;
   "bitrate.changed": BitrateChanged;
+  "detector.ready": DetectorReady;
   "download.progress": DownloadProgress;
   "error": ErrorEvent;
   "frame.result": FrameResult;
@@ -303,6 +351,10 @@ export interface EventMap {
   "line.crossed": LineCrossed;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
+  "motion.started": MotionStarted;
+  "motion.stopped": MotionStopped;
+  "rule.fired": RuleFired;
+  "rule.over": RuleOver;
   "session.closing": SessionClosing;
   "session.created": SessionCreated;
   "session.ended": SessionEnded;
@@ -317,6 +369,7 @@ export interface EventMap {
   "transcript.committed": TranscriptCommitted;
   "transcript.partial": TranscriptPartial;
   "turn.latency": TurnLatency;
+  "webhook.failed": WebhookFailed;
   "zone.entered": ZoneEntered;
   "zone.left": ZoneLeft;
 }
