@@ -147,15 +147,15 @@ class StyleNetwork(nn.Module):
         """
         with torch.no_grad():
             paint = self.paint.weight.view(3, CELL * CELL, self.sizes.fine, -1)
-            _alike(paint, paint.sum(3, keepdim=True), paint.shape[3])
+            alike(paint, paint.sum(3, keepdim=True), paint.shape[3])
             detail = self.detail.weight.view(3, CELL * CELL, -1)
-            _alike(detail, detail.sum(2, keepdim=True), CELL * CELL)
+            alike(detail, detail.sum(2, keepdim=True), CELL * CELL)
             guide = self.guide.weight.view(1, CELL * CELL, 3, -1)
-            _alike(guide, guide.sum(3, keepdim=True), CELL * CELL)
-            _alike(self.gate.weight[None], self.gate.weight[None], 1)
+            alike(guide, guide.sum(3, keepdim=True), CELL * CELL)
+            alike(self.gate.weight[None], self.gate.weight[None], 1)
             for layer, colours in ((self.paint, 3), (self.detail, 3), (self.guide, 1), (self.gate, 1)):
                 bias = layer.bias.view(colours, -1)
-                _alike(bias, bias.clone(), 1)
+                alike(bias, bias.clone(), 1)
 
     def forward(self, pictures: Tensor, rung: int = 0, statistics: Statistics | None = None) -> Tensor:
         """(n, 3, h, w) RGB, 0 to 1, to the same in the style; a rung of half size gets the halved picture.
@@ -181,7 +181,7 @@ class StyleNetwork(nn.Module):
         return functional.pixel_shuffle(torch.sigmoid(painted), CELL)
 
 
-def _alike(weights: Tensor, sums: Tensor, count: int) -> None:
+def alike(weights: Tensor, sums: Tensor, count: int) -> None:
     """Change weights (colours, pixels of a cell, ...) so that their sums over `count` of them don't differ by pixel."""
     weights.sub_((sums - sums.mean(1, keepdim=True)) / count)
 

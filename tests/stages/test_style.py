@@ -39,6 +39,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
     styles.write(folder, "style-starry-night", seed=1, title="The Starry Night")
     styles.write(folder, "style-scream", seed=2, title="The Scream")
     styles.write(folder, "style-quilt", seed=3, title="Grandma's quilt", card='names = ["被子"]')
+    styles.write_any(folder)
     store, before = installed(), installed().folders
     store.folders = (folder,)
     yield store

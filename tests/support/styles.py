@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aimass_stream.architectures.style_any_shape import AnySizes
+from aimass_stream.architectures.style_any_shape import shapes as any_shapes
 from aimass_stream.architectures.style_shape import RUNGS, Sizes, shapes
 from aimass_stream.inference import Entry
 from aimass_stream.inference.loader import read_manifest
@@ -44,7 +46,27 @@ def safetensors(tensors: Weights) -> bytes:
 def write(folder: Path, name: str, data: bytes | None = None, *, seed: int = 1, title: str = "",
           card: str = "") -> Entry:
     """A style in `folder`, with a manifest as the recipe writes it."""
-    data = safetensors(weights(seed)) if data is None else data
+    return _written(folder, name, safetensors(weights(seed)) if data is None else data, title or name,
+                    "style-transfer", "aimass_stream.engines.style:Style", card)
+
+
+def any_weights(seed: int = 1) -> Weights:
+    """Of the network for any style: small ones, for nothing but a style's statistics holds its values."""
+    rng = np.random.default_rng(seed)
+    found: Weights = {}
+    for name, shape in any_shapes(AnySizes()).items():
+        scale = 0.0 if name.endswith("bias") else 0.7 * float(np.prod(shape[1:])) ** -0.5
+        found[name] = (np.full(shape, 0.2) if name == "usual" else rng.normal(0, scale, shape)).astype(np.float32)
+    return found
+
+
+def write_any(folder: Path, data: bytes | None = None) -> Entry:
+    """The network for any style in `folder`."""
+    return _written(folder, "style-any", safetensors(any_weights()) if data is None else data, "Any style",
+                    "arbitrary-style", "aimass_stream.engines.style.any:AnyStyle", "")
+
+
+def _written(folder: Path, name: str, data: bytes, title: str, task: str, engine: str, card: str) -> Entry:
     (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / name / "style.safetensors").write_bytes(data)
     rungs = ", ".join(f'"{rung.name}"' for rung in RUNGS)
@@ -52,11 +74,11 @@ def write(folder: Path, name: str, data: bytes | None = None, *, seed: int = 1, 
     manifest.write_text(f"""
 name = "{name}"
 version = "1"
-title = "{title or name}"
-task = "style-transfer"
+title = "{title}"
+task = "{task}"
 licence = "Apache-2.0"
 sources = ["chance"]
-engine = "aimass_stream.engines.style:Style"
+engine = "{engine}"
 
 [[files]]
 path = "style.safetensors"
