@@ -41,10 +41,6 @@ GOVERNOR_STEPS = Counter("aimass_governor_steps_total", "Steps of stages to keep
                          ["stage", "direction"])
 LATENCY_MISSED = Counter("aimass_latency_missed_total", "Times that a promised latency could not be kept")
 PROMISED = Gauge("aimass_promised_sessions", "Sessions now that a latency is promised to")
-JOBS = Counter("aimass_jobs_ended_total", "Jobs by how they ended, and those refused", ["result"])
-JOBS_NOW = Gauge("aimass_jobs", "Jobs that have not ended", ["state"])
-JOB_BYTES = Gauge("aimass_job_bytes", "Size of the results that are kept")
-JOBS_DROPPED = Counter("aimass_jobs_dropped_total", "Jobs that were forgotten with their results", ["reason"])
 MEMORY = Gauge("aimass_memory_bytes", "Resident memory of the process")
 
 
