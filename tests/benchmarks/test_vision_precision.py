@@ -72,7 +72,7 @@ def test_faces_are_counted_by_people() -> None:
     people = {"a": truth((0, 0, 100, 100), (200, 0, 300, 100)), "b": truth(SQUARE, difficult=[True]), "c": truth(FAR)}
     found: dict[str, list[Box]] = {"a": [(10, 10, 20, 20), (12, 10, 22, 20), (150, 0, 160, 10)], "b": [(1, 1, 9, 9)],
                                    "c": [], "nobody": [SQUARE]}
-    assert faces.counted(found, people) == faces.Counts(people=3, reached=1, faces=5, wrong=2)
+    assert faces.counted(found, people) == faces.Counts(people=3, reached=1, tall=2, tall_reached=1, faces=5, wrong=2)
 
 
 # the plain loops ---------------------------------------------------------------------------------------
