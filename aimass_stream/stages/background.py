@@ -15,7 +15,7 @@ from ..frames import Kind, Picture, Pixels, VideoFrame, now
 from ..inference import Batch, Engine, Entry, ModelStore, installed
 from ..painting.inline import CHARACTERS, decoded
 from ..seeing.input import PictureInput
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, blank, planes, upright
 from ..vision.matting import Steady, blurred_behind, covering, half, over, refine
 
@@ -60,6 +60,9 @@ class Background(BaseStage[BackgroundParams]):
     """
 
     title = "Background"
+    ladder = (Rung("every picture"), Rung("every second", "every second picture has the mask of the one before", 0.7),
+              Rung("every third", "two of three pictures have the mask of one before", 0.6))
+    load = 0.25
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = BackgroundParams
 
@@ -70,6 +73,7 @@ class Background(BaseStage[BackgroundParams]):
         self._steady = Steady()
         self._alpha: Pixels | None = None  # (h, w)
         self._made = 0.0  # s, when that was
+        self._turn = 0
         self._scene: _Scene | None = None
 
     async def start(self, context: Context) -> None:
@@ -90,7 +94,9 @@ class Background(BaseStage[BackgroundParams]):
         if self._loading is not None and self._loading.done():
             loading, self._loading = self._loading, None
             loading.result()  # raises what went wrong: the client is told; the model before stays in use
-        why = await self._look(frame)
+        self._turn += 1
+        old = self._turn % (self.rung + 1) and self._alpha is not None and now() - self._made <= OLD
+        why = "" if old and self._fits(frame) else await self._look(frame)
         if why:
             frame.notes[NOTE] = {"covered": self._alpha is None, "reason": why}
         made: VideoFrame = await self.context.run(self._composed, frame)
@@ -127,6 +133,11 @@ class Background(BaseStage[BackgroundParams]):
                 return "deadline" if isinstance(error, DeadlineMissed) else "busy"
             return str(error) or f"{name} does not answer"
         return ""
+
+    def _fits(self, frame: VideoFrame) -> bool:
+        """Whether the mask has this picture's size."""
+        size = (frame.width, frame.height) if frame.rotation in (90, 270) else (frame.height, frame.width)
+        return self._alpha is not None and self._alpha.shape == size
 
     def _model_for(self, frame: VideoFrame) -> str:
         width, height = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)

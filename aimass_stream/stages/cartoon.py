@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ..frames import Picture, Pixels
+from ..stage import Rung
 from ..stage_base import BLACK, NEUTRAL, WHITE, Params, PictureStage, blank, planes
 
 LINE_WINDOW = 9  # px: a line is darker than the mean around it
@@ -27,6 +28,8 @@ class Cartoon(PictureStage[CartoonParams]):
     """Flat areas of strong colour with dark lines."""
 
     Params = CartoonParams
+    ladder = (Rung("whole"), Rung("half size", "drawn at half the size", 0.5, scale=0.5))
+    load = 0.07
     phrases = {"(make|turn) (it|me|the picture|the video) [into] a cartoon": {}, "[a] comic": {}}
 
     @staticmethod

@@ -16,7 +16,7 @@ from ..seeing.detector import Detector, Thing, Wish, choose, detectors
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
 from ..seeing.tiles import look
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.overlay import Mark, drawn, outlined
 from ..vision.zones import Happening, Watch
@@ -115,6 +115,10 @@ class Detect(BaseStage[DetectParams]):
     title = "Detect"
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = DetectParams
+    ladder = (Rung("every picture"), Rung("every second", "looks at half as many pictures", 1 / 2),
+              Rung("every third", "looks at a third as many pictures", 1 / 3),
+              Rung("no tiles", "looks at a third as many pictures, and at no parts of them", 1 / 15))
+    load = 0.2
 
     def __init__(self, params: DetectParams) -> None:
         super().__init__(params)
@@ -160,7 +164,7 @@ class Detect(BaseStage[DetectParams]):
         if self._loading is not None and self._loading.done():
             loading, self._loading = self._loading, None
             loading.result()  # raises what went wrong: the client is told, the picture goes on
-        detector, params = self._detector, self.params
+        detector, params = self._detector, self._eased()
         if detector is None:
             return frame
         if self._loading is None and params.gives_way and detector.tier == NO_WEIGHTS and now() >= self._seeks:
@@ -208,6 +212,17 @@ class Detect(BaseStage[DetectParams]):
         self.context.event(DetectorReady(
             model=entry.name, title=entry.title, tier=detector.tier, ap50=entry.card.get("ap50"),
             measured=_measured(entry), reason=params.reason(detector.tier, gave_way=gave_way)))
+
+    def reach(self) -> range:
+        return range(len(self.ladder) if self.params.tiles > 1 else len(self.ladder) - 1)
+
+    def _eased(self) -> DetectParams:
+        """The parameters at the present rung."""
+        params, rung = self.params, self.rung
+        if not rung:
+            return params
+        every = params.every * min(rung + 1, 3)
+        return params.model_copy(update={"every": every, "tiles": 1 if rung > 2 else params.tiles})
 
     async def _look(self, frame: VideoFrame, size: Size, detector: Detector, params: DetectParams) -> str:
         """Find things, or answer why nothing was looked for. Raises `ModelFailed` if the model hangs."""

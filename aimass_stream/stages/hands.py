@@ -16,7 +16,7 @@ from ..frames import Kind, Pixels, VideoFrame, now
 from ..inference import Batch, Engine
 from ..seeing.detector import Detector, Wish
 from ..seeing.patience import Patience
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.boxes import Floats
 from ..vision.hands import BONES, Gesture, Square, back, cut, gesture, of_palm, of_points, same
@@ -64,6 +64,9 @@ class Hands(BaseStage[HandsParams]):
     """
 
     title = "Hands"
+    ladder = (Rung("every picture"), Rung("every second", "looks at every second picture", 1 / 2),
+              Rung("every third", "looks at every third picture", 1 / 3))
+    load = 0.35
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = HandsParams
 
@@ -73,6 +76,7 @@ class Hands(BaseStage[HandsParams]):
         self._hands: list[_Hand] = []
         self._size = (0, 0)  # px, of the last picture
         self._count = 0
+        self._turn = 0  # pictures, also those that are not looked at
         self._numbers = 0
         self._patience = Patience()
         self._loading: asyncio.Task[None] | None = None
@@ -111,6 +115,9 @@ class Hands(BaseStage[HandsParams]):
         if size != self._size:
             self._size = size
             self._lose(frame, self._hands)
+        self._turn += 1
+        if self._turn % (self.rung + 1):  # what was seen last stays drawn
+            return await self._shown(frame)
         try:
             async with asyncio.timeout(self.params.deadline / 1000 + HANGS):
                 await self._look(frame)
@@ -124,6 +131,9 @@ class Hands(BaseStage[HandsParams]):
             raise ModelFailed(f"the models of hands have not answered for {waited:g} s") from None
         self._patience.answered()
         frame.notes[NOTE] = {"width": size[0], "height": size[1], "hands": [hand.json() for hand in self._hands]}
+        return await self._shown(frame)
+
+    async def _shown(self, frame: VideoFrame) -> VideoFrame:
         if not self._hands or not self.params.overlay:
             return frame
         made: VideoFrame = await self.context.run(_drawn, frame, list(self._hands))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from ..inference import Batch
 from ..seeing.lines import Followed, Lines
 from ..seeing.patience import Patience
 from ..seeing.reader import FINDER, READER, found, load, read, told
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.boxes import Floats
 from ..vision.drawing import marked, outline
@@ -25,6 +26,7 @@ from ..vision.overlay import drawn
 HANGS = 5.0  # s after its deadline at which a look counts as hanging
 HOLD = 1.0  # s that lines stay drawn after the picture they were seen in
 NOTE = "ocr"
+STRIDES = (1, 2, 4)  # by rung, times `every`
 
 
 class OcrParams(Params):
@@ -58,6 +60,9 @@ class Ocr(BaseStage[OcrParams]):
     """
 
     title = "Read text"
+    ladder = (Rung("every look"), Rung("half as often", "looks at half as many pictures", 1 / 2),
+              Rung("a quarter as often", "looks at a quarter as many pictures", 1 / 4))
+    load = 0.4
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = OcrParams
 
@@ -100,7 +105,8 @@ class Ocr(BaseStage[OcrParams]):
             looking, self._looking = self._looking, None
             looking.result()
         self._since += 1
-        if self._looking is None and self._since >= self.params.every and not self._patience.resting:
+        every = self.params.every * STRIDES[self.rung]
+        if self._looking is None and self._since >= every and not self._patience.resting:
             self._since = 0
             self._looking = asyncio.create_task(self._look(frame), name=f"read {self.context.track}")
         return await self._overlaid(frame) if self.params.overlay else frame
@@ -112,9 +118,11 @@ class Ocr(BaseStage[OcrParams]):
         size = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
         if size != self._size:
             self._size, self._shown, self._lines = size, (), Lines()
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(patient):
                 await self._read(frame)
+            context.beside(time.monotonic() - begun)
         except (DeadlineMissed, Busy) as error:
             self._patience.missed()
             why = "deadline" if isinstance(error, DeadlineMissed) else "busy"
