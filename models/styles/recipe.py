@@ -7,8 +7,8 @@ of ../shared/data, and writes models/style-*/ as each is done: weights, a sample
 Ctrl-C keeps the checkpoints in `.cache/styles`; the same command goes on from them. A preview of a drawn scene lies
 beside each checkpoint and improves while it runs.
 
-    pictures.py    what is shown       losses.py    what the results are held to       training.py    the steps
-    evaluation.py  the figures         export.py    weights, sample and card
+    training.py  the paintings, and what they are learned from      graph.py    the network for onnxruntime
+    manners.py   how they are painted, in numbers                   aimass_stream/training    all the rest
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import asdict
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -27,9 +28,12 @@ from typing import cast
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a shared machine, one thread spins while the other waits
 
 import torch
-from export import picture, write
 from rich.console import Console
-from training import LOSSES, STYLES, Style, Trainer
+from training import STYLES, held_out, told, trainer
+
+from aimass_stream.training.folder import sample, write
+from aimass_stream.training.trainer import LOSSES, Trainer
+from aimass_stream.training.wishes import Style
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -58,7 +62,7 @@ class Teller:
                              f"{(trainer.steps - trainer.step) * pace / 60:.0f} min left")
         if now - self.shown > SHOWN_EVERY:
             self.shown = now
-            picture(self.preview, trainer.network)
+            sample(self.preview, trainer.network)
 
 
 def learn(style: Style, checkpoint: Path, steps: int, threads: int, *, trunk: int = 0,
@@ -67,15 +71,19 @@ def learn(style: Style, checkpoint: Path, steps: int, threads: int, *, trunk: in
     torch.set_num_threads(threads)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):  # `run` leaves its checkpoint
-        trainer = Trainer(style, SHARED, steps, fades=trunk > 0)
+        learner = trainer(style, SHARED, steps, fades=trunk > 0)
         if checkpoint.exists():
-            trainer.load(checkpoint)
+            learner.load(checkpoint)
         elif trunk:
-            trainer.load(checkpoint.with_name(TRUNK), only_weights=True)
-        trainer.begun = trunk
-        trainer.run(checkpoint, Teller(checkpoint.with_suffix(".jpg")))
+            learner.load(checkpoint.with_name(TRUNK), only_weights=True)
+        learner.run(checkpoint, Teller(checkpoint.with_suffix(".jpg")))
         if out is not None:
-            write(trainer, out, SHARED, Console(width=140).log)
+            export(learner, out, trunk)
+
+
+def export(learner: Trainer, out: Path, trunk: int) -> None:
+    figures = write(learner, out, told(learner, trunk), held_out(SHARED))
+    Console(width=140).log(f"{learner.style.name}: {asdict(figures)}")
 
 
 def learn_all(styles: list[Style], options: argparse.Namespace) -> None:
@@ -118,10 +126,9 @@ def main() -> None:
     styles = [style for style in STYLES if style.name in (options.styles or [style.name])]
     if options.export:
         for style in styles:
-            trainer = Trainer(style, SHARED, options.steps)
-            trainer.load(options.work / f"{style.name}.pt")
-            trainer.begun = options.trunk_steps
-            write(trainer, options.out / style.name, SHARED, console.log)
+            learner = trainer(style, SHARED, options.steps)
+            learner.load(options.work / f"{style.name}.pt")
+            export(learner, options.out / style.name, options.trunk_steps)
         return
     learn(STYLES[0], options.work / TRUNK, options.trunk_steps, options.jobs)
     trunk = options.work / TRUNK

@@ -1,44 +1,19 @@
-"""One network learns one style: the steps, their losses, and the checkpoint."""
+"""The six paintings, and what their networks learn from in ../shared/data."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from losses import CONTENT_LAYER, Manner, SqueezeNet, content_loss, manner, style_loss, variation
-from pictures import Contents, read, scaled
-from torch import Tensor, nn
 
-from aimass_stream.architectures.style import StyleNetwork, repaint
-
-SIZE, PICTURES = 224, 1  # px of a cut; cuts of a step: more steps teach more than larger ones
-MARGIN = 48  # px around it, by which the second look may be shifted
-WINDOW = 8  # px: what is judged begins anywhere in a coarse cell, so that no pattern can lie on SqueezeNet's own grid
-RATE, WARM_UP, DECAY_FROM, LAST_RATE = 3e-3, 50, 0.4, 0.01  # of Adam; the last two in parts of the steps
-SAVED_EVERY = 60.0  # s
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A painting, and what its networks are held to. Weights are beside a content loss of about one."""
-
-    name: str
-    file: str  # in ../shared/data/images/styles
-    title: str
-    painter: str
-    year: str
-    longest: tuple[int, ...] = (448, 320)  # px of the painting's longer side: how large its strokes are
-    style: float = 18.0
-    content: float = 1.0
-    smooth: float = 3.0
-    steady: float = 50.0
-    alike: float = 6.0  # the rungs
-
+from aimass_stream.training import judge
+from aimass_stream.training.contents import Array, Contents, photographs
+from aimass_stream.training.figures import cut, scenes
+from aimass_stream.training.folder import DRAWN, JUDGE, Told
+from aimass_stream.training.losses import SqueezeNet
+from aimass_stream.training.picture import read
+from aimass_stream.training.trainer import Trainer
+from aimass_stream.training.wishes import Style
 
 STYLES = (
     Style("style-starry-night", "starry_night.jpg", "The Starry Night", "Vincent van Gogh", "1889"),
@@ -49,123 +24,29 @@ STYLES = (
           "about 1810"),
     Style("style-udnie", "udnie.jpg", "Udnie", "Francis Picabia", "1913"),
 )
-LOSSES = ("style", "content", "smooth", "steady", "alike")
+HELD_OUT = ("kodim04", "kodim21")  # photographs for figures only
 
 
-def tensor(pictures: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> Tensor:
-    """(h, w, 3) each to (n, 3, h, w), channels last in memory, which convolutions are faster with."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+def trainer(style: Style, shared: Path, steps: int, *, fades: bool = True) -> Trainer:
+    """`shared` is ../shared/data; without its photographs there are only pictures made by code."""
+    folder = shared / "images" / "kodak"
+    contents = Contents(photographs(folder, HELD_OUT) if folder.is_dir() else [], 1)
+    eyes = SqueezeNet(judge.read(shared / "weights" / "squeezenet1_0.safetensors"))
+    return Trainer(style, read(shared / "images" / "styles" / style.file), eyes, contents, steps, fades=fades)
 
 
-class Trainer:
-    def __init__(self, style: Style, shared: Path, steps: int, *, fades: bool = True, seed: int = 1) -> None:
-        """`shared` is ../shared/data; without its photographs there are only pictures made by code. A trunk's rate
-        never `fades`."""
-        torch.manual_seed(seed)
-        self.style, self.steps, self.fades = style, steps, fades
-        self.network = StyleNetwork().to(memory_format=torch.channels_last)
-        self.eyes = SqueezeNet(shared / "weights" / "squeezenet1_0.safetensors").to(memory_format=torch.channels_last)
-        self.painting = read(shared / "images" / "styles" / style.file)
-        self.manner: Manner = manner(self.eyes, [tensor([scaled(self.painting, longest)]) for longest in style.longest])
-        photographs = shared / "images" / "kodak"
-        self.contents = Contents(photographs if photographs.is_dir() else None, seed)
-        self.adam = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
-        self.step, self.elapsed = 0, 0.0  # s of one core
-        self.begun = 0  # steps of the trunk before
-        self.losses = np.zeros(len(LOSSES))
-
-    def rate(self) -> float:
-        over = max(self.step / self.steps - DECAY_FROM, 0) / (1 - DECAY_FROM) if self.fades else 0.0
-        fall = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * over))
-        return RATE * min((self.step + 1) / WARM_UP, 1.0) * fall
-
-    def update(self) -> None:
-        for group in self.adam.param_groups:
-            group["lr"] = self.rate()
-        wide = tensor([self.contents.cut(SIZE + 2 * MARGIN) for _ in range(PICTURES)])
-        parts = self.judge(wide)
-        weights = (self.style.style, self.style.content, self.style.smooth, self.style.steady, self.style.alike)
-        loss = sum((weight * part for weight, part in zip(weights, parts, strict=True)), torch.zeros(()))
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
-        self.adam.step()
-        self.network.level()
-        new = np.array([part.item() for part in parts])
-        self.losses = 0.98 * self.losses + 0.02 * new if self.losses.any() else new
-        self.step += 1
-
-    def judge(self, wide: Tensor) -> tuple[Tensor, ...]:
-        """The `LOSSES` of one step, on pictures (n, 3, SIZE + 2 MARGIN, the same).
-
-        The widest rung is held to the painting; another one, drawn by lot, to the widest, which teaches it more than
-        the painting alone would (the sandwich rule of arXiv:1903.05134, one rung at a time), and to the painting, too,
-        unless it is a half one: on a coarser grid it would find strokes of its own, and change the picture when the
-        governor takes it.
-        """
-        rng = self.contents.rng
-        seen = wide[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous(memory_format=torch.channels_last)
-        made = self.network(seen)
-        other = int(rng.integers(1, len(self.network.sizes.rungs)))
-        lesser = repaint(self.network, seen, other)
-        top, left = (int(place) for place in rng.integers(0, WINDOW, 2))
-        window = (..., slice(top, top + SIZE - WINDOW), slice(left, left + SIZE - WINDOW))
-        with torch.no_grad():
-            shown = self.eyes(seen[window], CONTENT_LAYER)[CONTENT_LAYER]
-        judged = made if self.network.sizes.rungs[other].half else torch.cat([made, lesser])
-        found = self.eyes(judged[window])
-        content = content_loss(found[CONTENT_LAYER], shown.repeat(len(judged) // len(made), 1, 1, 1))
-        alike = (lesser - made.detach()).abs().mean()
-        return style_loss(found, self.manner), content, variation(judged), self.unsteady(wide[:1], made[:1]), alike
-
-    def unsteady(self, wide: Tensor, made: Tensor) -> Tensor:
-        """How much the painted picture changes besides moving, when the camera moves, its sensor is noisy and the
-        light flickers a little: what a stroke does must follow from what is shown, not from where the grid lies or
-        the picture ends."""
-        rng = self.contents.rng
-        dy, dx = (int(shift) for shift in rng.integers(-MARGIN, MARGIN + 1, 2))
-        second = wide[:, :, MARGIN + dy : MARGIN + dy + SIZE, MARGIN + dx : MARGIN + dx + SIZE]
-        second = second * float(rng.uniform(0.97, 1.03)) + torch.randn_like(second) * float(rng.uniform(0, 0.04))
-        again = self.network(second.clamp(0, 1).contiguous(memory_format=torch.channels_last))
-        both = (_overlap(made, dy, dx), _overlap(again, -dy, -dx))
-        return (both[0] - both[1]).square().mean()
-
-    def save(self, path: Path) -> None:
-        state = {"network": self.network.state_dict(), "adam": self.adam.state_dict(), "step": self.step,
-                 "elapsed": self.elapsed}
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").rename(path)
-
-    def load(self, path: Path, *, only_weights: bool = False) -> None:
-        """Go on from a checkpoint, or only begin with its weights."""
-        state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        if not only_weights:
-            self.adam.load_state_dict(state["adam"])
-            self.step, self.elapsed = state["step"], state["elapsed"]
-
-    @staticmethod
-    def steps_of(path: Path) -> int:
-        """Steps that a checkpoint has behind it."""
-        return int(torch.load(path, weights_only=True)["step"])
-
-    def run(self, checkpoint: Path, told: Callable[[Trainer], None]) -> None:
-        """The steps that are left; `told` is called after every one. An interrupt leaves a checkpoint."""
-        saved, spent = time.monotonic(), time.process_time()
-        try:
-            while self.step < self.steps:
-                self.update()
-                now = time.process_time()
-                self.elapsed, spent = self.elapsed + now - spent, now
-                told(self)
-                if time.monotonic() - saved > SAVED_EVERY:
-                    self.save(checkpoint)
-                    saved = time.monotonic()
-        finally:
-            self.save(checkpoint)
+def held_out(shared: Path) -> list[Array]:
+    """640x480: photographs that were not trained on, where they are, and drawn scenes."""
+    paths = [shared / "images" / "kodak" / f"{name}.jpg" for name in HELD_OUT]
+    return [*(cut(np.ascontiguousarray(read(path))) for path in paths if path.exists()), *scenes()]
 
 
-def _overlap(made: Tensor, dy: int, dx: int) -> Tensor:
-    """What a picture shares with one that begins so many px further down and right."""
-    height, width = made.shape[2:]
-    return made[:, :, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+def told(learned: Trainer, trunk: int) -> Told:
+    """What the card says."""
+    style, count = learned.style, len(learned.contents.photographs)
+    kodak = f"{count} Kodak test photographs, released for unrestricted use (content)"
+    sources = (f"{style.title}, {style.painter}, {style.year}: a painting in the public domain",
+               *([kodak] if count else []), DRAWN, JUDGE)
+    described = f"Repaints pictures after {style.title} by {style.painter}; made by models/styles/recipe.py"
+    return Told(style.title, described, "Apache-2.0", sources, f"after {trunk} of the common trunk",
+                "models/styles/recipe.py")

@@ -1,4 +1,4 @@
-"""The style network: its rungs, its statistics, its way to full size and to onnxruntime; and that its recipe learns."""
+"""The style network: its rungs, its statistics, its way to full size and to onnxruntime."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from aimass_stream.architectures.style import (  # noqa: E402
 from aimass_stream.architectures.style_shape import RUNGS, borders, parts  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
-SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -164,15 +163,15 @@ def test_it_learns_a_look_in_all_rungs() -> None:
 
 
 @pytest.mark.parametrize("rung", range(len(RUNGS)))
-def test_onnxruntime_paints_the_same(network: StyleNetwork, rung: int, recipe: Any) -> None:
+def test_onnxruntime_paints_the_same(network: StyleNetwork, rung: int, graph: Any) -> None:
     own = parts({name: values.numpy() for name, values in network.state_dict().items()}, network.sizes, rung)
-    graph = importlib.import_module("graph").skeleton(own, network.sizes, rung)
-    assert len(graph) < 20_000
+    written = graph.skeleton(own, network.sizes, rung)
+    assert len(written) < 20_000
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_external_initializers(list(own), [onnxruntime.OrtValue.ortvalue_from_numpy(part)
                                                   for part in own.values()])
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(written, options, providers=["CPUExecutionProvider"])
     picture = scene()
     framed = functional.pad(picture, borders(96, 128), mode="replicate")
     before = 0.5 + torch.rand(1, 2, network.sizes.channels(rung))
@@ -187,38 +186,12 @@ def test_onnxruntime_paints_the_same(network: StyleNetwork, rung: int, recipe: A
 
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The recipe's modules, which are programs of their own."""
-    pytest.importorskip("safetensors")
+def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module beside the recipe that writes the network for onnxruntime."""
     folder = ROOT / "models" / "styles"
     known = set(sys.modules)
     monkeypatch.syspath_prepend(str(folder))
-    yield importlib.import_module("training")
+    yield importlib.import_module("graph")
     for name in set(sys.modules) - known:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
-
-
-def test_a_few_steps_of_the_recipe_come_nearer_to_the_painting(
-        recipe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    weights = SHARED / "weights" / "squeezenet1_0.safetensors"
-    if not weights.exists():
-        pytest.skip("../shared/data/weights/squeezenet1_0.safetensors is not here")
-    monkeypatch.setattr(recipe, "SIZE", 64)
-    monkeypatch.setattr(recipe, "WARM_UP", 1)
-    trainer = recipe.Trainer(recipe.STYLES[0], SHARED, 12)
-
-    def distance() -> float:
-        with torch.no_grad():
-            found = trainer.eyes(trainer.network(scene()))
-            return float(recipe.style_loss(found, trainer.manner))
-
-    before, told = distance(), []
-    trainer.run(tmp_path / "checkpoint.pt", lambda trainer: told.append(trainer.step))
-    assert told == list(range(1, 13))
-    assert distance() < 0.8 * before
-    again = recipe.Trainer(recipe.STYLES[0], SHARED, 12)
-    again.load(tmp_path / "checkpoint.pt")
-    assert again.step == 12
-    assert all(torch.equal(one, other) for one, other in zip(
-        again.network.parameters(), trainer.network.parameters(), strict=True))
