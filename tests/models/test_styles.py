@@ -16,9 +16,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from aimass_stream.inference.loader import read_manifest
-from aimass_stream.training import figures, trainer
-from tests.support.painters import judge, painting
+from aimass_stream.inference.loader import read_manifest  # noqa: E402
+from aimass_stream.training import figures, trainer  # noqa: E402
+from tests.support.painters import judge, painting  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "models" / "styles"
