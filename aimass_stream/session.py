@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from . import events, metrics
 from .errors import AimassError, InvalidInput, InvalidMessage
 from .events import Event, EventData
-from .frames import Frame, now
+from .frames import Frame, VideoFrame, now
 from .lipsync import LipSync
 from .metrics import Meter
 from .pipeline import Pipeline
@@ -91,6 +91,7 @@ class Session:
         self._seq = 0
         self.transcript = Transcript()
         self.sightings = Sightings()
+        self.shown: dict[str, VideoFrame] = {}  # by track, the picture that left last; gone with the session
         self._keyframe_callbacks: list[Callable[[str | None], None]] = []
         self._waiting: asyncio.TimerHandle | None = None
         self._timebase = Timebase(self.meter)
@@ -152,6 +153,7 @@ class Session:
             self._end_promise()
             await asyncio.to_thread(self.executor.shutdown)
             self.state = "closed"
+            self.shown.clear()
             self._on_closed(self)
 
     async def _shut(self) -> None:
@@ -276,6 +278,8 @@ class Session:
             self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
+        if isinstance(frame, VideoFrame):
+            self.shown[frame.track] = frame
         for sink in self._sinks:
             sink.frame(frame)
         if frame.notes:

@@ -271,6 +271,8 @@ class Detect(BaseStage[DetectParams]):
             told |= {"width": size[0], "height": size[1], "detections": self._told(frame, params)}
         if params.follow:
             told |= self._follower.watch.json()
+            if params.foot == "centre":
+                told["foot"] = "centre"
         if params.overlay:
             told["drawn"] = True
         elif not params.follow and params.every > 1:

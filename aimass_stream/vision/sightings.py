@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..events import EventData, FrameResult, LineCrossed, ZoneEntered, ZoneLeft
+from .counts import Counts
+from .heat import Heat
 
 MOST = 20_000  # rows, of about 150 bytes: an hour of one thing; older ones are dropped and counted
 EVERY = 0.2  # s from one place of a thing to the next in the record
@@ -24,6 +26,8 @@ class Sightings:
 
     def __init__(self, most: int = MOST) -> None:
         self.dropped = 0  # rows
+        self.heat = Heat()
+        self.counts = Counts()
         self._rows: deque[str] = deque(maxlen=most)
         self._last: dict[tuple[str, str, int], float] = {}  # track, model, id: when a place was last recorded, s
 
@@ -37,17 +41,21 @@ class Sightings:
         if isinstance(data, FrameResult):
             for note in data.notes.values():
                 if isinstance(note, dict) and isinstance(note.get("detections"), list):
-                    self._places(note["detections"], track, str(note.get("model", "")), pts)
-        elif isinstance(data, ZoneEntered):
+                    self._places(note, track, pts)
+                    self.counts.look(note, track)
+            return
+        self.counts.add(data, track)
+        if isinstance(data, ZoneEntered):
             self._write(pts, track, data.model, data.type, data.id, data.label, *NOWHERE, data.zone, "", "")
         elif isinstance(data, ZoneLeft):
             self._write(pts, track, data.model, data.type, data.id, data.label, *NOWHERE, data.zone, "", data.dwell)
         elif isinstance(data, LineCrossed):
             self._write(pts, track, data.model, data.type, data.id, data.label, *NOWHERE, data.line, data.direction, "")
 
-    def _places(self, things: list[Any], track: str, model: str, pts: float) -> None:
+    def _places(self, note: dict[str, Any], track: str, pts: float) -> None:
         """Of what was seen in this very picture, not of what is only supposed to be somewhere."""
-        for thing in things:
+        model, size = str(note.get("model", "")), (note.get("width"), note.get("height"))
+        for thing in note["detections"]:
             number, box = (thing.get("id"), thing.get("box")) if isinstance(thing, dict) else (None, None)
             if not isinstance(number, int) or not isinstance(box, list) or len(box) != 4 or "predicted" in thing:
                 continue
@@ -56,8 +64,15 @@ class Sightings:
                 self._last[key] = pts
                 self._write(pts, track, model, "seen", number, thing.get("label", ""), thing.get("score", ""), *box,
                             "", "", "")
+                self._warm(track, str(thing.get("label", "")), [*box, *size], note.get("foot") == "centre")
         if len(self._last) > PRUNED:
             self._last = {key: at for key, at in self._last.items() if at > pts - EVERY}
+
+    def _warm(self, track: str, label: str, numbers: list[Any], middle: bool) -> None:
+        """Where it stands, for the map: box and the picture's size, px."""
+        if all(isinstance(number, int | float) for number in numbers):
+            x, y, wide, high, width, height = numbers
+            self.heat.add(track, label, (x + wide / 2, y + high / (2 if middle else 1)), (width, height), EVERY)
 
     def _write(self, pts: float, *values: object) -> None:
         self.dropped += len(self._rows) == self._rows.maxlen
@@ -66,7 +81,7 @@ class Sightings:
     def copy(self) -> Sightings:
         """As it is now, for another thread to read."""
         copied = Sightings()
-        copied.dropped, copied._rows = self.dropped, self._rows.copy()
+        copied.dropped, copied._rows, copied.heat = self.dropped, self._rows.copy(), self.heat.copy()
         return copied
 
     def csv(self) -> str:

@@ -6,10 +6,12 @@ import csv
 import io
 
 import ai_edge_litert.interpreter  # noqa: F401  its import takes a while: not inside a test
+import cv2
 import httpx
+import numpy as np
 import pytest
 
-from aimass_stream.frames import Picture, VideoFrame
+from aimass_stream.frames import Picture, Pixels, VideoFrame
 
 from ..support.context import video
 from ..support.options import settings
@@ -57,6 +59,47 @@ async def test_places_and_zones_during_a_session_and_after_its_end() -> None:
         await session.close("done")
         assert (await http.get(path)).text == answer.text
         assert (await http.get("/v1/sessions/s_nobody/tracks.csv")).status_code == 404
+
+
+def pixels(answer: httpx.Response) -> Pixels:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    made = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(made, np.uint8)
+
+
+async def test_where_things_stood_and_how_many_came() -> None:
+    gate = {"name": "gate", "start": [0.4, 0], "end": [0.4, 1]}
+    async with serve(settings()) as server, httpx.AsyncClient(base_url=server.url) as http:
+        session, sink = await open_session(server.node, [WATCHED | {"lines": [gate]}])
+        path = f"/v1/sessions/{session.id}"
+        assert pixels(await http.get(f"{path}/heatmap.png")).max() < 20  # nobody yet
+        for number in range(len(PICTURES)):
+            session.push(frame(number))
+            await sink.until(lambda: len(sink.frames) == number + 1)  # noqa: B023
+        over, plain = [pixels(await http.get(f"{path}/heatmap.png?over={how}")) for how in ("picture", "plain")]
+        assert over.shape == plain.shape == (480, 640, 3)
+        low, high = 160 + CODE.shape[1] // 2, 160 + 20 * 11 + CODE.shape[1] // 2  # where the code's middle was
+        feet = plain[100 + CODE.shape[0] - 16]
+        assert feet[low + 20 : high - 20, 2].min() > 100
+        assert plain[40].max() < 20
+        np.testing.assert_allclose(over[40], PICTURES[-1].bgr[40] * 0.45, atol=3)
+        told = (await http.get(f"{path}/counts")).json()
+        [zone], [line] = told["zones"], told["lines"]
+        assert zone | {"dwell": None, "longest": 0} == {
+            "track": "video-0", "model": "opencv-codes", "zone": "hall", "inside": 1, "most": 1, "entered": 1,
+            "left": 0, "dwell": None, "longest": 0, "labels": {"QR code": 1}}
+        assert (line["line"], line["in"], line["out"], line["labels"]) == ("gate", 0, 1, {"QR code": 1})
+        for query, field in (("track=video-7", "track"), ("label=cat", "label"), ("over=all", "over")):
+            wrong = await http.get(f"{path}/heatmap.png?{query}")
+            assert (wrong.status_code, field in wrong.json()["field"]) == (422, True)
+        assert (await http.get(f"{path}/heatmap.png?track=video-0&label=QR%20code")).status_code == 200
+        await session.update(pipeline=[WATCHED, {"stage": "mirror"}])
+        assert pixels(await http.get(f"{path}/heatmap.png"))[40].max() < 20  # over no picture that is turned
+        await session.close("done")
+        np.testing.assert_array_equal(pixels(await http.get(f"{path}/heatmap.png")), plain)
+        assert (await http.get(f"{path}/counts")).json()["zones"][0]["entered"] == 1
+        assert (await http.get("/v1/sessions/s_nobody/heatmap.png")).status_code == 404
 
 
 async def test_a_session_in_which_nothing_was_followed() -> None:

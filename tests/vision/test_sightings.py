@@ -6,6 +6,8 @@ import csv
 import io
 from typing import Any
 
+import pytest
+
 from aimass_stream.events import FrameResult, LineCrossed, SpeechStarted, ZoneEntered, ZoneLeft
 from aimass_stream.vision.sightings import COLUMNS, EVERY, Sightings
 
@@ -62,6 +64,16 @@ def test_notes_of_other_peoples_stages_do_no_harm() -> None:
     assert len(record) == 0
     record.add(FrameResult(notes={"glow": {"detections": [{"id": 1, "box": [1, 2, 3, 4]}]}}), "video-0", 0)
     assert rows(record)[0]["width"] == "3"
+
+
+def test_where_it_stands_gets_warm_by_its_foot_or_its_middle() -> None:
+    for foot, row in (("bottom", 42 / 72), ("centre", 22 / 72)):
+        record = Sightings()
+        told = {"model": "eyes", "width": 128, "height": 72, "foot": foot, "detections": [thing(1)]}
+        for number in range(30):
+            record.add(FrameResult(notes={"detect": told}), "video-0", number / 30)
+        cells = record.copy().heat.cells("video-0", "person")
+        assert cells[int(row * 72), 16] == cells.sum() == pytest.approx(1)
 
 
 def test_no_cell_is_a_formula() -> None:
