@@ -101,6 +101,14 @@ async def test_the_best_detector_is_taken_by_itself_and_the_threshold_is_kept(ht
     assert told(await ask(http, DARK))["tier"] == "weights"  # what has weights comes first
 
 
+async def test_single_pictures_are_not_followed(http: httpx.AsyncClient) -> None:
+    """They may be anybody's: nothing of one is told with another, and no doubtful thing for the sake of a track."""
+    first, second = [told(await ask(http, picture, **CODES))["detections"] for picture in (SIGN, SIGN)]
+    assert first == second
+    assert set(first[0]) == {"label", "score", "box", "points", "text"}
+    assert told(await ask(http, DARK, **CODES))["detections"] == []
+
+
 async def test_faces_near_and_far_with_their_points(http: httpx.AsyncClient) -> None:
     needs("mediapipe-faces")
     found = told(await ask(http, NEAR_AND_FAR, "faces"))
