@@ -7,6 +7,7 @@ from __future__ import annotations
 
 ENGINES = {
     "onnx": "aimass_stream.engines.onnx:OnnxModel",
+    "dnn": "aimass_stream.engines.dnn:DnnModel",
     "litert": "aimass_stream.engines.litert:LiteRtModel",
     "opencv": "aimass_stream.engines.opencv:OpenCvFinder",
     "rapidocr": "aimass_stream.engines.rapidocr:LineFinder",  # or LineReader

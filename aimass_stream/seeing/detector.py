@@ -26,7 +26,8 @@ from .input import PictureInput
 
 HEADS: dict[str, Head] = {
     "fastestdet": heads.fastestdet, "yolo": heads.yolo, "yolov5": heads.yolov5, "yolox": heads.yolox,
-    "yolov3": heads.yolov3, "ssd": heads.ssd, "ready": heads.ready, "mediapipe": face_heads.mediapipe,
+    "yolov3": heads.yolov3, "darknet": heads.darknet, "ssd": heads.ssd, "ready": heads.ready,
+    "mediapipe": face_heads.mediapipe,
     "yunet": face_heads.yunet, "rfb": face_heads.rfb,
 }
 TASKS = ("detection", "face-detection")

@@ -113,6 +113,19 @@ def _map_v3(values: Floats, anchors: Floats, each: int, question: Question) -> F
                            sigmoid(table[:, 4:])], axis=1)
 
 
+def darknet(outputs: Outputs, question: Question) -> Found:
+    """YOLO layers of Darknet's files as OpenCV runs them: lines of centre and size as shares, objectness, and scores
+    that objectness is in already; one output for each layer, (n, 5 + classes)."""
+    size = np.array([question.width, question.height] * 2, np.float32)
+    parts = []
+    for values in outputs.values():
+        expect(values, (None, 5 + question.classes))
+        parts.append(values[values[:, 5:].max(axis=1) >= question.threshold])
+    rows = np.concatenate(parts)
+    places = rows[:, :4] * size
+    return found(centred(places[:, :2], places[:, 2:]), rows[:, 5:].max(axis=1, initial=0), rows[:, 5:].argmax(axis=1))
+
+
 def ssd(outputs: Outputs, question: Question) -> Found:
     """OpenCV's and Caffe's DetectionOutput: (1, 1, n, 7): picture, class, score, box as shares. Class 0 is none."""
     output = only(outputs)

@@ -11,7 +11,18 @@ from aimass_stream.errors import InvalidInput
 from aimass_stream.vision import anchors
 from aimass_stream.vision.boxes import Floats, Found
 from aimass_stream.vision.face_heads import MAPS, RFB_SIZES, RFB_STRIDES, mediapipe, rfb, yunet
-from aimass_stream.vision.heads import ANCHORS_V3, Question, fastestdet, ready, ssd, yolo, yolov3, yolov5, yolox
+from aimass_stream.vision.heads import (
+    ANCHORS_V3,
+    Question,
+    darknet,
+    fastestdet,
+    ready,
+    ssd,
+    yolo,
+    yolov3,
+    yolov5,
+    yolox,
+)
 from aimass_stream.vision.labels import labels_of
 
 WIDE = Question(320, 160, 0.3, classes=4)  # wider than high, so that a mix-up of axes shows
@@ -82,6 +93,14 @@ def test_fastestdet() -> None:
     check(fastestdet({"758": values}, WIDE), 0.9 ** 0.6 * 0.8 ** 0.4)
 
 
+def test_darknet() -> None:
+    small, large = np.zeros((50, 9), np.float32), np.zeros((20, 9), np.float32)
+    share = np.array(THING) / [320, 160, 320, 160]
+    large[7] = [*share, 0.9, 0.1, 0, 0.8, 0.2]
+    small[3] = [*share, 0.9, 0, 0, 0.2, 0]  # objectness is in the scores
+    check(darknet({"yolo_16": large, "yolo_23": small}, WIDE), 0.8)
+
+
 def test_ssd() -> None:
     share = np.array(CORNERS) / [320, 160, 320, 160]
     rows = np.array([[0, 3, 0.8, *share], [0, 0, 0.9, *share], [0, 3, 0.2, *share], [0, 9, 0.9, *share],
@@ -141,7 +160,7 @@ def test_rfb() -> None:
     check(rfb({"scores": scores, "boxes": boxes}, Question(320, 240, 0.5)), 0.8, 0)
 
 
-@pytest.mark.parametrize("head", [yolo, yolov5, yolox, yolov3, fastestdet, ssd, mediapipe, yunet, rfb])
+@pytest.mark.parametrize("head", [yolo, yolov5, yolox, yolov3, darknet, fastestdet, ssd, mediapipe, yunet, rfb])
 @pytest.mark.parametrize("outputs", [
     {"a": np.zeros((1, 3, 7), np.float32)}, {"a": np.zeros(5, np.float32), "b": np.zeros((1, 1), np.float32)},
     {"scores": np.zeros((1, 9, 2), np.float32), "boxes": np.zeros((1, 9, 4), np.float32)},
