@@ -14,6 +14,7 @@ import { Monitor, mark, radios } from "./monitor.js";
 import { EventLog, LevelMeter, Tiles, serverTime } from "./panels.js";
 import { PipelineEditor } from "./pipeline-editor.js";
 import { PipelineModel, readLink, writeLink } from "./pipeline.js";
+import { PromiseView } from "./promise.js";
 import { ResultsView } from "./results.js";
 import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
@@ -52,6 +53,7 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
+  promise = new PromiseView(this.model);
   models = new SpeechModels(this.signalling);
   builders = new Builders(apiKey);
   speech = new Speech(this.model, this.connection, this.monitor, this.signalling);
@@ -79,6 +81,7 @@ export class App {
       byId("version", HTMLElement).textContent = `version ${config.version}`;
       const linked = readLink(location.hash);
       this.model.setSync(linked?.sync ?? "lowest", { remote: true });
+      this.model.setLatency(linked?.latency ?? 0, { remote: true });
       this.model.set(linked?.pipeline ?? demoOf(stages), { remote: true });
       this.speech.talk.able = this.#has("assistant");
       byId("captions-button", HTMLButtonElement).hidden = !this.#has("asr");
@@ -148,17 +151,21 @@ export class App {
   /** @type {string | null} */
   #link = null;
 
-  /** The address names what the server runs, never what it refused. @param {{pipeline: object[], sync: Sync}} session */
-  #accepted({ pipeline, sync }) {
-    this.#link = writeLink(this.model.plainOf(/** @type {Pipeline} */ (pipeline)), sync);
+  /**
+   * The address names what the server runs, never what it refused.
+   * @param {{pipeline: object[], sync: Sync, latency_ms: number | null}} session
+   */
+  #accepted({ pipeline, sync, latency_ms: latency }) {
+    this.#link = writeLink(this.model.plainOf(/** @type {Pipeline} */ (pipeline)), sync, latency ?? 0);
     if (this.#link !== location.hash) history.replaceState(null, "", this.#link);
   }
 
   /** Somebody pasted another link into this tab, or went back. */
   #follow() {
     const linked = readLink(location.hash);
-    if (!linked || location.hash === writeLink(this.model.plain(), this.model.sync)) return;
+    if (!linked || location.hash === writeLink(this.model.plain(), this.model.sync, this.model.latency)) return;
     this.model.setSync(linked.sync);
+    this.model.setLatency(linked.latency);
     this.model.set(linked.pipeline);
   }
 
@@ -192,7 +199,7 @@ export class App {
 
   /** @param {ServerError | null} error @param {{key: string | null, name: string | null}} at */
   #report(error, at) {
-    if (error?.reason === "busy") {
+    if (error?.reason === "busy" && error.field === null) {
       if (this.speech.deaf(error.message)) return;
       at = this.speech.place;
     }
@@ -241,7 +248,9 @@ export class App {
     this.editor.times(stats.hops);
     const rtt = this.#before?.rtt;
     this.graph.push(stats.hops, this.model.entries.map(({ name }) => name), { network: rtt === null || rtt === undefined ? null : rtt * 1000,
-      browser: this.#browser });
+      browser: this.#browser }, stats.latency?.latency_ms ?? 0);
+    this.editor.rungs(stats.latency?.stages ?? []);
+    this.promise.show(stats.latency);
     const ms = serverTime(stats, "video");
     if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms`);
   }
@@ -271,6 +280,7 @@ export class App {
     void this.monitor.finishRecording(); // its tracks are gone
     this.tiles.clear(); // nothing is measured
     this.editor.times({});
+    this.editor.rungs([]);
     if (!error) return this.#say(state, { connecting: "Connecting", closed: "Closed" }[String(state)] ?? state);
     this.log.line(`page.${error.reason}`, error.message, state === "failed" ? "bad" : "warn");
     if (error.reason === "media-lost") return this.#say(state, "Connection cut, coming back");

@@ -16,7 +16,7 @@ import { snapshot } from "./rtc-stats.js";
  * @typedef {import("./signalling.js").Signalling} Signalling
  * @typedef {"idle" | "connecting" | "live" | "reconnecting" | "failed" | "closed"} State
  * @typedef {{state: State, error: AimassError | null, retryIn: number | null}} Status `retryIn` in seconds
- * @typedef {{pipeline: Pipeline, sync: Sync}} Wish what the session is to run
+ * @typedef {{pipeline: Pipeline, sync: Sync, latency_ms?: number}} Wish what the session is to run
  * @typedef {(attempt: number, error: AimassError) => number | null} RetryPolicy seconds until the next try; null
  *   gives up
  */

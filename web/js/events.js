@@ -52,6 +52,9 @@ export function describeEvent(event) {
     case "stage.bypassed": return `${event.data.stage} is passed by: ${event.data.detail}`;
     case "stage.reloaded": return `${event.data.stage} ${event.data.ok ? "was loaded" : event.data.detail}`;
     case "audio.level": return `${event.data.rms.toFixed(1)} dBFS, peak ${event.data.peak.toFixed(1)}`;
+    case "governor.stepped": return `${event.data.stage} ${event.data.down ? "works with less" : "works with more again"}: `
+      + `${event.data.before} → ${event.data.after}; ${event.data.why}, ${Math.round(event.data.p95_ms)} of ${event.data.latency_ms} ms`;
+    case "latency.missed": return `${event.data.latency_ms} ms can't be kept (${Math.round(event.data.p95_ms)} ms): ${event.data.why}`;
     case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
     case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
     case "media.refused": return `${event.data.reason}: ${event.data.detail}`;
@@ -85,7 +88,7 @@ export function describeEvent(event) {
 /** How bad an event is: it colours its line. @param {string} type */
 export function severity(type) {
   if (["error", "stage.bypassed", "session.ended"].includes(type)) return "bad";
-  if (["stage.failed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing", "rule.fired", "webhook.failed"].includes(type)) return "warn";
+  if (["stage.failed", "latency.missed", "assistant.interrupted", "media.dropped", "media.refused", "session.closing", "rule.fired", "webhook.failed"].includes(type)) return "warn";
   return "plain";
 }
 

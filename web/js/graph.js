@@ -11,6 +11,7 @@ import { h } from "./dom.js";
  */
 
 const SECONDS = 60;
+const FAR = 8; // times the highest point: a bound beyond is not drawn, it would flatten everything else
 const WAITING = "waiting in between";
 const BROWSER = "this browser";
 const FIRST = ["jitter", "decode"]; // then the stages
@@ -22,6 +23,7 @@ export class LatencyGraph {
   #history = new Map();
   /** @type {string | null} */
   #chosen = null;
+  #bound = 0; // ms that are promised
   #canvas;
   #tabs;
   #table;
@@ -49,8 +51,10 @@ export class LatencyGraph {
    * @param {Record<string, Record<string, HopStats>>} hops of the server, by track
    * @param {string[]} stages in their order
    * @param {{network: number | null, browser: number | null}} own ms, what is measured here
+   * @param {number} [bound] ms that are promised of the server's hops; 0: nothing is
    */
-  push(hops, stages, { network, browser }) {
+  push(hops, stages, { network, browser }, bound = 0) {
+    this.#bound = bound;
     for (const [track, stats] of Object.entries(hops)) {
       /** @type {Hop[]} */
       const row = [];
@@ -107,7 +111,9 @@ export class LatencyGraph {
     // canvases don't know light-dark(): the colours are read from where the style sheet has resolved them
     const style = getComputedStyle(canvas);
     const swatches = [...this.#table.querySelectorAll("i")].map((swatch) => getComputedStyle(swatch).backgroundColor);
-    const top = ceiling(Math.max(4, ...history.map((row) => row.reduce((sum, hop) => sum + hop.p50, 0))));
+    const most = Math.max(4, ...history.map((row) => row.reduce((sum, hop) => sum + hop.p50, 0)));
+    const shown = this.#bound > 0 && this.#bound <= FAR * most;
+    const top = ceiling(shown ? Math.max(most, this.#bound) : most);
     const area = { left: 34, right: width - 2, top: 8, bottom: height - 6 };
     axis(context, area, top, style);
     const names = [...new Set(history.flatMap((row) => row.map((hop) => hop.name)))];
@@ -124,6 +130,8 @@ export class LatencyGraph {
         swatches[order.indexOf(name)] ?? style.borderTopColor); // grey for a stage that is gone
       below = above;
     });
+    if (shown) line(context, area, y(this.#bound), `${this.#bound} ms promised`, style.caretColor);
+    canvas.dataset.bound = shown ? String(this.#bound) : "";
   }
 }
 
@@ -183,6 +191,27 @@ function axis(context, area, top, style) {
     context.fillStyle = style.color;
     context.fillText(String(Number((top * share).toPrecision(2))), area.left - 8, y);
   }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {{left: number, right: number}} area
+ * @param {number} y
+ * @param {string} text
+ * @param {string} paint
+ */
+function line(context, area, y, text, paint) {
+  context.strokeStyle = context.fillStyle = paint;
+  context.lineWidth = 1.5;
+  context.setLineDash([5, 4]);
+  context.beginPath();
+  context.moveTo(area.left, y);
+  context.lineTo(area.right, y);
+  context.stroke();
+  context.setLineDash([]);
+  context.textAlign = "left";
+  context.textBaseline = y < 20 ? "top" : "bottom";
+  context.fillText(text, area.left + 4, y < 20 ? y + 4 : y - 3);
 }
 
 /**

@@ -32,6 +32,7 @@ export class LiveChanges {
     this.report = report;
     model.on("structure", ({ remote }) => remote || this.#want(null));
     model.on("sync", ({ remote }) => remote || this.#want(null));
+    model.on("latency", ({ remote }) => remote || this.#want(null));
     model.on("param", ({ entry }) => this.#want(entry.key));
     connection.on("status", ({ state, error }) => {
       if (state === "live") {
@@ -48,7 +49,7 @@ export class LiveChanges {
   /** What an offer is to carry; what changes from now on follows later. @returns {import("./connection.js").Wish} */
   offer() {
     this.#clear();
-    return { pipeline: this.model.wire(), sync: this.model.sync };
+    return { pipeline: this.model.wire(), sync: this.model.sync, latency_ms: this.model.latency };
   }
 
   get #pending() {
@@ -92,7 +93,8 @@ export class LiveChanges {
   #next() {
     if (this.#whole || this.#stale) {
       this.#clear();
-      return { type: "session.update", pipeline: this.model.wire(), sync: this.model.sync };
+      const { sync, latency } = this.model;
+      return { type: "session.update", pipeline: this.model.wire(), sync, latency_ms: latency };
     }
     const key = [...this.#params][0] ?? "";
     this.#params.delete(key);
@@ -128,5 +130,6 @@ export class LiveChanges {
     const pipeline = /** @type {import("../types/api.js").Pipeline} */ (event.data.pipeline);
     if (!this.model.matches(pipeline)) this.model.set(pipeline, { remote: true });
     this.model.setSync(event.data.sync, { remote: true });
+    this.model.setLatency(event.data.latency_ms ?? 0, { remote: true });
   }
 }

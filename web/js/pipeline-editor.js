@@ -14,7 +14,7 @@ import { Sorting } from "./sorting.js";
  * @typedef {import("./snippets.js").Language} Language
  * @typedef {{
  *   entry: Entry, element: HTMLLIElement, form: SchemaForm, time: HTMLElement, error: HTMLElement, code: CodePanel,
- *   fold: HTMLElement,
+ *   fold: HTMLElement, rung: HTMLElement,
  * }} Card
  */
 
@@ -126,6 +126,7 @@ export class PipelineEditor {
     const form = new SchemaForm(info?.params ?? {}, entry.params,
       (param, value) => this.model.setParam(key, param, value), `stage-${key}`);
     const time = h("span", { class: "time", title: "Time in this stage, middle of the last seconds" });
+    const rung = h("span", { class: "rung", role: "note", tabindex: 0, hidden: true });
     const error = h("p", { class: "stage-error", role: "alert", hidden: true });
     const code = new CodePanel((language) => {
       const index = this.model.index(key);
@@ -145,7 +146,7 @@ export class PipelineEditor {
     }, "code-button");
     const element = h("li", { class: "stage", "data-key": key, "data-stage": entry.name },
       h("div", { class: "stage-head" }, grip,
-        h("h3", {}, fold, kinds), time,
+        h("h3", {}, fold, kinds, rung), time,
         h("div", { class: "stage-tools" },
           iconButton("up", `Move ${name} up`, () => this.#shift(key, -1), "up"),
           iconButton("down", `Move ${name} down`, () => this.#shift(key, 1), "down"),
@@ -161,7 +162,7 @@ export class PipelineEditor {
     });
     this.#sorting.handle(grip, element, key);
     /** @type {Card} */
-    const card = { entry, element, form, time, error, code, fold };
+    const card = { entry, element, form, time, error, code, fold, rung };
     form.element.hidden = Object.keys(info?.params.properties ?? {}).length > FIELDS;
     fold.setAttribute("aria-expanded", String(!form.element.hidden));
     if (!info || info.error) this.#tell(card, info?.error ?? `This server has no stage “${entry.name}”.`);
@@ -262,6 +263,24 @@ export class PipelineEditor {
   #tellBroken(card) {
     const text = this.#broken.get(card.entry.name);
     if (text !== undefined) this.#tell(card, text);
+  }
+
+  /**
+   * Which stages work with less than they could, so that a promised latency is kept.
+   * @param {import("../types/events.js").RungStats[]} stages
+   */
+  rungs(stages) {
+    for (const [index, { key }] of this.model.entries.entries()) {
+      const card = this.#cards.get(key);
+      if (!card) continue;
+      const lowest = stages.filter((stage) => stage.index === index).sort((a, b) => b.rung - a.rung)[0];
+      card.rung.hidden = !lowest;
+      if (!lowest) continue;
+      const words = `Works with less, so that the promised latency is kept: ${lowest.says || lowest.name}`;
+      if (card.rung.textContent !== lowest.name) card.rung.textContent = lowest.name;
+      card.rung.title = words;
+      card.rung.setAttribute("aria-label", `${lowest.name}. ${words}`);
+    }
   }
 
   /** @param {Record<string, Record<string, import("../types/events.js").HopStats>>} hops */

@@ -19,13 +19,15 @@ const OURS = "ui-"; // ids made here, left out of links and snippets
  * `structure`: stages came, went, moved, or all was set anew. `param`: one stage's parameters changed by hand.
  * `remote` tells that the change came from the server and need not go back to it.
  *
- * @extends {Emitter<{structure: {remote: boolean}, param: {entry: Entry, index: number}, sync: {remote: boolean}}>}
+ * @extends {Emitter<{structure: {remote: boolean}, param: {entry: Entry, index: number}, sync: {remote: boolean},
+ *   latency: {remote: boolean}}>}
  */
 export class PipelineModel extends Emitter {
   /** @type {Entry[]} */
   entries = [];
   /** @type {Sync} */
   sync = "lowest";
+  latency = 0; // ms that the server is to promise; 0: none
   /** @type {Map<string, StageInfo>} */
   #known = new Map();
   #count = 0;
@@ -122,6 +124,16 @@ export class PipelineModel extends Emitter {
     this.emit("sync", { remote });
   }
 
+  /**
+   * @param {number} latency ms
+   * @param {{remote?: boolean}} [options]
+   */
+  setLatency(latency, { remote = false } = {}) {
+    if (latency === this.latency) return;
+    this.latency = latency;
+    this.emit("latency", { remote });
+  }
+
   /** @param {string} key */
   index(key) {
     return this.entries.findIndex((entry) => entry.key === key);
@@ -176,16 +188,17 @@ function sorted(pipeline) {
 }
 
 /**
- * The pipeline in a page's address, as `#pipeline=[...]&sync=lips`.
+ * The pipeline in a page's address, as `#pipeline=[...]&sync=lips&latency=80`.
  * @param {string} hash
- * @returns {{pipeline: Pipeline, sync: Sync} | null} null where there is none or it can't be read
+ * @returns {{pipeline: Pipeline, sync: Sync, latency: number} | null} null where there is none or it can't be read
  */
 export function readLink(hash) {
   const values = new URLSearchParams(hash.replace(/^#/, ""));
   const text = values.get("pipeline");
   if (text === null) return null;
   const pipeline = parsePipeline(text);
-  return pipeline && { pipeline, sync: values.get("sync") === "lips" ? "lips" : "lowest" };
+  const latency = Number.parseInt(values.get("latency") ?? "", 10) || 0;
+  return pipeline && { pipeline, sync: values.get("sync") === "lips" ? "lips" : "lowest", latency };
 }
 
 /**
@@ -205,8 +218,9 @@ export function parsePipeline(text) {
 /**
  * @param {Pipeline} pipeline
  * @param {Sync} sync
+ * @param {number} [latency] ms
  */
-export function writeLink(pipeline, sync) {
+export function writeLink(pipeline, sync, latency = 0) {
   const text = encodeURIComponent(JSON.stringify(pipeline)).replaceAll("%3A", ":").replaceAll("%2C", ",");
-  return `#pipeline=${text}${sync === "lips" ? "&sync=lips" : ""}`;
+  return `#pipeline=${text}${sync === "lips" ? "&sync=lips" : ""}${latency ? `&latency=${latency}` : ""}`;
 }

@@ -51,6 +51,7 @@ export interface StageInfo {
   doc: string;
   accepts: Kind[];
   params: Schema;
+  ladder?: { name: string; says: string }[]; // the ways it can work, from all of it on down
   error?: string; // why this stage can't be used
 }
 
@@ -68,6 +69,7 @@ export interface OfferRequest {
   type: "offer";
   pipeline?: Pipeline;
   sync?: Sync;
+  latency_ms?: number; // promised; 0: none
   session_id?: string;
   resume_token?: string;
   last_seq?: number;
