@@ -11,5 +11,6 @@ ENGINES = {
     "litert": "aimass_stream.engines.litert:LiteRtModel",
     "opencv": "aimass_stream.engines.opencv:OpenCvFinder",
     "rapidocr": "aimass_stream.engines.rapidocr:LineFinder",  # or LineReader
+    "torch": "aimass_stream.engines.torch_network:TorchNetwork",
     "style": "aimass_stream.engines.style:Style",
 }

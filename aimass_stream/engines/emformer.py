@@ -124,7 +124,8 @@ class Emformer:
         self.inputs: tuple[TensorSpec, ...] = (TensorSpec("sound", (None, self.samples), unit="16 kHz mono, -1 to 1"),)
         self.outputs: tuple[TensorSpec, ...] = (TensorSpec("tokens", answer, "int64", "of the vocabulary; -1: none"),
                                                  TensorSpec("probabilities", answer))
-        self.capabilities = Capabilities(batchable=True, max_batch=slots, fixed_shapes=True, slots=slots)
+        self.capabilities = Capabilities(batchable=True, max_batch=slots, fixed_shapes=True, slots=slots,
+                                         accelerated=self._device.type == "cuda")
 
     def warm_up(self) -> None:
         self.run({"sound": self.inputs[0].zeros(1), SLOT: np.zeros(1, np.int64)})
@@ -139,7 +140,7 @@ class Emformer:
             slots = torch.from_numpy(batch[SLOT]).to(self._device)
             encoded = self.stepper.encode(self.features(torch.from_numpy(batch["sound"]).to(self._device)), slots)
             tokens, probabilities = self.stepper.tokens(encoded, slots)
-        return {"tokens": tokens.numpy(), "probabilities": probabilities.numpy()}
+        return {"tokens": tokens.cpu().numpy(), "probabilities": probabilities.cpu().numpy()}
 
     def features(self, sound: Any) -> Any:
         """(B, samples) -> (B, frames, mels): logarithmic above e, linear below, as the bundle's."""

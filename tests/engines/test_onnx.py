@@ -191,7 +191,8 @@ async def test_shapes_that_do_not_fit_inside_and_weights_that_are_no_numbers_are
 
     engine = Engine(FolderStore([]))
     try:
-        for values, complaint in (([[1.0], [float("nan")]], "are no numbers"), (np.eye(3), "m does not run on cpu: .*dimension mismatch")):
+        for values, complaint in (([[1.0], [float("nan")]], "are no numbers"),
+                                  (np.eye(3), "m does not run on cpu: .*dimension mismatch")):
             made = await asyncio.to_thread(OnnxModel, summed(values), engine.device)
             with pytest.raises((InvalidInput, ModelFailed), match=complaint):
                 await engine.add(made)
