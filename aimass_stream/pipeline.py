@@ -81,7 +81,7 @@ class Pipeline:
             plans: list[tuple[Lane, list[tuple[Runner, int]]]] = []
             started: list[Runner] = []
             try:
-                for lane in self._lanes.values():
+                for lane in self.lanes():  # one that comes meanwhile waits, and gets what is decided here
                     plans.append((lane, await self._plan(lane, spec, params, started, rebuild)))
             except Exception as error:
                 for runner in started:
@@ -112,7 +112,7 @@ class Pipeline:
     async def close(self) -> None:
         async with self._changing:
             self._closed = True
-            for lane in self._lanes.values():
+            for lane in self.lanes():
                 for runner in lane.runners:
                     await runner.close()
                 lane.runners = []
@@ -148,7 +148,8 @@ class Pipeline:
                     log.warning("stage %s could not be started", spec.name, exc_info=error)
                     self._around.event(StageFailed(index=index, stage=spec.name, detail=str(error), failures=1),
                                        None, lane.track)
-            await lane.relink(runners, lambda: None)
+            for runner in await lane.relink(runners, lambda: None):  # a change may have come before
+                await runner.close()
 
     async def _plan(self, lane: Lane, spec: PipelineSpec, params: list[BaseModel],
                     started: list[Runner], rebuild: str | None) -> list[tuple[Runner, int]]:

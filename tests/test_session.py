@@ -59,6 +59,17 @@ class NeverStarts(Probe):
         raise RuntimeError("no such file")
 
 
+class SlowlyStarts(Probe):
+    """Waits in its start until it is let go on."""
+
+    starting: ClassVar[asyncio.Event]
+    ready: ClassVar[asyncio.Event]
+
+    async def start(self, context: Context) -> None:
+        self.starting.set()
+        await self.ready.wait()
+
+
 class Namer(Probe):
     """Says something about every picture, on the frame and as text."""
 
@@ -78,7 +89,7 @@ class Shout(Probe):
 
 def registry() -> Registry:
     stages = Registry()
-    for stage in (Broken, NeverStarts, Namer, Shout):
+    for stage in (Broken, NeverStarts, SlowlyStarts, Namer, Shout):
         stages.add(stage.__name__.lower(), stage)
     return stages
 
@@ -182,6 +193,22 @@ async def test_stages_change_while_frames_flow_without_a_gap() -> None:
         sounds = [frame.pts for _, frame in sink.of("audio")]
         assert sounds == [960 * n for n in range(len(sounds))]  # not one is missing
         assert len(sink.typed("session.updated")) == 12
+
+
+async def test_a_track_that_comes_while_stages_start_gets_them_too() -> None:
+    SlowlyStarts.starting, SlowlyStarts.ready, SlowlyStarts.closed = asyncio.Event(), asyncio.Event(), 0
+    async with opened_node(registry()) as node:
+        session, sink = await open_session(node, [{"stage": "mirror"}])
+        session.push(picture(0))
+        await sink.until(lambda: sink.frames)
+        changing = asyncio.create_task(session.pipeline.update(PipelineSpec.parse([{"stage": "slowlystarts"}])))
+        await SlowlyStarts.starting.wait()
+        session.push(sound(0))
+        SlowlyStarts.ready.set()
+        await changing
+        await sink.until(lambda: sink.of("audio"))
+        assert [len(lane.runners) for lane in session.pipeline.lanes()] == [1, 1]
+    assert SlowlyStarts.closed == 2
 
 
 async def test_a_wrong_change_is_refused_whole() -> None:
