@@ -1,4 +1,4 @@
-"""The web page at `/` and its files under `/web/`, as they lie on disk: there is no build step.
+"""The web pages at `/` and `/paint` and their files under `/web/`, as they lie on disk: there is no build step.
 
 Everything the page needs comes from here and nothing from elsewhere; the Content-Security-Policy says so to
 the browser. Files are checked again on every use (`no-cache` with an ETag), so that a new version of the
@@ -117,6 +117,12 @@ def _serve(request: Request, name: str) -> Response:
 def page(request: Request) -> Response:
     """The page. Plain functions: starlette runs them in a thread, since they read files."""
     return _serve(request, "index.html")
+
+
+@router.api_route("/paint", methods=["GET", "HEAD"])
+def paint(request: Request) -> Response:
+    """Pictures and short videos, painted."""
+    return _serve(request, "paint.html")
 
 
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])

@@ -17,8 +17,9 @@ from aimass_stream.api.pages import ROOT, policy
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-def test_page_comes_with_a_strict_policy(server: str) -> None:
-    answer = httpx.get(server)
+@pytest.mark.parametrize("page", ["/", "/paint"])
+def test_page_comes_with_a_strict_policy(server: str, page: str) -> None:
+    answer = httpx.get(server + page)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     rules = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
@@ -67,11 +68,33 @@ def test_generated_types_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_modules_stay_short_and_the_page_light() -> None:
-    modules = list((ROOT / "js").glob("*.js"))
+def asked_for(page: str) -> set[Path]:
+    """The page, its style sheets, and every module that it or one of these imports."""
+    found, wanted = set(), [ROOT / page]
+    while wanted:
+        file = wanted.pop()
+        found.add(file)
+        text = file.read_text("utf-8")
+        named = [ROOT / name for name in re.findall(r'(?:href|src)="/web/((?:js|css)/[^"]+)"', text)]
+        named += [file.parent / name for name in re.findall(r'^import [^;]*"\./([^"]+)";', text, re.MULTILINE)]
+        wanted += [name for name in named if name not in found]
+    return found
+
+
+def test_modules_stay_short_and_the_pages_light() -> None:
+    modules = set((ROOT / "js").glob("*.js"))
     assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
-    files = [*modules, *(ROOT / "css").glob("*.css"), ROOT / "index.html"]
-    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 96 * 1024
+    pages = [asked_for(page) for page in ("index.html", "paint.html")]
+    for files in pages:
+        assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 120 * 1024
+    assert not modules - pages[0] - pages[1]  # each is for something
+
+
+def test_the_pages_know_each_other(server: str) -> None:
+    for path in ("/", "/paint"):
+        text = httpx.get(server + path).text
+        assert 'href="/paint"' in text
+        assert 'href="/"' in text
 
 
 def test_lock_file_names_no_registry() -> None:

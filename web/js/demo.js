@@ -63,17 +63,8 @@ export class DemoClip {
       this.#rings = rings;
       this.#sound?.ring();
     }
-    const c = this.#context;
-    c.drawImage(this.#still, 0, 0);
-    clouds(c, t);
-    glitter(c, t);
-    boat(c, t);
-    wave(c, t, 0.74, 7, "#1d4f66", 0.55);
-    beam(c, t);
-    gulls(c, t);
-    wave(c, t, 0.82, 9, "#163f57", 0.85);
-    buoy(c, t);
-    wave(c, t, 0.92, 12, "#0e2c44", 1.25);
+    this.#context.drawImage(this.#still, 0, 0);
+    moving(this.#context, t);
   }
 
   stop() {
@@ -82,6 +73,26 @@ export class DemoClip {
     this.#sound?.close();
     for (const track of this.stream.getTracks()) track.stop();
   }
+}
+
+/** One picture of the clip. @param {number} t s */
+export function scene(t) {
+  const canvas = backdrop();
+  moving(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false })), t);
+  return canvas;
+}
+
+/** @param {CanvasRenderingContext2D} c @param {number} t s */
+function moving(c, t) {
+  clouds(c, t);
+  glitter(c, t);
+  boat(c, t);
+  wave(c, t, 0.74, 7, "#1d4f66", 0.55);
+  beam(c, t);
+  gulls(c, t);
+  wave(c, t, 0.82, 9, "#163f57", 0.85);
+  buoy(c, t);
+  wave(c, t, 0.92, 12, "#0e2c44", 1.25);
 }
 
 /** What never moves: sky, sun, mountains, the sea's colour, the headland with its lighthouse. */

@@ -109,8 +109,8 @@ export class Signalling {
   }
 }
 
-/** @param {Response} response */
-async function problem(response) {
+/** What a refused request answered. @param {Response} response */
+export async function problem(response) {
   const retry = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   let body;
   try {

@@ -1,0 +1,142 @@
+/** The REST routes for pictures, videos and jobs. What is refused is a `ServerError`, no answer a `NetworkError`. */
+
+import { ServerError, serverGone } from "./errors.js";
+import { problem } from "./signalling.js";
+
+/**
+ * @typedef {import("../types/paint.js").StyleList} StyleList
+ * @typedef {import("../types/paint.js").Match} Match
+ * @typedef {import("../types/paint.js").Job} Job
+ * @typedef {{style: string} | {style_image: Blob}} Style by its name, or as in a picture
+ */
+
+export class PaintApi {
+  #token;
+
+  /** @param {() => string | null} token the API key, asked for at each request */
+  constructor(token) {
+    this.#token = token;
+  }
+
+  /** @param {string} [said] what somebody calls a style @param {AbortSignal} [signal] @returns {Promise<StyleList>} */
+  async styles(said = "", signal) {
+    return (await this.#send(`v1/images/styles?said=${encodeURIComponent(said)}`, { signal })).json();
+  }
+
+  /** A picture painted so. @param {string} name */
+  async sample(name) {
+    return (await this.#send(`v1/images/styles/${encodeURIComponent(name)}/sample`)).blob();
+  }
+
+  /** @param {Blob[]} pictures @param {AbortSignal} [signal] @returns {Promise<Match>} */
+  async match(pictures, signal) {
+    const form = new FormData();
+    pictures.forEach((picture, index) => form.append("image", picture, `picture ${index + 1}`));
+    return (await this.#send("v1/images/style/match", { method: "POST", body: form, signal })).json();
+  }
+
+  /**
+   * @param {Blob} image @param {Style} style @param {number} strength 0 to 1 @param {AbortSignal} [signal]
+   * @returns {Promise<{picture: Blob, style: string}>} and the style that was taken
+   */
+  async paint(image, style, strength, signal) {
+    const form = formOf("image", image, style, strength);
+    const response = await this.#send("v1/images/style", { method: "POST", body: form, signal });
+    return { picture: await response.blob(), style: response.headers.get("X-Style") ?? "" };
+  }
+
+  /**
+   * Begins a job. Uploads are told of, which `fetch` can't.
+   * @param {File} video @param {Style} style @param {number} strength @param {(share: number) => void} sent
+   * @param {AbortSignal} signal
+   * @returns {Promise<Job>}
+   */
+  video(video, style, strength, sent, signal) {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", new URL("v1/videos/style", location.origin));
+      const token = this.#token();
+      if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+      request.upload.addEventListener("progress", (event) => event.lengthComputable && sent(event.loaded / event.total));
+      request.addEventListener("error", () => reject(serverGone()));
+      request.addEventListener("abort", () => reject(signal.reason));
+      request.addEventListener("load", () => {
+        const answer = parsed(request.responseText);
+        if (request.status === 202) resolve(answer);
+        else reject(new ServerError({ title: request.statusText, detail: "", ...answer, status: request.status }));
+      });
+      signal.addEventListener("abort", () => request.abort());
+      request.send(formOf("video", video, style, strength));
+    });
+  }
+
+  /** How a job is, each time that something is new, until it has ended. @param {string} id @param {AbortSignal} signal */
+  async *follow(id, signal) {
+    const response = await this.#send(`v1/jobs/${id}/events`, { signal, headers: { Accept: "text/event-stream" } });
+    if (!response.body) return;
+    let rest = "";
+    for await (const text of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
+      const events = (rest + text).split("\n\n");
+      rest = events.pop() ?? "";
+      for (const event of events) {
+        const data = event.split("\n").find((line) => line.startsWith("data: "));
+        if (data) yield /** @type {Job} */ (JSON.parse(data.slice(6)));
+      }
+    }
+  }
+
+  /** @param {string} id @param {"preview" | "result"} what @param {AbortSignal} [signal] */
+  async file(id, what, signal) {
+    return (await this.#send(`v1/jobs/${id}/${what}`, { signal })).blob();
+  }
+
+  /** Also works while the page is being closed. @param {string} id */
+  async end(id) {
+    await this.#send(`v1/jobs/${id}`, { method: "DELETE", keepalive: true });
+  }
+
+  /** @param {string} path @param {RequestInit} [init] */
+  async #send(path, init = {}) {
+    const headers = new Headers(init.headers);
+    const token = this.#token();
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    let response;
+    try {
+      response = await fetch(new URL(path, location.origin), { ...init, headers });
+    } catch (error) {
+      if (init.signal?.aborted) throw init.signal.reason;
+      throw serverGone(error);
+    }
+    if (!response.ok) throw await problem(response);
+    return response;
+  }
+}
+
+/** @param {string} part @param {Blob} file @param {Style} style @param {number} strength */
+function formOf(part, file, style, strength) {
+  const form = new FormData();
+  form.append(part, file, file instanceof File ? file.name : part);
+  if ("style" in style) form.append("style", style.style);
+  else form.append("style_image", style.style_image, "style");
+  form.append("strength", String(strength));
+  return form;
+}
+
+/** Not every browser can iterate over a stream. @param {ReadableStream<string>} stream */
+async function* chunks(stream) {
+  const reader = stream.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    reader.releaseLock();
+  }
+}
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {}; // a proxy's page
+  }
+}

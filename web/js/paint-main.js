@@ -1,0 +1,5 @@
+/** Where the page that paints starts. */
+
+import { PaintPage } from "./paint.js";
+
+void new PaintPage().start();

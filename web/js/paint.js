@@ -1,0 +1,384 @@
+/** The page that paints: puts its parts together and says what follows from what. */
+
+import { CodePanel } from "./code-panel.js";
+import { scene } from "./demo.js";
+import { KeyDialog } from "./dialogs.js";
+import { arrowTarget, byId, h, icon } from "./dom.js";
+import { filesDropped } from "./drop.js";
+import { explain, ServerError } from "./errors.js";
+import { PaintApi } from "./paint-api.js";
+import { DistanceChart } from "./paint-chart.js";
+import { PaintJob } from "./paint-job.js";
+import { mixed, mixedToMeasure, save, toMeasure, written } from "./paint-pixels.js";
+import { paintSnippet } from "./paint-snippets.js";
+import { StyleChoice } from "./paint-styles.js";
+import { isVideo, Tile } from "./paint-tile.js";
+import { Wipe } from "./paint-wipe.js";
+import { apiKey, recall, remember } from "./storage.js";
+
+/** @typedef {import("./paint-chart.js").Role} Role */
+
+const SETTLED = 500; // ms after which the result is measured at another strength
+
+export class PaintPage {
+  how = "name"; // or "picture"
+  #strength = byId("strength", HTMLInputElement);
+  /** What was painted, and in which style. @type {{file: Blob, style: string, name: string} | null} */
+  #done = null;
+  api = new PaintApi(apiKey);
+  key = new KeyDialog(() => void this.#enter());
+  wipe = new Wipe(byId("wipe", HTMLElement));
+  chart = new DistanceChart(byId("measured", HTMLElement), byId("distances", HTMLTableElement),
+    byId("legend", HTMLElement), byId("meaning", HTMLElement));
+  yours = new Tile(byId("yours", HTMLElement), { what: "your picture", video: true }, () => void this.#began(),
+    (error) => this.#trouble(error));
+  like = new Tile(byId("like", HTMLElement), { what: "the style's picture" }, () => void this.#run(),
+    (error) => this.#trouble(error));
+  styles = new StyleChoice(byId("style-input", HTMLInputElement), byId("style-list", HTMLElement),
+    byId("meant", HTMLElement), this.api, () => void this.#run(), (error) => this.#trouble(error));
+  code = new CodePanel((language) => paintSnippet(language, this.#wish()));
+  #turn = new AbortController();
+  /** @type {PaintJob | null} */
+  #job = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pause;
+
+  async start() {
+    byId("code", HTMLElement).append(this.code.element);
+    const theme = recall("aimass.theme");
+    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+    this.#wire();
+    this.#slide();
+    await this.#enter();
+  }
+
+  /** Again after a key was given. */
+  async #enter() {
+    try {
+      await this.styles.load();
+      this.#trouble(null);
+      void this.#run();
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
+  #wire() {
+    const radios = /** @type {HTMLElement[]} */ ([...byId("how", HTMLElement).querySelectorAll("button")]);
+    for (const radio of radios) radio.addEventListener("click", () => this.#chooseHow(radio.dataset.how ?? "name"));
+    byId("how", HTMLElement).addEventListener("keydown", (event) => {
+      const target = arrowTarget(event, radios);
+      target?.focus();
+      target?.click();
+    });
+    this.#strength.addEventListener("input", () => this.#slide());
+    this.#button("scene-button", () => void this.#scene());
+    this.#button("video-button", () => void this.#video());
+    this.#button("cancel-button", () => this.#cancel());
+    this.#button("download-button", () => void this.#download());
+    this.#button("play-button", () => this.#play());
+    this.#button("key-button", () => this.key.open(false));
+    this.#button("theme-button", () => theme());
+    filesDropped(byId("drop", HTMLElement), (file) => this.#given(file));
+    addEventListener("paste", (event) => {
+      const file = [...(event.clipboardData?.files ?? [])].find((each) => /^(image|video)\//.test(each.type));
+      if (!file) return;
+      event.preventDefault();
+      this.#given(file);
+    });
+  }
+
+  /** @param {string} id @param {() => void} act */
+  #button(id, act) {
+    byId(id, HTMLButtonElement).addEventListener("click", act);
+  }
+
+  /** A file that nobody said what it is for. @param {File} file */
+  #given(file) {
+    const style = this.how === "picture" && this.yours.file && !this.like.file && !isVideo(file);
+    (style ? this.like : this.yours).take(file);
+  }
+
+  async #scene() {
+    const blob = await written(scene(4.2));
+    this.yours.take(new File([blob], "evening at sea.png", { type: blob.type }));
+    const [first] = this.styles.styles;
+    if (this.how === "name" && !this.styles.chosen && first) this.styles.pick(first.name);
+  }
+
+  /** @param {string} how */
+  #chooseHow(how) {
+    this.how = how;
+    for (const radio of byId("how", HTMLElement).querySelectorAll("button")) {
+      radio.setAttribute("aria-checked", String(radio.dataset.how === how));
+      radio.tabIndex = radio.dataset.how === how ? 0 : -1;
+    }
+    byId("by-name", HTMLElement).hidden = how !== "name";
+    byId("by-picture", HTMLElement).hidden = how !== "picture";
+    void this.#run();
+  }
+
+  // pictures ----------------------------------------------------------------------------------------
+
+  /** There is another picture, or none. */
+  async #began() {
+    this.#over();
+    this.#cancel();
+    this.#trouble(null);
+    this.#done = null;
+    this.wipe.clear();
+    this.chart.clear();
+    this.#results();
+    const { file, video } = this.yours;
+    if (!file) return;
+    const turn = this.#turn;
+    if (!(await this.wipe.show(file, video)) && !video) await this.#asServerSees(file, turn.signal);
+    if (!turn.signal.aborted) void this.#run();
+  }
+
+  /** What this browser can't show, a TIFF file, the server can turn. @param {File} file @param {AbortSignal} signal */
+  async #asServerSees(file, signal) {
+    const [any] = this.styles.styles;
+    if (!any) return;
+    try {
+      const { picture } = await this.api.paint(file, { style: any.name }, 0, signal);
+      if (!signal.aborted) await this.wipe.show(picture, false);
+    } catch (error) {
+      if (!signal.aborted) this.#trouble(error);
+    }
+  }
+
+  /** What was asked for is no longer wanted. */
+  #over() {
+    this.#turn.abort(new DOMException("something else is wanted", "AbortError"));
+    this.#turn = new AbortController();
+    this.#say(null);
+  }
+
+  get #style() {
+    if (this.how === "name") return this.styles.chosen ? { style: this.styles.chosen } : null;
+    return this.like.file ? { style_image: this.like.file } : null;
+  }
+
+  /** Measures, paints, measures again. */
+  async #run() {
+    const { file, video } = this.yours;
+    byId("video-button", HTMLButtonElement).hidden = !video;
+    byId("video-button", HTMLButtonElement).disabled = this.#style === null;
+    if (this.#job) return; // it goes on with what it was begun with
+    this.#over();
+    const style = this.#style;
+    const { signal } = this.#turn;
+    byId("found", HTMLElement).replaceChildren();
+    try {
+      this.#trouble(null);
+      if (this.how === "picture" && this.like.file) await this.#measure(signal);
+      if (!file || !style || video) return;
+      this.#say("Painting");
+      const painted = await this.api.paint(file, style, 1, signal);
+      this.#done = { file: painted.picture, style: painted.style, name: `${stem(file.name)}-${painted.style}.png` };
+      await this.wipe.paint(painted.picture, false);
+      if (signal.aborted) return;
+      this.#results();
+      await this.#measure(signal);
+    } catch (error) {
+      if (!signal.aborted) this.#trouble(error);
+    } finally {
+      if (!signal.aborted) this.#say(null);
+    }
+  }
+
+  /** How far what there is is from every style. @param {AbortSignal} signal */
+  async #measure(signal) {
+    const { file, video } = this.yours;
+    /** @type {[Role, Promise<Blob>][]} */
+    const wanted = [];
+    if (file && !video) wanted.push(["before", toMeasure(file)]);
+    if (this.how === "picture" && this.like.file) wanted.push(["like", toMeasure(this.like.file)]);
+    const { before, after } = this.wipe;
+    if (this.#done && !video && after instanceof HTMLImageElement) {
+      wanted.push(["after", before instanceof HTMLImageElement ? mixedToMeasure(before, after, this.#share)
+        : toMeasure(this.#done.file)]);
+    }
+    if (!wanted.length) return;
+    this.#say("Measuring how each is painted");
+    const match = await this.api.match(await Promise.all(wanted.map(([, blob]) => blob)), signal);
+    const roles = wanted.map(([role]) => role);
+    this.chart.show(match, roles, this.#done?.style ?? "");
+    const likes = match.pictures[roles.indexOf("like")];
+    const nearest = likes?.distances.find(({ name }) => name === likes.nearest);
+    if (nearest) {
+      byId("found", HTMLElement).replaceChildren("Nearest style here: ", h("b", {}, nearest.title),
+        `, ${nearest.distance.toFixed(2)} away`);
+    }
+  }
+
+  // the result --------------------------------------------------------------------------------------
+
+  get #share() {
+    return this.#strength.valueAsNumber / 100;
+  }
+
+  #slide() {
+    const value = this.#strength.valueAsNumber;
+    this.#strength.style.setProperty("--fill", `${value}%`);
+    byId("strength-out", HTMLOutputElement).value = `${value} %`;
+    this.wipe.strength = this.yours.video ? 1 : this.#share;
+    this.#results();
+    clearTimeout(this.#pause);
+    if (!this.#done || this.yours.video) return;
+    const { signal } = this.#turn;
+    this.#pause = setTimeout(() => void this.#measure(signal).catch((error) => signal.aborted || this.#trouble(error))
+      .finally(() => signal.aborted || this.#say(null)), SETTLED);
+  }
+
+  #results() {
+    const done = this.#done;
+    byId("result-bar", HTMLElement).hidden = !done;
+    byId("code-section", HTMLElement).hidden = !done;
+    byId("play-button", HTMLElement).hidden = !(this.wipe.after instanceof HTMLVideoElement);
+    if (!done) return;
+    const info = this.styles.info(done.style);
+    byId("result-title", HTMLElement).replaceChildren(info?.title ?? done.style,
+      info?.painter ? h("small", {}, `, ${info.painter}`) : "");
+    const pipeline = [{ stage: "style", name: done.style, ...(this.#share < 1 ? { strength: this.#share } : {}) }];
+    byId("live-link", HTMLAnchorElement).href = `/#pipeline=${encodeURIComponent(JSON.stringify(pipeline))}`;
+    this.code.refresh();
+  }
+
+  #wish() {
+    return { origin: location.origin, secured: apiKey() !== null, video: this.yours?.video ?? false,
+      file: this.yours?.file?.name ?? "picture.jpg", strength: this.#share,
+      style: this.how === "picture" ? "" : this.#done?.style ?? "starry-night" };
+  }
+
+  async #download() {
+    if (!this.#done) return;
+    const { before, after } = this.wipe;
+    const mix = this.#share < 1 && before instanceof HTMLImageElement && after instanceof HTMLImageElement;
+    const file = mix ? await written(mixed(before, after, this.#share)) : this.#done.file;
+    save(file, this.#done.name);
+  }
+
+  #play() {
+    const { after } = this.wipe;
+    if (!(after instanceof HTMLVideoElement)) return;
+    if (after.paused) void after.play().catch(() => undefined);
+    else after.pause();
+    this.#plays(!after.paused);
+  }
+
+  /** @param {boolean} on */
+  #plays(on) {
+    const button = byId("play-button", HTMLButtonElement);
+    button.replaceChildren(icon(on ? "pause" : "play"));
+    button.title = on ? "Pause" : "Play";
+    button.setAttribute("aria-label", button.title);
+  }
+
+  // videos ------------------------------------------------------------------------------------------
+
+  async #video() {
+    const { file } = this.yours;
+    const style = this.#style;
+    if (!file || !style) return;
+    this.#cancel();
+    this.#over();
+    this.#trouble(null);
+    const job = new PaintJob(this.api, { say: (text, share) => this.#job === job && this.#say(text, share),
+      glance: (picture) => void (this.#job === job && this.wipe.glance(picture)) });
+    this.#job = job;
+    this.#busy(true);
+    try {
+      const { job: ended, file: painted } = await job.run(file, style, this.#share);
+      const name = ended.result?.name ?? "painted.mp4";
+      this.#done = { file: painted, style: String(ended.facts.style ?? ""), name };
+      await this.wipe.show(file, true);
+      if (!(await this.wipe.paint(painted, true))) this.#trouble(new Error("This browser can't play it; download it."));
+      this.#plays(true);
+      if (ended.facts.cut_off) this.#trouble(new Error("The file is cut off; it was painted as far as it goes."));
+    } catch (error) {
+      if (!job.cancelled) this.#trouble(error);
+      if (this.#job === job) await this.wipe.show(file, true);
+    } finally {
+      if (this.#job === job) {
+        this.#job = null;
+        this.#busy(false);
+        this.#say(null);
+        this.#results();
+      }
+    }
+  }
+
+  #cancel() {
+    const job = this.#job;
+    this.#job = null;
+    job?.cancel();
+    if (!job) return;
+    this.#busy(false);
+    this.#say(null);
+    if (this.yours.file) void this.wipe.show(this.yours.file, this.yours.video);
+  }
+
+  /** @param {boolean} busy */
+  #busy(busy) {
+    byId("video-button", HTMLButtonElement).disabled = busy || this.#style === null;
+    byId("cancel-button", HTMLElement).hidden = !busy;
+    if (busy) {
+      this.#done = null;
+      this.#results();
+    }
+  }
+
+  // words -------------------------------------------------------------------------------------------
+
+  /** @param {string | null} text null: nothing is being done @param {number | null} [share] null: nobody knows how far */
+  #say(text, share = null) {
+    byId("doing", HTMLElement).hidden = text === null;
+    byId("doing-text", HTMLElement).textContent = text ?? "";
+    const bar = byId("doing-bar", HTMLProgressElement);
+    if (share === null) bar.removeAttribute("value");
+    else bar.value = share;
+    byId("waiting", HTMLElement).hidden = text === null || this.#job !== null;
+  }
+
+  /** @param {unknown} thrown null: all is well */
+  #trouble(thrown) {
+    const place = byId("trouble", HTMLElement);
+    place.hidden = !thrown;
+    place.replaceChildren();
+    if (!thrown) return;
+    const error = explain(thrown);
+    const unauthorized = error instanceof ServerError && error.reason === "unauthorized";
+    if (unauthorized) {
+      byId("key-button", HTMLElement).hidden = false;
+      this.key.open(apiKey() !== null);
+    }
+    const title = error instanceof ServerError && !unauthorized ? TITLES[error.reason] ?? "The server refused this"
+      : error.reason === "unexpected" ? "" : error.title;
+    place.append(title ? h("b", {}, title) : "", error.message || "Something went wrong.");
+    if (["server-gone", "busy", "unavailable"].includes(error.reason)) {
+      place.append(h("div", {}, h("button", { type: "button", class: "button small", onclick: () => void this.#again() },
+        "Try again")));
+    }
+  }
+
+  #again() {
+    if (!this.styles.styles.length) return this.#enter();
+    return this.yours.video ? this.#video() : this.#run();
+  }
+}
+
+/** @type {Record<string, string>} */
+const TITLES = { invalid: "That can't be painted", "not-found": "Not here", busy: "The server is busy",
+  unavailable: "Not possible on this server right now" };
+
+/** @param {string} name */
+const stem = (name) => name.replace(/\.[^.]*$/, "") || "picture";
+
+function theme() {
+  const set = document.documentElement.dataset.theme;
+  const dark = set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  remember("aimass.theme", dark ? "light" : "dark");
+}
