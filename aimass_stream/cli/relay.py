@@ -20,7 +20,8 @@ UNWRITTEN = 128  # frames that wait for the file
 QUIET = 1.0  # s without a frame after which nothing more is expected
 LONGEST_TAIL = 6.0  # s at most to wait for what is still on its way
 
-TOLD = {"error", "stage.failed", "stage.bypassed", "media.dropped", "media.refused", "session.closing"}
+TOLD = {"error", "stage.failed", "stage.bypassed", "latency.missed", "media.dropped", "media.refused",
+        "session.closing"}
 
 
 class Relay:
@@ -29,6 +30,8 @@ class Relay:
         self.position = 0.0  # s of the file that were sent
         self.tracks: dict[str, Latency] = {kind: Latency() for kind in ("audio", "video") if getattr(reader, kind)}
         self.drops: dict[str, int] = {}
+        self.latency: dict[str, Any] | None = None  # how a promised one was kept at last
+        self.steps = 0  # of stages, for that
         self._recent: deque[float] = deque(maxlen=60)
         self._news: deque[str] = deque(maxlen=20)
         self._stopped = asyncio.Event()
@@ -108,7 +111,10 @@ class Relay:
     async def _listen(self) -> None:
         async for event in self.session.events():
             if event.type == "session.stats":
-                self.drops = event.data["drops"]
+                self.drops, self.latency = event.data["drops"], event.data["latency"]
+            elif event.type == "governor.stepped":
+                self.steps += 1
+                self._news.append(stepped(event.data))
             elif event.type in TOLD:
                 detail = ", ".join(f"{key} {value}" for key, value in event.data.items() if value is not None)
                 self._news.append(f"{event.type}: {detail}")
@@ -133,7 +139,15 @@ class Relay:
 
     def summary(self) -> dict[str, Any]:
         return {"tracks": {f"{kind}-0": track.summary() for kind, track in self.tracks.items()}, "drops": self.drops,
+                "latency": None if self.latency is None else self.latency | {"steps": self.steps},
                 "resumed": self.session.resumed, "seconds": round(self.position, 3), "written": self.writer.written}
+
+
+def stepped(step: dict[str, Any]) -> str:
+    """A step of the governor in a line."""
+    way = "with less" if step["down"] else "with more again"
+    return (f"{step['stage']} works {way}: {step['before']} -> {step['after']} ({step['why']}: {step['p95_ms']:.0f} of "
+            f"{step['latency_ms']} ms)")
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -77,9 +77,11 @@ def _picture(seen: dict[str, Any], url: str) -> RenderableType:
     table = Table("Session", "over", "state", "age", "pipeline", "video ms p50/p95", "audio ms p50/p95", "dropped",
                   box=None, pad_edge=False)
     for session in seen["sessions"]:
-        stages = " > ".join(stage["stage"] for stage in session["pipeline"]) or "(nothing)"
+        latency = session["stats"].get("latency") or {}
+        stages = " > ".join(_named(index, stage["stage"], latency) for index, stage in enumerate(session["pipeline"]))
         table.add_row(session["id"], session["transport"], session["state"], _age(time.time() - session["created"]),
-                      stages, total(session["stats"]["hops"], "video"), total(session["stats"]["hops"], "audio"),
+                      stages or "(nothing)", total(session["stats"]["hops"], "video") + _promised(latency),
+                      total(session["stats"]["hops"], "audio"),
                       str(sum(session["stats"]["drops"].values())))
     return Group(head, "", table if seen["sessions"] else "No sessions now.")
 
@@ -90,6 +92,20 @@ def total(hops: dict[str, dict[str, Any]], kind: str) -> str:
         if track.startswith(kind) and "total" in of_track:
             return f"{of_track['total']['p50']:.1f} / {of_track['total']['p95']:.1f}"
     return "-"
+
+
+def _named(index: int, stage: str, latency: dict[str, Any]) -> str:
+    """The stage, and with how much less it works."""
+    rungs = {lowered["name"] for lowered in latency.get("stages", ()) if lowered["index"] == index}
+    return f"{stage} ({', '.join(sorted(rungs))})" if rungs else stage
+
+
+def _promised(latency: dict[str, Any]) -> str:
+    if not latency:
+        return ""
+    rates = {lowered["name"] for lowered in latency["stages"] if lowered["index"] is None}
+    told = [f"{latency['latency_ms']} promised", *([] if latency["kept"] else ["not kept"]), *sorted(rates)]
+    return f" ({', '.join(told)})"
 
 
 def _age(seconds: float) -> str:

@@ -21,6 +21,7 @@ def stream(
     pipeline: Pipeline = "[]",
     transport: Transport = "ws",
     sync: Annotated[str, typer.Option(help="lowest or lips.")] = "lowest",
+    latency: Annotated[int, typer.Option(help="ms that the server is to promise, 10 to 5000; 0: none.")] = 0,
     video: Annotated[str, typer.Option(help="Video codec on a websocket: vp8, h264 or jpeg.")] = "vp8",
     audio: Annotated[str, typer.Option(help="Audio codec on a websocket: opus or pcm_s16le.")] = "opus",
     url: Url = URL,
@@ -43,7 +44,7 @@ def stream(
         config = await client.config()
         reader = await asyncio.to_thread(FileReader, source, max_width=config["max_width"],
                                          max_height=config["max_height"])
-        options: dict[str, Any] = {"pipeline": stages, "sync": sync}
+        options: dict[str, Any] = {"pipeline": stages, "sync": sync, "latency_ms": latency or None}
         if over == "ws":
             session = client.stream(audio=audio if reader.audio else None, video=video if reader.video else None,
                                     **options)
@@ -107,4 +108,13 @@ def _print(summary: dict[str, Any]) -> None:
     drops = ", ".join(f"{key}: {count}" for key, count in summary["drops"].items())
     console.print(f"Dropped: {drops or 'nothing'}" + (f"; cut and resumed {summary['resumed']} times"
                                                       if summary["resumed"] else ""))
+    if summary["latency"] is not None:
+        console.print(_promised(summary["latency"]))
     console.print(f"Wrote {summary['out']} ({summary['seconds']:.1f} s)")
+
+
+def _promised(latency: dict[str, Any]) -> str:
+    p95 = "not measured" if latency["p95_ms"] is None else f"{latency['p95_ms']:.0f} ms at last"
+    less = ", ".join(f"{stage['stage']}: {stage['name']}" for stage in latency["stages"])
+    return (f"Promised {latency['latency_ms']} ms in the server: {'kept' if latency['kept'] else 'not kept'} ({p95}), "
+            f"{latency['steps']} steps" + (f", at the end {less}" if less else ""))

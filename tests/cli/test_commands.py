@@ -106,12 +106,13 @@ def test_a_file_goes_through_in_real_time_and_comes_back(url: str, clip: Path, t
 def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, long_clip: Path,
                                                                       tmp_path: Path) -> None:
     out, seen = tmp_path / "out.mp4", [""]
-    with started("stream", str(long_clip), "-o", str(out), "--url", url, "-p", '[{"stage": "gray"}]') as process:
+    with started("stream", str(long_clip), "-o", str(out), "--url", url, "-p", '[{"stage": "gray"}]',
+                 "--latency", "2000") as process:
 
         def shown() -> bool:
             assert process.poll() is None, process.communicate()
             seen[0] = here("sessions", "--once", "--url", url, AIMASS_API_KEY=KEY).out
-            return "gray" in seen[0] and " / " in seen[0]
+            return "gray" in seen[0] and " / " in seen[0] and "promised" in seen[0]
 
         eventually(shown)
         assert "websocket" in seen[0]
@@ -121,6 +122,7 @@ def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, 
         assert process.returncode == 0
     assert "video-0" in printed
     assert "p95" in printed
+    assert "Promised 2000 ms in the server" in printed
     assert 0 < len(numbers(out)) < 800
 
 
