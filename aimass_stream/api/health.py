@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from ..inference.metrics import MODELS
 from .deps import CallerDep, NodeDep
 from .problems import RESPONSES
 
@@ -29,6 +30,7 @@ async def readyz(node: NodeDep, response: Response) -> dict[str, Any]:
 
 
 @router.get("/metrics", responses=RESPONSES, response_class=Response)
-async def metrics(caller: CallerDep) -> Response:
+async def metrics(node: NodeDep, caller: CallerDep) -> Response:
     """Prometheus text format."""
+    MODELS.take(node.engine.statistics())
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
