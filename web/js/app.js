@@ -217,6 +217,7 @@ export class App {
       case "frame.result": return this.results.add(event);
       case "session.stats": return this.#stats(event.data);
       case "download.progress": return this.models.progress(event.data);
+      case "models.changed": return void this.#installed(event.data);
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
       case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));
@@ -240,6 +241,26 @@ export class App {
     this.editor.renew(stage);
     if (isNew) toast(`${stage} is new`, { label: "Add it", act: () => this.#add(stage) });
     else toast(`${stage} was loaded again`);
+  }
+
+  /** Models came or went, and with them what stages offer. @param {import("../types/events.js").ModelsChanged} models */
+  async #installed({ added }) {
+    const before = new Map(this.model.catalogue.map(({ name, params }) => [name, JSON.stringify(params)]));
+    this.model.learn(await this.signalling.stages());
+    for (const { name, params } of this.model.catalogue) {
+      if (before.get(name) !== JSON.stringify(params)) this.editor.renew(name);
+    }
+    const style = added.filter(({ task }) => task === "style-transfer").at(-1);
+    if (style) toast(`${style.title} is a new style`, { label: "Paint with it", act: () => this.#paint(style.name) });
+  }
+
+  /** @param {string} model */
+  #paint(model) {
+    const name = model.replace(/^style-/, "");
+    const entry = this.model.entries.find(({ name: stage }) => stage === "style");
+    if (!entry) return this.model.set([...this.model.wire(), { stage: "style", name }]);
+    this.model.setParam(entry.key, "name", name);
+    return this.editor.renew("style");
   }
 
   /** @param {import("../types/events.js").SessionStats} stats */
