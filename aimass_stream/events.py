@@ -379,6 +379,21 @@ class HearingReady(EventData):
     languages: list[str]
 
 
+class InstalledModel(BaseModel):
+    name: str
+    title: str
+    task: str = Field(description="what it is for, such as style-transfer")
+
+
+class ModelsChanged(EventData):
+    """Models came or went while the server runs; `GET /v1/stages` offers those that are here now."""
+
+    type = "models.changed"
+    added: list[InstalledModel]
+    changed: list[InstalledModel] = Field(description="other files under the same name")
+    removed: list[str] = Field(description="names")
+
+
 class DownloadProgress(EventData):
     """Weights are on their way from a hub."""
 

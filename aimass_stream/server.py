@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -39,8 +39,10 @@ from .api.keys import ApiKey
 from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
+from .events import InstalledModel, ModelsChanged
 from .hearing.recognizers import RECOGNIZERS, open_recognizer
-from .inference import Engine, installed
+from .inference import Engine, FolderStore, installed
+from .inference.arrivals import Change, Version, versions, watch
 from .jobs import Jobs
 from .node import Node
 from .settings import Settings
@@ -66,6 +68,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     store.add(*settings.model_dirs, folder_of(settings))
     engine = Engine(store)
     registry = registry or Registry()
+    known = versions(store)
     registry.load()  # before the loop runs: an import may take long
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
@@ -80,13 +83,15 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await peers.start()
         await wyoming.start()
         await fetcher.start()
-        warming = asyncio.create_task(warm(engine, settings), name="warm") if settings.warm else None
+        beside = [asyncio.create_task(follow(store, known, node), name="models")]
+        if settings.warm:
+            beside.append(asyncio.create_task(warm(engine, settings), name="warm"))
         try:
             yield
         finally:
-            if warming is not None:
-                warming.cancel()
-                await asyncio.wait([warming])
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await board.close()
             await fetcher.close()
             await wyoming.close()
@@ -127,6 +132,21 @@ async def warm(engine: Engine, settings: Settings) -> None:
         await (await open_recognizer(engine, settings, session="warm")).close()
     except AimassError as error:
         log.warning("speech is not ready: %s", error.detail)
+
+
+async def follow(store: FolderStore, known: dict[str, Version], node: Node) -> None:
+    """Offer models that come while the server runs, and say so in every session."""
+    async def told(change: Change) -> None:
+        await asyncio.to_thread(node.stages.refresh)
+        added, changed = [await asyncio.to_thread(_installed, store, names) for names in (change.added, change.changed)]
+        node.tell(ModelsChanged(added=added, changed=changed, removed=list(change.removed)))
+
+    await watch(store, known, told)
+
+
+def _installed(store: FolderStore, names: Sequence[str]) -> list[InstalledModel]:
+    return [InstalledModel(name=entry.name, title=entry.title, task=entry.task)
+            for entry in store.entries() if entry.name in names]
 
 
 def check(settings: Settings) -> None:

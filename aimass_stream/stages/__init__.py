@@ -141,15 +141,13 @@ class Registry:
         if factory is None:
             return {"name": name, "title": name, "doc": "", "accepts": [], "params": {}, "error": self._errors[name]}
         if name not in self._described:
-            title = getattr(factory, "title", None) or name.replace("_", " ").replace("-", " ").capitalize()
-            self._described[name] = {
-                "name": name, "title": title, "doc": inspect.cleandoc(factory.__doc__ or ""),
-                "accepts": [kind for kind in KINDS if kind in factory.accepts],
-                "params": factory.Params.model_json_schema(),
-                "phrases": dict(getattr(factory, "phrases", {})),
-                "ladder": [{"name": rung.name, "says": rung.says} for rung in getattr(factory, "ladder", ())],
-            }
+            self._described[name] = _description(name, factory)
         return self._described[name]
+
+    def refresh(self) -> None:
+        """Describe all of them anew, for what is installed has changed; in a thread, for it takes long."""
+        factories = {name: self._factory(name) for name in self.names()}
+        self._described = {name: _description(name, factory) for name, factory in factories.items() if factory}
 
     def _factory(self, name: str) -> Factory | None:
         if name not in self._factories and name in self._entries and name not in self._errors:
@@ -159,6 +157,17 @@ class Registry:
                 log.warning("stage %r can't be loaded", name, exc_info=error)
                 self._errors[name] = f"{type(error).__name__}: {error}"
         return self._factories.get(name)
+
+
+def _description(name: str, factory: Factory) -> dict[str, Any]:
+    title = getattr(factory, "title", None) or name.replace("_", " ").replace("-", " ").capitalize()
+    return {
+        "name": name, "title": title, "doc": inspect.cleandoc(factory.__doc__ or ""),
+        "accepts": [kind for kind in KINDS if kind in factory.accepts],
+        "params": factory.Params.model_json_schema(),
+        "phrases": dict(getattr(factory, "phrases", {})),
+        "ladder": [{"name": rung.name, "says": rung.says} for rung in getattr(factory, "ladder", ())],
+    }
 
 
 def as_factory(value: object) -> Factory:

@@ -80,6 +80,8 @@ export function describeEvent(event) {
     case "assistant.understood": return event.data.text;
     case "assistant.action": return `${event.data.name}: ${event.data.result}`;
     case "turn.latency": return `${Math.round(event.data.total)} ms from the end of speech to the answer`;
+    case "models.changed": return [...event.data.added.map(({ title }) => `${title} is new`),
+      ...event.data.changed.map(({ title }) => `${title} changed`), ...event.data.removed.map((name) => `${name} is gone`)].join(", ");
     case "download.progress": return `${event.data.name}: ${event.data.state} ${event.data.detail}`;
     default: return JSON.stringify(/** @type {{data: unknown}} */ (event).data);
   }

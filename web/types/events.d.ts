@@ -7,6 +7,12 @@ export interface HopStats {
   count: number;
 }
 
+export interface InstalledModel {
+  name: string;
+  title: string;
+  task: string; // what it is for, such as style-transfer
+}
+
 /** How a promised latency is kept: for 95 of 100 frames of each track, from their arrival until they leave. */
 export interface LatencyStats {
   latency_ms: number;
@@ -166,6 +172,13 @@ export interface MediaDropped {
 export interface MediaRefused {
   reason: string;
   detail: string;
+}
+
+/** Models came or went while the server runs; `GET /v1/stages` offers those that are here now. */
+export interface ModelsChanged {
+  added: Array<InstalledModel>;
+  changed: Array<InstalledModel>; // other files under the same name
+  removed: Array<string>; // names
 }
 
 /** Something moves that a stage `motion` looks at, for some pictures in a row. */
@@ -351,6 +364,7 @@ export interface EventMap {
   "line.crossed": LineCrossed;
   "media.dropped": MediaDropped;
   "media.refused": MediaRefused;
+  "models.changed": ModelsChanged;
   "motion.started": MotionStarted;
   "motion.stopped": MotionStopped;
   "rule.fired": RuleFired;
