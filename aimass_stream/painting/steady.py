@@ -30,16 +30,20 @@ from ..frames import Pixels
 Floats = NDArray[np.float32]
 N = TypeVar("N", bound=np.generic)
 
-SMALL = 256  # px of the longer side, at most, on which movement is looked for
+SMALL = 320  # px of the longer side, at most, on which movement is looked for
+FINEST = 1  # of that size's halvings on which the flow is found: with quarters, fast things are painted twice
 LEAST = 32  # px of a side: with less beside 256 of the other, OpenCV 4 reads past the picture and ends the process
 STILL = 3.0  # levels of the small grey picture; noise stays below, for a pixel of it is the mean of several
-AROUND = np.ones((7, 7), np.uint8)  # px of the small picture around what differs, which are painted anew with it
+AROUND = np.ones((11, 11), np.uint8)  # px of the small picture around what differs, which are painted anew with it
+WITH, SOFTLY = np.ones((7, 7), np.uint8), (5, 5)  # px around it that move along, and over which they do so less
 SETTLES, SETTLED = 0.7, 0.05  # what moved is painted on, until this factor by picture has come to that
-STANDS = 0.3  # share of the picture that does not move, when the camera stands
+STANDS, STAND = 0.3, 0.1  # share of the picture, and of its edges, that do not move, when the camera stands
+EDGES, SOME = 12.0, 0.005  # levels a px of an edge; share of a picture that has some
+MOVED, ALIKE = 0.15, 0.5  # px of the small picture by which an edge moves at least, and by which edges differ at most
 OUTSIDE = -1000.0  # level of what no picture has shown
-EXPLAINED, UNCOVERED = 5.0, 18.0  # levels that the flow leaves: up to here it is right, from here it is wrong
-CARRIED = 0.8  # of the last result where it moves along
-CUT = 0.5  # share of the picture that no flow explains: another scene
+EXPLAINED, UNCOVERED = 7.0, 22.0  # levels that the flow leaves: up to here it is right, from here it is wrong
+CARRIED, PANNED = 0.85, 0.7  # of the last result where it moves along; with the camera, where all of it grows soft
+CUT = 0.4  # share of the picture that no flow explains: another scene
 EDGE = 8  # px over which a part that is painted anew passes into what is kept
 CHANGED = 48  # levels of a colour; what differs by more is another thing, whatever the flow says
 GRID = 16  # px: parts begin and end on it, as the cells of style networks do
@@ -87,6 +91,7 @@ class Steadier:
 
     def __init__(self) -> None:
         self._finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._finder.setFinestScale(FINEST)
         self.last: Pixels | None = None  # the last result
         self._shown: Floats | None = None  # small and grey: what it shows, mixed in the same way
         self._moving: Floats | None = None  # (h, w) 1 where something moved; fades while the result settles there
@@ -109,13 +114,21 @@ class Steadier:
             return Change(grey, False, None)
         before = self._shown.astype(np.uint8)
         flow = np.asarray(self._finder.calc(grey, before, None), np.float32)  # type: ignore[call-overload]
-        stands = float((moving == 0).mean()) > STANDS  # the camera: then nothing moves where nothing differs
-        flow[~differs if stands else moving == 0] = 0
-        explained = (UNCOVERED - _mean(np.abs(grey - _moved(self._shown, flow)))) / (UNCOVERED - EXPLAINED)
+        edges = _edges(grey)
+        steps = flow[edges]
+        stands = _stands(steps, moving)
+        if stands:  # then nothing moves far from what differs
+            near = cv2.dilate(differs.astype(np.float32), WITH)
+            flow *= cv2.blur(near, SOFTLY)[:, :, None]
+        else:  # then all does, also what looks the same everywhere and whose strokes would stay behind
+            _pan(flow, edges, steps)
+            moving[:] = 1
+            found = (0, 0, grey.shape[1], grey.shape[0])
+        explained = (UNCOVERED - _mean(np.abs(grey - _moved(self._shown, flow)), 3)) / (UNCOVERED - EXPLAINED)
         explained = np.clip(explained, 0, 1)
-        if float((explained == 0).mean()) > CUT:
+        if float(explained.mean()) < 1 - CUT:
             return Change(grey, True, whole)
-        kept = np.where(moving > 0, CARRIED * explained, np.float32(1))
+        kept = np.where(moving > 0, (CARRIED if stands else PANNED) * explained, np.float32(1))
         kept = np.asarray(cv2.blur(kept, (3, 3)), np.float32)
         return Change(grey, False, _box(found, grey, width, height), flow, kept, np.asarray(moving, np.float32))
 
@@ -141,14 +154,35 @@ class Steadier:
 
 def _small(luma: Pixels) -> Pixels:
     height, width = luma.shape
-    factor = -(-max(height, width) // SMALL)  # whole: means of whole pixels, which is quicker, too
+    # whole, for means of whole pixels, which are quicker, too; of several, for the camera's noise
+    factor = max(2, -(-max(height, width) // SMALL))
     size = (max(LEAST, width // factor), max(LEAST, height // factor))
     return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _mean(difference: Floats) -> Floats:
+def _edges(grey: Pixels) -> NDArray[np.bool_]:
+    across, down = cv2.Sobel(grey, cv2.CV_16S, 1, 0), cv2.Sobel(grey, cv2.CV_16S, 0, 1)
+    return np.asarray(np.abs(across) + np.abs(down) > 8 * EDGES)  # Sobel's weights come to eight
+
+
+def _stands(steps: Floats, moving: Floats) -> bool:
+    """Whether the camera does: some of the edges' `steps` (n, 2) are none; where there are no edges, much of the
+    picture does not move."""
+    if len(steps) < SOME * moving.size:
+        return float((moving == 0).mean()) > STANDS
+    return float((np.abs(steps).max(1) < MOVED).mean()) > STAND
+
+
+def _pan(flow: Floats, edges: NDArray[np.bool_], steps: Floats) -> None:
+    """Let what has no edges, of which no flow is known, move like those, if they move alike."""
+    middle = np.median(steps, 0) if len(steps) else np.zeros(2, np.float32)
+    if len(steps) and float((np.abs(steps - middle).max(1) < ALIKE).mean()) > 0.5:
+        flow[cv2.dilate(edges.astype(np.uint8), WITH) == 0] = middle
+
+
+def _mean(difference: Floats, window: int = 5) -> Floats:
     """Of a pixel and its surroundings."""
-    return np.asarray(cv2.blur(difference, (5, 5)), np.float32)
+    return np.asarray(cv2.blur(difference, (window, window)), np.float32)
 
 
 def _box(found: Sequence[int], grey: Pixels, width: int, height: int) -> Box:

@@ -86,6 +86,23 @@ def test_a_moving_camera_s_picture_flickers_less_than_half() -> None:
     assert gap(settled, toned(shown)) < gap(made, toned(shown))  # and shows what is there now
 
 
+def test_strokes_of_what_is_plain_move_with_the_camera() -> None:
+    """A wall with a few things on it, before which the camera pans: what differs are the things, what moves is all."""
+    wall = np.full((HEIGHT, WIDTH + 80, 3), 150, np.uint8)
+    for x in range(20, WIDTH + 80, 60):
+        wall[100:150, x : x + 18] = 40
+    texture = np.asarray(painted(wall), np.uint8)  # strokes that belong to the wall
+    steadier = Steadier()
+    shifts = [3 * number for number in range(6)]
+    for shift in shifts:
+        shown = np.ascontiguousarray(wall[:, shift : shift + WIDTH])
+        _, settled = step(steadier, shown, np.ascontiguousarray(texture[:, shift : shift + WIDTH]))
+    wanted = texture[:, shifts[-1] : shifts[-1] + WIDTH]
+    behind = texture[:, shifts[-2] : shifts[-2] + WIDTH]
+    plain = slice(0, 60), slice(40, -40)
+    assert gap(settled[plain], wanted[plain]) < 0.6 * gap(behind[plain], wanted[plain])
+
+
 def test_only_what_moves_is_painted_and_nothing_of_it_stays_behind() -> None:
     steadier = Steadier()
     _, made = step(steadier, ball(view(0), 60), toned(ball(view(0), 60)))
