@@ -118,6 +118,52 @@ async def test_odd_pictures_keep_their_size_and_their_transparency(http: httpx.A
     assert np.array_equal(clear[:, :, 3], np.asarray(CLEAR)[:, :, 3])
 
 
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # a camera that was held upright
+GREY = Image.fromarray(RGB).convert("L")
+KINDS: dict[str, tuple[bytes, tuple[int, ...]]] = {
+    "grey": (file(GREY), (96, 128, 3)),
+    "grey and alpha": (file(Image.fromarray(RGB).convert("LA")), (96, 128, 4)),
+    "16 bits": (file(Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)), (96, 128, 3)),
+    "CMYK": (file(Image.fromarray(RGB).convert("CMYK"), "JPEG"), (96, 128, 3)),
+    "animated": (file(Image.fromarray(RGB), "GIF", save_all=True, append_images=[Image.new("RGB", (128, 96), "blue")]),
+                 (96, 128, 3)),
+    "turned": (file(Image.fromarray(RGB), "JPEG", exif=TURNED, quality=95), (128, 96, 3)),
+    "odd": (ODD, (91, 123, 3))}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_files_of_all_kinds_are_painted(http: httpx.AsyncClient, kind: str) -> None:
+    """As large as they are seen, and as the same picture in a plain file is."""
+    data, shape = KINDS[kind]
+    painted, untouched = [read(await ask(http, data, style="udnie", strength=strength)) for strength in "10"]
+    assert painted.shape == untouched.shape == shape
+    plain = np.rot90(SCENE, -1) if kind == "turned" else SCENE[: shape[0], : shape[1]]
+    luma = [np.asarray(cv2.cvtColor(np.ascontiguousarray(each[:, :, :3]), cv2.COLOR_BGR2GRAY))
+            for each in (untouched, plain)]
+    assert gap(*luma) < 8
+    assert gap(painted[:, :, :3], untouched[:, :, :3]) > 5
+
+
+async def test_styles_are_listed_and_meant(http: httpx.AsyncClient, shelf: FolderStore) -> None:
+    listed = (await http.get("/v1/images/styles")).json()
+    assert [each["name"] for each in listed["styles"]] == ["starry-night", "udnie"]
+    assert listed["meant"] == ""
+    starry = listed["styles"][0]
+    assert (starry["title"], starry["painter"], starry["sample"]) == ("The Starry Night", "Vincent van Gogh", False)
+    assert "星空" in starry["names"]
+    for said, meant in (("梵高", "starry-night"), ("the udni", "udnie"), ("Mona Lisa", ""), ("  ", "")):
+        answer = await http.get("/v1/images/styles", params={"said": said})
+        assert answer.json()["meant"] == meant
+    assert (await http.get("/v1/images/styles", params={"said": "x" * 201})).status_code == 422
+    for name in ("udnie", "none", "..%2f..%2fpyproject.toml"):
+        assert (await http.get(f"/v1/images/styles/{name}/sample")).status_code == 404
+    sample = file(Image.fromarray(RGB), "JPEG")
+    await asyncio.to_thread((shelf.folders[0] / "style-udnie" / "sample.jpg").write_bytes, sample)
+    answer = await http.get("/v1/images/styles/udnie/sample")
+    assert (answer.headers["content-type"], answer.content) == ("image/jpeg", sample)
+
+
 async def test_bad_files_are_told(http: httpx.AsyncClient) -> None:
     for data, status, told in ((ODD[:-2000], 422, "my picture is cut off or broken"),
                                (BOMB, 413, "my picture has 8192x8192 px; 16,777,216 are the most")):
@@ -125,8 +171,9 @@ async def test_bad_files_are_told(http: httpx.AsyncClient) -> None:
         assert answer.status_code == status, answer.text
         assert told in answer.json()["detail"]
         assert answer.json()["field"] == "image"
-    answer = await ask(http, ONE, ODD[:300])
-    assert answer.json()["field"] == "style_image"
+    for data in (ODD[:300], BOMB):
+        assert (await ask(http, ONE, data)).json()["field"] == "style_image"
+        assert (await http.post("/v1/images/style/match", files={"image": data})).json()["field"] == "image"
 
 
 async def test_uploads_that_are_too_long_are_not_read_to_their_end(server: Running) -> None:
