@@ -159,7 +159,7 @@ async def test_styles_are_listed_and_meant(http: httpx.AsyncClient, shelf: Folde
     for name in ("udnie", "none", "..%2f..%2fpyproject.toml"):
         assert (await http.get(f"/v1/images/styles/{name}/sample")).status_code == 404
     sample = file(Image.fromarray(RGB), "JPEG")
-    await asyncio.to_thread((shelf.folders[0] / "style-udnie" / "sample.jpg").write_bytes, sample)
+    await asyncio.to_thread((shelf.get("style-udnie").folder / "sample.jpg").write_bytes, sample)
     answer = await http.get("/v1/images/styles/udnie/sample")
     assert (answer.headers["content-type"], answer.content) == ("image/jpeg", sample)
 
