@@ -21,8 +21,7 @@ from .stages import Registry
 
 PLAIN = 0.15  # of a session whose stages do nothing: a picture of 640x480 decoded and encoded 30 times a second
 UNKNOWN = 0.05  # of a stage that says nothing and has not run here yet
-PIXELS, RATES = 640 * 480, {"video": 30.0, "audio": 50.0, "text": 1.0}  # of the stream that loads are told of
-SMALLEST = 0.1  # of `PIXELS`: what does not depend on the size would count for too much otherwise
+RATES = {"video": 30.0, "audio": 50.0, "text": 1.0}  # frames a second of the stream that loads are told of
 SEEN = 30  # frames of a stage after which its figure counts
 SLOWLY = 0.2  # share of a new figure in the kept one
 STARTS = 10.0  # s until a new session shows in the measured load
@@ -57,8 +56,7 @@ class Admission:
         if count < SEEN:
             return
         share = costs([rung.cost for rung in runner.ladder])[runner.at] if runner.ladder else 1.0
-        size = max(SMALLEST, runner.pixels / PIXELS) if runner.pixels else 1.0
-        found = runner.cpu / count * rate / (share * size)
+        found = runner.cpu / count * rate / share
         runner.cpu, runner.learnt = 0.0, runner.done
         name = runner.spec.name
         self._measured[name] = found if name not in self._measured else (

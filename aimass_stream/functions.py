@@ -89,7 +89,8 @@ def stage(function: F, /) -> F: ...
 def stage(*, ladder: Sequence[Rung]) -> Callable[[F], F]: ...
 def stage(function: F | None = None, /, *, ladder: Sequence[Rung] = ()) -> F | Callable[[F], F]:
     """Make a function a stage; `ladder` says how it can do with less. Raises `TypeError` that says what is wrong."""
-    if len({rung.name for rung in ladder}) != len(ladder) or not all(isinstance(rung, Rung) for rung in ladder):
+    sound = all(isinstance(rung, Rung) for rung in ladder)  # whatever somebody's file has there
+    if not sound or len({rung.name for rung in ladder}) != len(ladder):
         raise TypeError("a ladder is a list of rungs with names of their own, the first of which is all of it")
 
     def make(function: F) -> F:

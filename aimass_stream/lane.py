@@ -92,7 +92,6 @@ class Runner:
         self.rung = 0  # that the governor wants; `at` is where the stage works
         self.ladder: tuple[Rung, ...] = tuple(getattr(stage, "ladder", ()))
         self.done = 0  # frames
-        self.pixels = 0  # of the last picture
         self.learnt = 0  # of those, whose cost admission knows
         self.cpu = 0.0  # s that the others used in threads
         self.beside_seconds = 0.0
@@ -213,8 +212,6 @@ class Runner:
             result = await self._process(frame)
             meter.hop(self.track, kind, self.spec.name, waited + now() - begun)
             self.done += 1
-            if isinstance(frame, VideoFrame):
-                self.pixels = frame.width * frame.height
             for item in _several(result):
                 await self.lane.advance_waiting(self, item)
             self.busy = False

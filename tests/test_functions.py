@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from aimass_stream.clips import read_number, tone
 from aimass_stream.events import AudioLevel
 from aimass_stream.frames import Picture
-from aimass_stream.functions import AudioFrame, Context, Field, Frame, TextFrame, VideoFrame, stage
+from aimass_stream.functions import AudioFrame, Context, Field, Frame, Rung, TextFrame, VideoFrame, stage
 from aimass_stream.stages import Factory, Registry, as_factory
 
 from .support.context import Context as Surroundings
@@ -262,3 +262,31 @@ async def test_what_it_raises_comes_out() -> None:
 
     with pytest.raises(ZeroDivisionError, match="by purpose"):
         await answered(fails, video(picture=GREY))
+
+
+@on_the_loop
+async def test_a_function_with_a_ladder_is_told_its_rung() -> None:
+    @stage(ladder=[Rung("fine"), Rung("coarse", "fewer levels", cost=0.3)])
+    def levels(frame: VideoFrame, shade: int = 7, rung: int = 0) -> VideoFrame:
+        return frame.with_bgr(np.full_like(frame.bgr, shade + 100 * rung))
+
+    made, context = await running(levels)
+    assert list(made.Params.model_fields) == ["shade"]
+    assert [rung.name for rung in made.ladder] == ["fine", "coarse"]
+    for rung, shade in ((0, 7), (1, 107), (9, 107)):
+        context.rung = rung
+        assert int((await made.process(video(picture=GREY))).bgr[0, 0, 0]) == shade
+    assert levels(video(picture=GREY)).bgr[0, 0, 0] == 7
+
+    @stage
+    def plain(frame: VideoFrame, rung: int = 3) -> VideoFrame:
+        return frame
+
+    assert list(as_factory(plain).Params.model_fields) == ["rung"]
+
+
+def test_a_ladder_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(TypeError, match="names of their own"):
+        stage(ladder=[Rung("one"), Rung("one")])
+    with pytest.raises(TypeError, match="list of rungs"):
+        stage(ladder=["whole", "half"])  # type: ignore[list-item]

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from aimass_stream import promise
+from aimass_stream.admission import SEEN, UNKNOWN
 from aimass_stream.errors import Busy, InvalidInput
 from aimass_stream.frames import Frame, Kind, VideoFrame, now
 from aimass_stream.functions import Rung, stage
@@ -106,6 +107,13 @@ async def timed(node: Node, pipeline: object, latency_ms: int) -> tuple[Session,
     sink.session = session
     await session.attach(Idle(), sink)
     return session, sink
+
+
+async def through(session: Session, sink: Collector, number: int) -> None:
+    """One picture, to its end."""
+    before = len(sink.of("video"))
+    session.push(picture(number))
+    await sink.until(lambda: len(sink.of("video")) > before)
 
 
 @pytest.fixture
@@ -294,6 +302,23 @@ async def test_who_would_break_a_promise_is_refused_until_there_is_none() -> Non
         await promised.close("enough")
         await other.update(pipeline=greedy.json())
         assert (await node.open(greedy, caller=CALLER, transport="test")).spec == greedy
+
+
+async def test_what_a_stage_takes_is_learnt_while_it_runs() -> None:
+    async with opened_node(registry()) as node:
+        session, sink = await open_session(node, [{"stage": "burner"}])
+        session.push(picture(0))
+        await sink.until(lambda: sink.of("video"))
+        [runner] = session.pipeline.lanes()[0].runners
+        before = node.admission.cost("burner")
+        runner.rung, runner.cpu, runner.learnt = 1, 0.0, runner.done
+        for n in range(1, SEEN + 1):
+            await through(session, sink, n)
+        node.admission.learn(node.sessions())
+        # 2 ms thirty times a second, which is told to be a fiftieth of what the first rung takes
+        assert before == UNKNOWN
+        assert 0.002 * 30 / 0.02 <= node.admission.cost("burner") < 4 * 0.002 * 30 / 0.02
+        assert node.admission.cost("greedy") == Greedy.load
 
 
 @pytest.mark.usefixtures("by_hand")
