@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ..inference.rates import Rates
 from ..settings import Settings
 
 
@@ -197,22 +199,34 @@ def onnx(_: Settings) -> Finding:
     return Finding("ok", f"onnxruntime {onnxruntime.__version__} on {', '.join(providers)}")
 
 
+def arithmetic(_: Settings) -> Finding:
+    from ..inference import CpuDevice, rates
+
+    device = CpuDevice()
+    told = device.describe()
+    device.close()
+    text = f"{rates.processor().told()}; a model gets {told['threads']} of {told['cores']} cores"
+    return Finding("ok", text)
+
+
 def gpu(_: Settings) -> Finding:
     """torch is asked in a process of its own: it takes seconds and hundreds of megabytes to load."""
     cards = _cards()
     if importlib.util.find_spec("torch") is None:
         text = f"no torch; {cards or 'no GPU'}"
         return Finding("warn" if cards else "ok", text, "pip install 'aimass-stream[torch]'" if cards else "")
-    code = "import torch; print(torch.__version__, torch.cuda.device_count() if torch.cuda.is_available() else 0)"
     try:
-        asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    except (subprocess.SubprocessError, OSError) as error:
-        return Finding("warn", f"torch does not load: {str(error).splitlines()[0]}")
-    version, count = asked.stdout.split()
-    missing = "" if count == "0" or _cublas() else "; libcublas.so.12 is missing"
+        asked = subprocess.run([sys.executable, "-m", "aimass_stream.inference.rates"], capture_output=True, text=True,
+                               timeout=90, check=True)
+        told = json.loads(asked.stdout)
+        measured = [Rates(**each) for each in told["cards"]]
+    except (subprocess.SubprocessError, OSError, ValueError, KeyError, TypeError) as error:
+        return Finding("warn", f"torch does not load, or can't measure the GPU: {str(error).splitlines()[0]}")
+    missing = "; libcublas.so.12 is missing" if measured and not _cublas() else ""
     advice = "CTranslate2 needs CUDA 12's cuBLAS: pip install nvidia-cublas-cu12" if missing else ""
-    return Finding("warn" if missing else "ok", f"torch {version}, {count} CUDA devices; {cards or 'no GPU'}{missing}",
-                   advice)
+    found = "; ".join(each.told() for each in measured) or cards or "no GPU"
+    text = f"torch {told['torch']}, {len(measured)} CUDA devices; {found}{missing}"
+    return Finding("warn" if missing else "ok", text, advice)
 
 
 def _cards() -> str:
@@ -291,6 +305,6 @@ def data(settings: Settings) -> Finding:
 CHECKS: dict[str, Check] = {
     "Python": python, "machine": machine, "open files": descriptors, "packages": packages, "OpenCV": opencv,
     "VP8": libvpx, "Opus": libopus, "H264": x264, "encoding": encoding, "hearing": hearing, "voice": voice,
-    "models": onnx, "GPU": gpu, "browser": browser, "network": port, "TLS": encryption, "access": exposure,
-    "data": data,
+    "models": onnx, "processor": arithmetic, "GPU": gpu, "browser": browser, "network": port, "TLS": encryption,
+    "access": exposure, "data": data,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def test_doctor_knows_this_machine(tmp_path: Path) -> None:
         assert found[name]["state"] in ("ok", "warn"), found[name]
     assert "aiortc 1.16" in found["packages"]["detail"]
     assert "ms a picture" in found["encoding"]["detail"]
+    assert re.search(r"cpu: copies [\d.]+ GB/s, matrices [\d.]+ [GT]FLOP/s in float32; a model gets \d+ of \d+ cores",
+                     found["processor"]["detail"])
+    assert re.match(r"(no )?torch", found["GPU"]["detail"])
     assert "speaks, first sound after" in found["voice"]["detail"]
     assert "Taken: " in found["hearing"]["detail"]
 
