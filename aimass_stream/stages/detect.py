@@ -44,19 +44,18 @@ class DetectParams(Params):
     threshold: float = Field(0.5, ge=0.01, le=1, description="least score",
                              json_schema_extra={"unit": "share", "step": 0.05})
     overlap: float = Field(0.4, ge=0, le=1, description="boxes that share more than this are one thing",
-                           json_schema_extra={"unit": "intersection over union", "step": 0.05})
+                           json_schema_extra={"unit": "IoU", "step": 0.05})
     classes: str = Field("", max_length=1000, description="labels wanted, separated by commas; empty: all")
     every: int = Field(1, ge=1, le=60, description="looks at each of so many; between, boxes move along with what is "
                        "followed, or stay", json_schema_extra={"unit": "pictures"})
     tiles: int = Field(1, ge=1, le=4, description="looks also at parts of the picture, up to so many across, for small "
                        "things; 2 costs five times as much, 3 fourteen times", json_schema_extra={"unit": "across"})
     follow: bool = Field(True, description="follows things from picture to picture: each has an id, its box sticks")
-    zones: Zones = Field(
-        (), max_length=MOST, description='tells who comes and leaves: `[{"name": "door", "points": [[0, 0.4], '
-        "[0.3, 0.4], [0.3, 1], [0, 1]]}]`, in parts of the picture")
-    lines: Lines = Field(
-        (), max_length=MOST, description='counts who crosses: `[{"name": "gate", "start": [0.5, 0], "end": [0.5, 1]}]`'
-        "; inwards is to the right of who looks from start to end")
+    zones: Zones = Field((), max_length=MOST, description="tells who comes and leaves: a name and corners of each, as "
+                         '`{"name": "door", "points": [[0, 0.4], [0.3, 0.4], [0.3, 1]]}`, in parts of the picture')
+    lines: Lines = Field((), max_length=MOST, description="counts who crosses: a name and two ends of each, as "
+                         '`{"name": "gate", "start": [0.5, 0], "end": [0.5, 1]}`; inwards is to the right of who looks '
+                         "from start to end")
     foot: Literal["bottom", "centre"] = Field("bottom", description="the point of a box that counts in zones and at "
                                               "lines")
     limit: int = Field(100, ge=1, le=1000, description="most of one picture", json_schema_extra={"unit": "things"})

@@ -31,8 +31,8 @@ class MotionParams(Params):
                         json_schema_extra={"unit": "% of the picture", "step": 0.05})
     still: float = Field(2, ge=0.1, le=600, description="nothing must move for so long before that is told",
                          json_schema_extra={"unit": "s", "step": 0.1})
-    zones: Zones = Field((), max_length=MOST, description='looks only there, and tells of each: `[{"name": "door", '
-                         '"points": [[0, 0.4], [0.3, 0.4], [0.3, 1], [0, 1]]}]`, in parts of the picture')
+    zones: Zones = Field((), max_length=MOST, description="looks only there, and tells of each: a name and corners, as "
+                         '`{"name": "door", "points": [[0, 0.4], [0.3, 0.4], [0.3, 1]]}`, in parts of the picture')
     overlay: bool = Field(True, description="draws boxes into the picture; without it, results are sent only")
 
     @field_validator("zones")

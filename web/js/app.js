@@ -4,6 +4,7 @@ import { Builders } from "./builders.js";
 import { CodePanel } from "./code-panel.js";
 import { Connection } from "./connection.js";
 import { KeyDialog, StagePicker } from "./dialogs.js";
+import { badge } from "./detector-badge.js";
 import { byId, copy, toast } from "./dom.js";
 import { filesDropped } from "./drop.js";
 import { explain, noWebRtc, ServerError } from "./errors.js";
@@ -15,6 +16,7 @@ import { EventLog, LevelMeter, Tiles, serverTime } from "./panels.js";
 import { PipelineEditor } from "./pipeline-editor.js";
 import { PipelineModel, readLink, writeLink } from "./pipeline.js";
 import { PromiseView } from "./promise.js";
+import { Placing } from "./placing.js";
 import { ResultsView } from "./results.js";
 import { rates } from "./rtc-stats.js";
 import { Signalling } from "./signalling.js";
@@ -34,6 +36,7 @@ import { readRecipe } from "./webm.js";
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
 const MOVERS = new Set(["mirror", "rotate", "crop"]); // after these, places in the picture are others
+const WATCHERS = new Set(["detect", "motion", "faces"]); // these tell places, and may have zones
 const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
   "no-webrtc", "forbidden", "invalid", "unexpected"];
 
@@ -43,7 +46,8 @@ export class App {
   connection = new Connection(this.signalling, () => this.live.offer());
   live = new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
   monitor = new Monitor(() => ({ pipeline: this.model.plain(), sync: this.model.sync }));
-  results = new ResultsView(byId("monitor", HTMLElement), () => this.#moved());
+  results = new ResultsView(byId("monitor", HTMLElement), () => this.#moved(), () => this.#ground());
+  placing = new Placing(byId("monitor", HTMLElement), () => this.#moved());
   picker = new StagePicker((name) => this.#add(name));
   key = new KeyDialog(() => void this.#enter());
   tiles = new Tiles(byId("tiles", HTMLElement));
@@ -132,6 +136,8 @@ export class App {
     addEventListener("pageshow", ({ persisted }) => persisted && connection.open());
     addEventListener("online", () => connection.retryNow());
     setInterval(() => void this.#measure(), 1000);
+    byId("stages", HTMLElement).addEventListener("place", (event) => (
+      this.placing.start(/** @type {CustomEvent<import("./zones-form.js").Wish>} */ (event).detail)));
     filesDropped(byId("drop", HTMLElement), (file) => void this.#dropped(file));
   }
 
@@ -175,10 +181,17 @@ export class App {
     return info !== null && !info.error;
   }
 
-  /** Whether a stage behind `detect` moves what it has found. */
+  /** Whether a stage behind one that tells places moves them. */
   #moved() {
-    const at = this.model.entries.findIndex(({ name }) => name === "detect");
+    const at = this.model.entries.findIndex(({ name }) => WATCHERS.has(name));
     return at >= 0 && this.model.entries.slice(at).some(({ name }) => MOVERS.has(name));
+  }
+
+  /** The zones and lines of all stages, by name. @returns {Map<string, import("./zones-form.js").Spot[]>} */
+  #ground() {
+    const all = this.model.entries.filter(({ name }) => WATCHERS.has(name)).flatMap(({ params }) => (
+      [.../** @type {any[]} */ (params.zones ?? []), .../** @type {any[]} */ (params.lines ?? [])]));
+    return new Map(all.map(({ name, points, start, end }) => [name, points ?? [start, end]]));
   }
 
   #place() {
@@ -215,6 +228,7 @@ export class App {
       case "session.created":
       case "session.updated": return this.#accepted(event.data);
       case "frame.result": return this.results.add(event);
+      case "detector.ready": return badge(byId("stages", HTMLElement), this.model.entries, event.data);
       case "session.stats": return this.#stats(event.data);
       case "download.progress": return this.models.progress(event.data);
       case "models.changed": return void this.#installed(event.data);

@@ -1,17 +1,24 @@
 /**
- * What was found in pictures and came as data only, drawn over the very picture that it belongs to.
+ * What was found in pictures and came as data only, drawn on the very picture that it belongs to.
  *
  * The RTP timestamp of a picture is its pts in 1/90000 s, so a result is found by it. Results mostly come first, since
  * pictures have yet to be encoded; one that comes later is drawn as soon as it is there, if its picture still is.
+ *
+ * A layer over a video may come to the screen a picture earlier or later than what is below. So the picture itself is
+ * drawn here, too: canvas and video element may differ, what one sees in the canvas belongs together.
  */
 
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {{label: string, score: number, box: [number, number, number, number], points?: [number, number][],
  *   text?: string, id?: number, predicted?: boolean}} Detection in px of the picture; the box is x, y, width, height
- * @typedef {{width: number, height: number, detections: Detection[], every?: number}} Note of one stage; `every` where
- *   only so many pictures have a result and it stays between
+ * @typedef {{name: string, inside?: number, share?: number, in?: number, out?: number}} Place a zone or line, and what
+ *   is counted there
+ * @typedef {{width: number, height: number, detections: Detection[], every?: number, zones?: Place[], lines?: Place[]}}
+ *   Note of one stage; `every` where only so many pictures have a result and it stays between
  * @typedef {{tick: number, notes: Note[]}} Result
+ * @typedef {{tick: number | undefined, picture: HTMLVideoElement | VideoFrame, width: number, height: number}} Shown what the
+ *   canvas shows
  */
 
 const CLOCK = 90_000; // ticks a second
@@ -22,6 +29,8 @@ const QUIET = 2000; // ms without results after which pictures are no longer fol
 const COLOURS = ["#f4d35e", "#5ad1ff", "#ff7a59", "#8ce99a", "#d0a2ff", "#ff8fc7", "#64dfdf", "#ffb347"];
 const LINE = 2; // px of the screen
 const LETTERS = 13; // px of the screen
+const PLACE = "#e8e4d8"; // zones and lines
+const MISSED = 10; // pictures in a row that can't be told to be the right ones: such a browser tells no times
 
 /** The RTP timestamp of a pts in seconds. @param {number} pts */
 export function tickOf(pts) {
@@ -41,7 +50,13 @@ export function bare(notes) {
 function isNote(value) {
   const note = /** @type {Partial<Note> & {drawn?: unknown} | null} */ (value);
   return typeof note === "object" && note !== null && !note.drawn && Number(note.width) > 0 && Number(note.height) > 0
-    && Array.isArray(note.detections) && note.detections.every(isDetection);
+    && Array.isArray(note.detections) && note.detections.every(isDetection)
+    && [note.zones, note.lines].every((places) => (Array.isArray(places) ? places.every(isPlace) : places === undefined));
+}
+
+/** @param {Partial<Place> | null} place */
+function isPlace(place) {
+  return place !== null && typeof place?.name === "string";
 }
 
 /** Anybody's stage may write such a note. @param {Partial<Detection> | null} found */
@@ -96,15 +111,18 @@ export class ResultsView {
   #context;
   #following = 0; // what video callbacks are cancelled by; 0: none is asked for
   #came = -Infinity; // ms, the last result
-  /** @type {{tick: number | undefined, width: number, height: number} | null} the picture that is shown */
+  /** @type {Shown | null} */
   #shown = null;
+  #missed = 0; // pictures in a row
 
   /**
    * @param {HTMLElement} box with `video.processed` and `canvas.results` inside, one over the other
    * @param {() => boolean} moved whether a later stage moves the picture, so that the places are no longer true
+   * @param {() => Map<string, [number, number][]>} ground corners of zones and ends of lines by name, in parts of the picture
    */
-  constructor(box, moved) {
+  constructor(box, moved, ground) {
     this.moved = moved;
+    this.ground = ground;
     this.#video = /** @type {HTMLVideoElement} */ (box.querySelector("video.processed"));
     this.#canvas = /** @type {HTMLCanvasElement} */ (box.querySelector("canvas.results"));
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
@@ -125,37 +143,98 @@ export class ResultsView {
     this.#results.clear();
     if (this.#following) this.#video.cancelVideoFrameCallback(this.#following);
     this.#following = 0;
-    this.#shown = null;
+    this.#hold(null);
     this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
   #follow() {
-    this.#following = this.#video.requestVideoFrameCallback((now, { rtpTimestamp, width, height }) => {
+    this.#following = this.#video.requestVideoFrameCallback((now, metadata) => {
       if (now - this.#came > QUIET) return this.clear();
       this.#follow();
-      this.#shown = { tick: rtpTimestamp, width, height };
-      this.#draw();
+      if (this.#take(metadata)) this.#draw();
       return undefined;
     });
   }
 
+  /**
+   * Takes the picture that a browser tells of, if the video element has not gone on to the next one: then the canvas stays
+   * as it is until that is told.
+   * @param {VideoFrameCallbackMetadata} metadata
+   */
+  #take({ rtpTimestamp: tick, mediaTime, width, height }) {
+    if (typeof VideoFrame === "undefined") return this.#hold({ tick, picture: this.#video, width, height });
+    const picture = new VideoFrame(this.#video);
+    if (Math.abs(picture.timestamp / 1e6 - mediaTime) > 0.001 && this.#missed < MISSED) {
+      picture.close();
+      this.#missed += 1;
+      return false;
+    }
+    if (this.#missed < MISSED) this.#missed = 0;
+    return this.#hold({ tick, picture, width, height });
+  }
+
+  /** @param {Shown | null} shown */
+  #hold(shown) {
+    if (this.#shown && this.#shown.picture !== this.#video) /** @type {VideoFrame} */ (this.#shown.picture).close();
+    this.#shown = shown;
+    return shown !== null;
+  }
+
   #draw() {
-    const { tick, width, height } = this.#shown ?? { tick: undefined, width: 0, height: 0 };
+    if (!this.#shown) return;
+    const { tick, picture, width, height } = this.#shown;
     const result = this.#results.at(tick);
     // as sharp as the screen, but not larger than it needs
     const zoom = Math.max(1, Math.min(4, Math.ceil((this.#canvas.clientWidth * devicePixelRatio) / width)));
     if (this.#canvas.width !== width * zoom) this.#canvas.width = width * zoom;
     if (this.#canvas.height !== height * zoom) this.#canvas.height = height * zoom;
     const c = this.#context;
-    c.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    c.drawImage(picture, 0, 0, this.#canvas.width, this.#canvas.height);
     if (!result || this.moved()) return;
     const pixel = this.#canvas.width / Math.max(1, this.#canvas.clientWidth); // of the screen, in the canvas'
+    const ground = this.ground();
     for (const note of result.notes) {
       const x = this.#canvas.width / note.width;
       const y = this.#canvas.height / note.height;
+      for (const place of [...note.zones ?? [], ...note.lines ?? []]) outline(c, place, ground.get(place.name), pixel);
       for (const found of note.detections) sketch(c, found, { x, y, pixel });
     }
   }
+}
+
+/**
+ * A zone or line with what is counted there.
+ * @param {CanvasRenderingContext2D} c
+ * @param {Place} place
+ * @param {[number, number][] | undefined} points in parts of the picture
+ * @param {number} pixel of the screen, in the canvas'
+ */
+function outline(c, place, points, pixel) {
+  const { width, height } = c.canvas;
+  const corners = (points ?? []).map(([x, y]) => /** @type {[number, number]} */ ([x * width, y * height]));
+  const [first] = corners;
+  if (!first) return;
+  c.strokeStyle = c.fillStyle = PLACE;
+  c.lineWidth = LINE * pixel;
+  c.setLineDash([]);
+  c.beginPath();
+  for (const [x, y] of corners) c.lineTo(x, y);
+  if (corners.length > 2) c.closePath();
+  c.stroke();
+  if (corners.length > 2) {
+    c.globalAlpha = place.inside || (place.share ?? 0) > 0 ? 0.22 : 0.08;
+    c.fill();
+    c.globalAlpha = 1;
+  }
+  const top = corners.reduce((best, corner) => (corner[1] < best[1] ? corner : best), first);
+  plate(c, `${place.name} ${countOf(place)}`, top[0], top[1], pixel);
+}
+
+/** @param {Place} place */
+function countOf(place) {
+  if (place.inside !== undefined) return String(place.inside);
+  if (place.share !== undefined) return `${Math.round(place.share * 100)} %`;
+  return `${place.in ?? 0} in, ${place.out ?? 0} out`;
 }
 
 /**
@@ -174,15 +253,25 @@ function sketch(c, { label, score, box, points = [], text, id, predicted }, { x,
     c.arc(px * x, py * y, LINE * pixel, 0, Math.PI * 2);
     c.fill();
   }
-  const words = `${id ? `#${id} ` : ""}${text || label} ${Math.round(score * 100)} %`;
+  plate(c, `${id ? `#${id} ` : ""}${text || label} ${Math.round(score * 100)} %`, left - c.lineWidth / 2, top, pixel);
+}
+
+/**
+ * Words in dark letters on a plate of the present colour, above a point where there is room.
+ * @param {CanvasRenderingContext2D} c
+ * @param {string} words
+ * @param {number} x
+ * @param {number} y
+ * @param {number} pixel of the screen, in the canvas'
+ */
+function plate(c, words, x, y, pixel) {
   c.font = `600 ${LETTERS * pixel}px "Instrument Sans", sans-serif`;
   c.textBaseline = "middle";
-  const plate = { width: c.measureText(words).width + 10 * pixel, height: (LETTERS + 7) * pixel };
-  const at = { x: Math.max(0, Math.min(left - c.lineWidth / 2, c.canvas.width - plate.width)),
-    y: top >= plate.height ? top - plate.height : top };
-  c.fillRect(at.x, at.y, plate.width, plate.height);
+  const size = { width: c.measureText(words).width + 10 * pixel, height: (LETTERS + 7) * pixel };
+  const at = { x: Math.max(0, Math.min(x, c.canvas.width - size.width)), y: y >= size.height ? y - size.height : y };
+  c.fillRect(at.x, at.y, size.width, size.height);
   c.fillStyle = "#121412";
-  c.fillText(words, at.x + 5 * pixel, at.y + plate.height / 2 + pixel / 2);
+  c.fillText(words, at.x + 5 * pixel, at.y + size.height / 2 + pixel / 2);
 }
 
 /**

@@ -1,10 +1,11 @@
 /**
  * Controls for a stage's parameters, made from their JSON Schema: a range becomes a slider with its unit, an
- * enum a choice, a boolean a switch, a text a line. A control says which parameter it is for, so an error of
- * the server can be shown right at it.
+ * enum a choice, a boolean a switch, a text a line; zones and lines are drawn on the picture. A control says which
+ * parameter it is for, so an error of the server can be shown right at it.
  */
 
 import { arrowTarget, h, prose } from "./dom.js";
+import { ZonesForm, kindOf } from "./zones-form.js";
 
 /**
  * @typedef {import("../types/api.js").Schema} Schema
@@ -26,7 +27,8 @@ export class SchemaForm {
   constructor(schema, values, change, prefix) {
     const names = Object.keys(schema.properties ?? {});
     this.element = h("div", { class: "form" }, names.map((name) => {
-      const part = resolve(schema.properties?.[name] ?? {}, schema);
+      const found = resolve(schema.properties?.[name] ?? {}, schema);
+      const part = found.items ? { ...found, items: resolve(found.items, schema) } : found;
       return this.#field(name, part, values[name], (value) => change(name, value), `${prefix}-${name}`);
     }));
   }
@@ -119,6 +121,7 @@ function makeControl(schema, about) {
     case "number": return bounds(schema) ? slider(schema, about) : number(schema, about);
     case "string": return /colou?r/.test(schema.format ?? "") || /a-f.*\{6\}/i.test(schema.pattern ?? "")
       ? colour(about) : text(schema, about);
+    case "array": return list(schema, about);
     default: return json(about);
   }
 }
@@ -230,6 +233,14 @@ function text(schema, { id, change }) {
     "aria-describedby": `${id}-error` });
   input.addEventListener("input", () => change(input.value));
   return { element: input, set: (value) => (input.value = String(value ?? "")) };
+}
+
+/** Zones and lines are drawn. @param {Schema} schema @param {About} about @returns {Control} */
+function list(schema, about) {
+  const kind = kindOf(schema.items ?? {});
+  if (kind === null) return json(about);
+  const form = new ZonesForm(kind, schema.maxItems ?? Infinity, about);
+  return { element: form.element, set: (value) => form.set(value) };
 }
 
 /** For what has no control of its own: lists, objects. @param {About} about @returns {Control} */
