@@ -19,6 +19,7 @@ from benchmarks.vision import (
     detection,
     exact,
     faces,
+    governor,
     gpu,
     live,
     painting,
@@ -239,14 +240,32 @@ def test_memory_is_compared_after_the_start() -> None:
         ("120 ms (40 before)", False), ("+0.0%", True), ("+5.3%", False)]
 
 
+# promised latency -------------------------------------------------------------------------------------
+
+
+def test_a_promise_is_kept_or_not_while_others_want_the_processor() -> None:
+    result = figures()["governor"]
+    [aim] = governor.aims(result)
+    assert (aim.measured, aim.met) == ("p95 61 ms in the server", True)
+    assert "style: small" in governor.tell(result)
+    result["runs"]["80 ms promised"]["phases"]["burning"]["p95_ms"] = 81.0
+    assert governor.aims(result)[0].met is False
+    assert governor.aims({"style": "scream", "runs": {"80 ms promised": FAILED}})[0].met is None
+    assert governor.aims({"style": "", "runs": {}})[0].met is None
+
+
 # the report -------------------------------------------------------------------------------------------
 
 
 def figures() -> dict[str, Any]:
     runs = {"1": run_of(1), "2": run_of(2), "4": FAILED}
     gap = {"kind": "style, in memory", "to": {}, "own": 0.05, "other": 0.04}
+    phase = {"per_s": 29.9, "client_p50_ms": 30.0, "client_p95_ms": 60.0, "p95_ms": 61.0, "rungs": ["style: small"]}
+    kept = {"phases": {"quiet": phase | {"rungs": []}, "burning": phase, "after": phase},
+            "seconds": [{"at": 1.0, "phase": "quiet", "p95_ms": 61.0, "p50_ms": 30.0, "rungs": []}]}
     return {
         "style": {"style": "scream", "plain": runs, "styled": runs},
+        "governor": {"style": "scream", "runs": {"nothing promised": FAILED, "80 ms promised": kept}},
         "peers": {"style": "scream", "cores": 2, "absent": "", "titles": {"ours": "AI Mass Stream", "a": "aiortc"},
                   "runs": {"ours": runs, "a": runs}, "versions": {"aiortc": "1.16.0"}},
         "steady": {"pictures": 24, "styles": {"scream": {"still": {"shown": 4.2, "plain": 9.0, "steady": 1.0}}}},
@@ -286,7 +305,8 @@ def test_every_section_is_told_whatever_could_be_measured(tmp_path: Path) -> Non
     assert "## Swaps\n\nNot measured." in written(results, tmp_path)
 
 
-@pytest.mark.parametrize("section", [section for section in SECTIONS if section.name in ("style", "peers", "swaps")])
+@pytest.mark.parametrize("section", [section for section in SECTIONS
+                                     if section.name in ("style", "peers", "swaps", "governor")])
 def test_plots_are_written(section: Section, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib comes with make bench")
     import matplotlib
