@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -83,10 +85,20 @@ def open_device(name: str = "auto") -> Device:
     """"cpu", "cuda" or "cuda:1"; "auto" takes a card where torch sees one. Raises `Unavailable` for a missing one."""
     if name == "auto":
         with contextlib.suppress(Unavailable):
-            return CudaDevice()
+            if driven():
+                return CudaDevice()
     elif name.partition(":")[0] == "cuda":
         return CudaDevice(int(name.partition(":")[2] or 0))
     return CpuDevice()
+
+
+def driven() -> bool:
+    """Whether NVIDIA's driver is here: without it nobody need wait for torch to be imported."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 class Way:
