@@ -43,6 +43,7 @@ from .events import InstalledModel, ModelsChanged
 from .hearing.recognizers import RECOGNIZERS, open_recognizer
 from .inference import Engine, FolderStore, installed
 from .inference.arrivals import Change, Version, versions, watch
+from .inference.cuda import open_device
 from .jobs import Jobs
 from .node import Node
 from .settings import Settings
@@ -66,7 +67,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     check(settings)
     store = installed()
     store.add(*settings.model_dirs, folder_of(settings))
-    engine = Engine(store)
+    engine = Engine(store, open_device(settings.device))
     registry = registry or Registry()
     known = versions(store)
     registry.load()  # before the loop runs: an import may take long
