@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     model_dirs: Annotated[list[Path], NoDecode] = Field(
         default=[], description="further folders of models, looked at before the built-in ones, comma-separated")
 
-    device: str = Field("auto", pattern=r"(auto|cpu|cuda(:[0-9]+)?)$",
-                        description="where models that can use a card run: auto, cpu, cuda, cuda:1; the others run on cpu")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
+                        description="where models that can use a card run: auto, cpu, cuda, cuda:1")
     hub: str = Field("https://huggingface.co", description="where weights are fetched from; empty: nowhere")
     fetch: bool = Field(True, description="fetch the default weights in the background when the hub answers")
 
