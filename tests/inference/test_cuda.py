@@ -8,6 +8,8 @@ import pytest
 from aimass_stream.errors import Unavailable
 from aimass_stream.inference import CpuDevice
 from aimass_stream.inference.cuda import CudaDevice, Way, open_device
+from aimass_stream.server import create_app
+from tests.support.options import settings
 
 torch = pytest.importorskip("torch")
 blind = pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a CUDA device")
@@ -38,3 +40,10 @@ def test_on_the_processor_tensors_share_the_memory_of_arrays() -> None:
     values.flags.writeable = False
     assert way.send(values[:, ::-1]).tolist() == values[:, ::-1].tolist()
     device.close()
+
+
+def test_a_server_does_not_start_without_the_card_that_its_settings_name() -> None:
+    with pytest.raises(Unavailable, match="no CUDA device 7"):
+        create_app(settings(device="cuda:7"))
+    with pytest.raises(ValueError, match="device"):
+        settings(device="tpu")
