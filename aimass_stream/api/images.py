@@ -18,31 +18,35 @@ from starlette.responses import FileResponse
 
 from ..errors import InvalidInput, InvalidMedia, NotFound, Unavailable
 from ..frames import Pixels
-from ..inference import Engine
+from ..inference import Batch, Engine
 from ..painting.colours import palette
 from ..painting.manner import LENGTH, distance, manner, nearest
 from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
-from ..stages.style import catalogue, choices
+from ..stages.style import catalogue, choices, learned, painter, strokes
 from .deps import CallerDep, NodeDep, SettingsDep
-from .pictures import FILE, KINDS, Place, UploadRoute, body, only, read
+from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Form, Upload, form_of
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
 
 PAINTED = 960  # px of the longer side up to which a network paints; beyond, strokes grow with the picture
+PICTURE, NEAREST = "picture", "nearest"  # how a style_image is meant
 SAMPLE = "sample.jpg"  # beside a style's weights
 ANSWER: dict[int | str, dict[str, Any]] = {200: {
-    "description": "The picture in the style, as large as it came; X-Style and X-Style-Distance say which one",
+    "description": "The picture in the style, as large as it came; X-Style says which one, or picture; X-Style-Nearest "
+                   "and X-Style-Distance which of the library is nearest to the style_image",
     "content": {"image/png": {}}}}
 
 
 STYLE = body({
     "image": FILE | {"description": "the picture: " + KINDS},
     "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
-    "style_image": FILE | {"description": "instead: a picture whose nearest style is taken"},
+    "style_image": FILE | {"description": "instead: a picture whose own style is taken"},
+    "by": {"type": "string", "enum": ["picture", "nearest"], "description": "with style_image: paint after that very "
+           "picture (where a network for it is installed), or in the library's style that is nearest to it"},
     "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["image"])
 MATCH = body({"image": FILE | {"description": "one picture or several"}}, ["image"])
 
@@ -102,21 +106,28 @@ async def show_sample(name: str, caller: CallerDep) -> Response:
 
 @router.post("/style", response_class=Response, responses=ANSWER, openapi_extra=STYLE)
 async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
-    """Paint a picture in a style of the library, by name or the one nearest to another picture."""
+    """Paint a picture in a style of the library, or after any other picture."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
         wanted = await run_in_threadpool(wish, form)
         image = only(form, "image")
-        headers, name = {}, wanted.style
-        if not name:
-            style_image = only(form, "style_image")
-            found = await run_in_threadpool(near, await read(style_image))
-            name, headers["X-Style-Distance"] = found[0], str(found[1])
+        headers = {"X-Style": wanted.style}
+        style: Batch = {}
+        if not wanted.style:
+            example = await read(only(form, "style_image"))
+            found = await run_in_threadpool(near, example) if wanted.nearest or catalogue() else ("", 0.0)
+            headers = {"X-Style": found[0] if wanted.nearest else PICTURE, "X-Style-Nearest": found[0],
+                       "X-Style-Distance": str(found[1])}
+            if not wanted.nearest:
+                seen = await run_in_threadpool(lambda: strokes(on_white(example)))
+                one = f"picture {secrets.token_hex(8)}"
+                style = {"style": await learned(node.engine, seen, one), "strength": np.ones(1, np.float32)}
         picture = await read(image)
-        made = await _painted(node.engine, catalogue()[name].name, picture, wanted.strength)
+        model = painter() if style else catalogue()[headers["X-Style"]].name
+        made = await _painted(node.engine, model, picture, wanted.strength, style)
         data = await run_in_threadpool(_png, made, picture)
-    return Response(data, media_type="image/png", headers=headers | {"X-Style": name})
+    return Response(data, media_type="image/png", headers={name: value for name, value in headers.items() if value})
 
 
 @router.post("/style/match", openapi_extra=MATCH)
@@ -135,15 +146,16 @@ async def match(request: Request, settings: SettingsDep, caller: CallerDep) -> M
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    style: str  # empty: the one that is nearest to `style_image`
+    style: str  # empty: that of `style_image`
     strength: float  # 0 to 1
+    nearest: bool = False  # of the library to `style_image`, instead of its own
 
 
 def wish(form: Form, what: str = "image") -> Wish:
     """What a form asks for, of the picture or video `what`. Raises `InvalidInput`, `NotFound` or `Unavailable`."""
     for field in form.fields:
-        if field not in ("style", "strength"):
-            raise InvalidInput(f"there is no field {field[:64]!r}; there are: {what}, style, style_image, strength",
+        if field not in ("style", "strength", "by"):
+            raise InvalidInput(f"there is no field {field[:64]!r}; there are: {what}, style, style_image, by, strength",
                                field=field[:64])
     said = form.fields.get("style", [""])[-1]
     given = any(upload.part == "style_image" for upload in form.files)
@@ -156,25 +168,41 @@ def wish(form: Form, what: str = "image") -> Wish:
         strength = -1.0
     if not 0 <= strength <= 1:
         raise InvalidInput("strength is a number from 0 to 1", field="strength")
+    by = form.fields.get("by", [""])[-1]
+    if by not in ("", PICTURE, NEAREST) or (by and not given):
+        raise InvalidInput(f"by is {PICTURE} or {NEAREST}, and only with a style_image", field="by")
+    able = installed_painter()
+    if given and (able or by == PICTURE) and by != NEAREST:
+        if not able:
+            raise Unavailable("no network is installed here that paints after a picture")
+        return Wish("", strength)
     if not catalogue():
         raise Unavailable("no style is installed here")
     if given:
-        return Wish("", strength)
+        return Wish("", strength, nearest=True)
     found = resolve(said, choices())
     if found is None:
         raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")
     return Wish(found.name, strength)
 
 
-async def _painted(engine: Engine, model: str, picture: NDArray[np.uint8], strength: float) -> Pixels:
+def installed_painter() -> bool:
+    """Whether there is a network that paints after pictures."""
+    try:
+        return bool(painter())
+    except NotFound:
+        return False
+
+
+async def _painted(engine: Engine, model: str, picture: NDArray[np.uint8], strength: float, style: Batch) -> Pixels:
     """(h, w, 3) BGR."""
     await engine.load(model)
     bgr = np.ascontiguousarray(picture[:, :, :3])
     seen = await run_in_threadpool(_working, bgr)
     one = f"picture {secrets.token_hex(8)}"
     try:
-        made = (await engine.submit(model, {"picture": seen, "rung": np.zeros(1, np.int64),
-                                            "share": np.ones(1, np.float32)}, session=one))["styled"]
+        inputs: Batch = {"picture": seen, "rung": np.zeros(1, np.int64), "share": np.ones(1, np.float32)}
+        made = (await engine.submit(model, inputs | style, session=one))["styled"]
     finally:
         engine.forget(model, one)
     return await run_in_threadpool(_full, np.asarray(made, np.uint8), seen, bgr, strength)

@@ -15,12 +15,13 @@ from ..errors import InvalidMedia, SandboxError, TooLarge
 from ..inference import installed
 from ..jobs import Work
 from ..jobs.film import Bounds, look, paint
+from ..painting.inline import encoded
 from ..settings import Settings
-from ..stages.style import StyleParams
+from ..stages.style import StyleParams, strokes
 from .deps import CallerDep, SettingsDep
-from .images import near, wish
+from .images import PICTURE, near, wish
 from .jobs import JobInfo, JobsDep, accepted
-from .pictures import FILE, KINDS, Place, UploadRoute, body, only, read
+from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Upload, form_of, on_disk
 
@@ -34,7 +35,8 @@ MOST_RESULT = 1 << 30  # bytes
 STYLE = body({
     "video": FILE | {"description": "any video file; a picture's longer side beyond the server's max_width is shrunk"},
     "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
-    "style_image": FILE | {"description": f"instead: a picture whose nearest style is taken; {KINDS}"},
+    "style_image": FILE | {"description": f"instead: a picture whose own style is taken; {KINDS}"},
+    "by": {"type": "string", "enum": ["picture", "nearest"], "description": "with style_image, as for pictures"},
     "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["video"])
 
 
@@ -54,9 +56,14 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
         form = await stack.enter_async_context(form_of(request, settings, ("video", "style_image")))
         wanted = await run_in_threadpool(wish, form, "video")
         facts: dict[str, Any] = {}
-        name = wanted.style
-        if not name:
-            name, facts["distance"] = await run_in_threadpool(near, await read(only(form, "style_image")))
+        name = style = wanted.style
+        if not style:
+            example = await read(only(form, "style_image"))
+            if wanted.nearest:
+                name, facts["distance"] = await run_in_threadpool(near, example)
+                style = name
+            else:
+                name, style = PICTURE, await run_in_threadpool(lambda: encoded(strokes(on_white(example))))
         video = only(form, "video", "video file")
         bounds = Bounds(settings.max_video_seconds, max(settings.max_width, settings.max_height))
         number = os.dup(await run_in_threadpool(on_disk, video.file))
@@ -65,7 +72,7 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
         except BaseException:
             os.close(number)
             raise
-        params = StyleParams(name=name, strength=wanted.strength).model_dump()
+        params = StyleParams(name=style, strength=wanted.strength).model_dump()
         work = Work(paint, (number, params, [str(folder) for folder in installed().folders], bounds), _limits(settings),
                     files=(number,))
         job = jobs.add("style-video", work, owner=caller.name, name=f"{_stem(video.name)}-{name}.mp4",

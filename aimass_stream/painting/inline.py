@@ -7,6 +7,7 @@ import binascii
 import io
 import struct
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -40,6 +41,12 @@ def decoded(url: str) -> Pixels:
         return pixels
     clear = pixels[:, :, 3:].astype(np.float32) / 255
     return np.asarray(np.rint(pixels[:, :, :3] * clear + 255 * (1 - clear)), np.uint8)
+
+
+def encoded(picture: Pixels) -> str:
+    """(h, w, 3) BGR as a JPEG file in a data: URL."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    return f"{SCHEME}image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def _opened(url: str) -> Image.Image:

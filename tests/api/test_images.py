@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -37,6 +38,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
     folder = tmp_path_factory.mktemp("styles")
     styles.write(folder, "style-starry-night", seed=1, title="The Starry Night")
     styles.write(folder, "style-udnie", seed=2, title="Udnie")
+    styles.write_any(folder)
     store, before = installed(), installed().folders
     store.folders = (folder,)
     yield store
@@ -190,7 +192,7 @@ WRONG: list[tuple[dict[str, str], int, str, str]] = [
     ({"style": "udnie", "strength": "2"}, 422, "strength", "from 0 to 1"),
     ({"style": "udnie", "strength": "nan"}, 422, "strength", "from 0 to 1"),
     ({"style": "udnie", "strength": "much"}, 422, "strength", "from 0 to 1"),
-    ({"style": "udnie", "size": "2"}, 422, "size", "there are: image, style, style_image, strength"),
+    ({"style": "udnie", "size": "2"}, 422, "size", "there are: image, style, style_image, by, strength"),
 ]
 
 
@@ -212,11 +214,44 @@ async def test_wrong_fields_are_named(http: httpx.AsyncClient) -> None:
 async def test_the_style_of_another_picture(http: httpx.AsyncClient) -> None:
     """Flat colour, and a picture that is as colourful as a painting."""
     blue = file(Image.new("RGB", (64, 48), (40, 60, 120)))
-    answer = await ask(http, ODD, blue)
+    answer = await ask(http, ODD, blue, by="nearest")
     assert answer.headers["x-style"] in ("starry-night", "udnie")
     assert float(answer.headers["x-style-distance"]) > 0
     named = await ask(http, ODD, style=answer.headers["x-style"])
     assert np.array_equal(read(answer), read(named))
+
+
+async def test_painting_after_another_picture(http: httpx.AsyncClient) -> None:
+    """Any file will do: grey, clear, CMYK, flat, a single pixel, a large one; each has a style of its own."""
+    noise = np.asarray(np.random.default_rng(5).integers(0, 256, (80, 70, 3)), np.uint8)
+    examples = [file(Image.fromarray(noise)), file(Image.fromarray(noise[:, :, 0])), file(CLEAR),
+                file(Image.fromarray(noise).convert("CMYK"), "JPEG"), ONE, LARGE]
+    found: list[NDArray[np.uint8]] = []
+    for example in examples:
+        answer = await ask(http, ODD, example)
+        assert answer.headers["x-style"] == "picture"
+        assert answer.headers["x-style-nearest"] in ("starry-night", "udnie")
+        assert float(answer.headers["x-style-distance"]) > 0
+        made = read(answer)
+        assert made.shape == (91, 123, 3)
+        assert not any(np.array_equal(made, other) for other in found)
+        found.append(made)
+    assert np.array_equal(read(await ask(http, ODD, examples[0], by="picture")), found[0])
+    half = read(await ask(http, ODD, examples[0], strength="0.5"))
+    assert gap(half, 0.5 * found[0].astype(float) + 0.5 * SCENE[:91, :123]) < 1
+    assert (await ask(http, ODD, examples[0], by="chance")).json()["field"] == "by"
+    assert (await ask(http, ODD, None, style="udnie", by="picture")).json()["field"] == "by"
+    bad = await ask(http, ODD, ODD[:-2000])
+    assert (bad.status_code, bad.json()["field"]) == (422, "style_image")
+
+
+async def test_without_the_network_the_nearest_style_is_taken(
+        http: httpx.AsyncClient, shelf: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    styles.write(tmp_path, "style-udnie", seed=2, title="Udnie")
+    monkeypatch.setattr(shelf, "folders", (tmp_path,))
+    assert (await ask(http, ODD, ONE)).headers["x-style"] == "udnie"
+    told = await ask(http, ODD, ONE, by="picture")
+    assert (told.status_code, "no network is installed" in told.json()["detail"]) == (503, True)
 
 
 async def test_how_far_pictures_are(http: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -111,6 +112,21 @@ async def test_the_style_of_a_picture(http: httpx.AsyncClient, clip: bytes) -> N
     told = (await send(http, clip, file(clips.draw(3, 64, 48)))).json()
     assert told["facts"]["style"] in ("starry-night", "udnie")
     assert told["facts"]["distance"] > 0
+
+
+async def test_a_video_after_another_picture(http: httpx.AsyncClient, clip: bytes, shelf: FolderStore, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    styles.write_any(tmp_path / "more")
+    monkeypatch.setattr(shelf, "folders", (*shelf.folders, tmp_path / "more"))
+    noise = np.random.default_rng(3).integers(0, 256, (400, 90, 3), np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(noise).save(data, "PNG")
+    for by, name in (("", "picture"), ("nearest", "starry-night")):
+        answer = await send(http, clip, data.getvalue(), **({"by": by} if by else {}))
+        told = [job async for job in follow(http, answer.json()["id"])][-1]
+        assert (told["state"], told["facts"]["pictures"]) == ("done", 9), told
+        assert told["facts"]["style"] in (name, "udnie")
+        assert told["facts"]["style"] != "picture" or not by
 
 
 async def test_a_job_is_ended_in_the_middle(http: httpx.AsyncClient, long: bytes, clip: bytes) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aimass_stream.painting.inline import CHARACTERS, checked, decoded
+from aimass_stream import clips
+from aimass_stream.painting.inline import CHARACTERS, checked, decoded, encoded
 
 RED = Image.new("RGB", (40, 20), (255, 0, 0))
 
@@ -35,6 +36,11 @@ def test_pictures_of_every_kind_are_read(image: Image.Image, form: str, told: li
     assert (pixels.shape, pixels.dtype.name) == ((image.height, image.width, 3), "uint8")
     if told is not None:
         assert np.abs(pixels[0, 0].astype(int) - told).max() <= 3
+
+
+def test_what_is_written_can_be_read() -> None:
+    scene = clips.draw(40, 160, 120)
+    assert np.abs(decoded(encoded(scene)).astype(int) - scene).mean() < 6
 
 
 def test_a_turned_and_an_animated_picture() -> None:
