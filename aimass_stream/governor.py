@@ -4,7 +4,8 @@ Nothing here knows a session, and no clock: `look` is given the moment and what 
 
 - Down: when the 95th percentile of the last seconds is over the bound, the stage whose next rung saves most takes it,
   by the time of its hop and what the rungs cost. The frame rate is last: it is a stage that only gives when no other
-  has anything worth giving. Then what was measured before no longer counts.
+  has anything worth giving, and gets all of it back if that did not help. After a step, what was measured before it no
+  longer counts.
 - Up: the last one that went down goes up again when there has been room for a while. If that has to be undone soon,
   the next try waits twice as long, up to some minutes; a try that lasts makes the wait shorter again. So a load that
   stays is tried less and less often, and never followed up and down.
@@ -27,6 +28,9 @@ WAIT, LONGEST = 5.0, 320.0  # s of room before a try: at first, and at most
 TRIED = 30.0  # s that a step up has to last, or twice the wait if that is longer
 DOUBTFUL = 60.0  # s of room before a try that should fail, by what the rungs cost
 WORTH = 0.02  # share of the bound that a step down has to save
+RECENT = 10.0  # s in which the delay with fewer pictures is compared with that with all of them
+HELPED = 0.9  # share of the delay that may be left for a lower frame rate to have helped
+STALE = 6.0  # s without a picture after which nothing can be said
 KEPT = 30.0  # s after which a bound that is missed again is told again
 
 
@@ -86,6 +90,8 @@ class Governor:
         self._kept: float | None = None  # since when the bound is kept
         self._order: dict[Hashable, None] = {}  # what went down, the last one last
         self._up: float | None = None  # when the last step up was; None when it is judged
+        self._full_rate = (0.0, -RECENT)  # s, the delay before the frame rate was lowered, and when that was
+        self._rate_from, self._rate_wait = 0.0, LONGEST  # when it may be lowered again; how long not, if it is no use
 
     def look(self, moment: float, totals: Sequence[float], parts: Sequence[Part], outside: float = 0.0
              ) -> Step | Missed | None:
@@ -118,6 +124,9 @@ class Governor:
         assert self._since is not None
         if moment >= self._since:
             self._values.extend((moment, value) for value in totals)
+        if self._values and self._values[-1][0] < moment - STALE:
+            self._values.clear()
+            self._room = self._kept = None
         while len(self._values) > LEAST and self._values[0][0] < moment - WINDOW:
             self._values.popleft()
         enough = len(self._values) >= LEAST and moment - self._since >= JUDGE
@@ -134,15 +143,27 @@ class Governor:
             return self._miss("the network alone takes longer")
         able = [part for part in parts if part.rung + 1 < part.reach.stop]
         worth = [part for part in able if not part.last and part.saves() >= WORTH * self.bound]
-        chosen = max(worth, key=Part.saves, default=None) or next((part for part in able if part.last), None)
+        rate = next((part for part in parts if part.last), None)
+        chosen = max(worth, key=Part.saves, default=None) or (rate if rate in able and moment >= self._rate_from
+                                                              else None)
         if chosen is None:
+            if rate is not None and rate.rung > rate.reach.start and self._no_use(moment):
+                self._rate_from, self._rate_wait = moment + self._rate_wait, 2 * self._rate_wait
+                return self._step(moment, Step(rate, rate.reach.start, self.p95, "fewer pictures did not help"))
             return self._miss("every stage works with as little as it can")
+        if chosen.last and chosen.rung == chosen.reach.start:
+            self._full_rate = self.p95, moment
         if self._up is not None:  # that try has failed
             self.wait = min(LONGEST, 2 * self.wait)
             self._up = None
         self._order.pop(chosen.key, None)
         self._order[chosen.key] = None
         return self._step(moment, Step(chosen, chosen.rung + 1, self.p95, "over the bound"))
+
+    def _no_use(self, moment: float) -> bool:
+        """Of a lower frame rate; later, the load is another one."""
+        before, when = self._full_rate
+        return self.p95 is not None and moment - when <= RECENT and self.p95 > HELPED * before
 
     def _under(self, moment: float, parts: Sequence[Part]) -> Step | None:
         assert self.p95 is not None

@@ -97,7 +97,7 @@ class Promise:
                                                          for stage in lowered(lane)])
 
     def _late(self, governor: Governor) -> bool:
-        return governor.missed or (governor.p95 is not None and governor.p95 > governor.bound)
+        return governor.p95 is not None and (governor.missed or governor.p95 > governor.bound)
 
 
 def lift(pipeline: Pipeline) -> None:

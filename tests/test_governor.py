@@ -15,6 +15,7 @@ from aimass_stream.governor import (
     LONGEST,
     ROOM,
     SETTLE,
+    STALE,
     WAIT,
     Governor,
     Missed,
@@ -137,6 +138,25 @@ def test_a_stage_that_takes_next_to_nothing_is_left_alone() -> None:
     assert len(plant.missed) == 1
 
 
+def test_a_frame_rate_that_does_not_help_is_given_back() -> None:
+    """All the time goes in something that does not care how many pictures there are."""
+    plant = Plant([rate()], base=0.2).run(300)
+    assert plant.ways() == [("rate", 1), ("rate", 2), ("rate", 0)]
+    assert len(plant.missed) == 1
+    plant.run(1500)
+    assert len(plant.steps) == 9, "it is tried again, each time after twice as long"
+
+
+def test_when_pictures_stop_coming_nothing_is_said_of_them() -> None:
+    governor = Governor(BOUND)
+    part = style().part(1.0)
+    for n in range(13):
+        assert governor.look(1000 + n / 4, [0.07] * 7, [part]) is None
+    assert governor.p95 == 0.07
+    assert governor.look(1004 + STALE, [], [part]) is None
+    assert governor.p95 is None
+
+
 def test_rungs_of_no_use_are_not_taken() -> None:
     large = Simulated("style", 0.02, (1.0, 0.5, 0.25), first=2, rung=2)
     plant = Plant([large, rate()]).run(600)
@@ -231,10 +251,11 @@ def test_whatever_happens_it_keeps_its_rules(seed: int) -> None:
     rungs = {stage.name: stage.first for stage in plant.stages}
     for _, step in plant.steps:
         assert step.part.rung == rungs[str(step.part.key)], "it knows where everything is"
-        assert abs(step.rung - step.part.rung) == 1, "one rung at a time"
+        assert abs(step.rung - step.part.rung) == 1 or (step.part.last and step.rung == 0), "one rung at a time"
         assert step.rung in step.part.reach
-        assert step.down == (step.p95 > BOUND)
-        assert (step.down or step.p95 <= ROOM * BOUND)
+        given_back = step.part.last and step.rung == 0 and step.why.endswith("did not help")
+        assert (step.down or given_back) == (step.p95 > BOUND)
+        assert step.p95 > BOUND or step.p95 <= ROOM * BOUND
         rungs[str(step.part.key)] = step.rung
     moments = [moment for moment, _ in plant.steps]
     assert all(later - before >= SETTLE + JUDGE for before, later in itertools.pairwise(moments))

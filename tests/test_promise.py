@@ -139,10 +139,11 @@ class Simulated:
             self.moment += promise.LOOK
             [lane] = self.session.pipeline.lanes()
             took = {runner.spec.name: TAKES[runner.spec.name][runner.at] for runner in lane.runners}
+            load = self.load / (lane.rung + 1)  # fewer pictures leave each other more of the processor
             for _ in range(round(FPS * promise.LOOK / (lane.rung + 1))):
                 for name, seconds_taken in took.items():
-                    self.session.meter.hop("video-0", "video", name, self.load * seconds_taken)
-                self.session.meter.hop("video-0", "video", "total", self.load * (self.base + sum(took.values())))
+                    self.session.meter.hop("video-0", "video", name, load * seconds_taken)
+                self.session.meter.hop("video-0", "video", "total", load * (self.base + sum(took.values())))
             assert self.session.promise is not None
             self.session.promise.look(self.moment)
 

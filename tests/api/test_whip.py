@@ -22,12 +22,13 @@ async def camera() -> Camera:
 
 
 async def test_publish_watch_by_three_and_leave() -> None:
-    pipeline = quote(json.dumps([{"stage": "rotate", "degrees": 90}]))
-    async with serve() as server, WhipClient(f"{server.url}/v1/whip?pipeline={pipeline}", camera=await camera(),
+    query = f"pipeline={quote(json.dumps([{'stage': 'rotate', 'degrees': 90}]))}&latency_ms=5000"
+    async with serve() as server, WhipClient(f"{server.url}/v1/whip?{query}", camera=await camera(),
                                              microphone=Microphone()) as publisher:
         await publisher.start()
         session_id = publisher.resource.rsplit("/", 1)[1]
         session = server.node.get(session_id)
+        assert session.latency_ms == 5000
         await until(lambda: session.meter.hops.get("video-0", {}).get("decode"))
         watching = [WhipClient(f"{server.url}/v1/whep/{session_id}", receive=("audio", "video")) for _ in range(3)]
         for viewer in watching:
