@@ -174,6 +174,9 @@ def _machine() -> str:
 
 def _stage(item: dict[str, Any]) -> str:
     lines = [f"\n## {item['name']}\n", f"{' '.join(item['doc'].split())} Takes {' and '.join(item['accepts'])}.\n"]
+    if item.get("ladder"):
+        rungs = "; ".join(f"`{rung['name']}`" + (f" {rung['says']}" if rung["says"] else "") for rung in item["ladder"])
+        lines.append(f"For a [promised latency](rest.md#promised-latency) it can work with less: {rungs}.\n")
     properties = item["params"].get("properties", {})
     if properties:
         lines += ["| parameter | default | range | |", "|---|---|---|---|"]
