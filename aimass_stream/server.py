@@ -21,6 +21,7 @@ from .api import (
     health,
     images,
     jobs,
+    lessons,
     models,
     origin,
     pages,
@@ -58,8 +59,8 @@ from .weights.background import Fetcher
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
-           catalogue.router, health.router, speech.router, audio.router, images.router, videos.router, jobs.router,
-           vision.router, models.router, pages.router)
+           catalogue.router, health.router, speech.router, audio.router, images.router, videos.router,
+           lessons.router, jobs.router, vision.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
 
     # jobs
     max_jobs: int = Field(8, ge=0, description="jobs that run or wait at once; more are refused")
-    running_jobs: int = Field(1, ge=1, description="jobs that run at once, each in a niced process")
+    running_jobs: int = Field(1, ge=1, description="jobs of one kind that run at once, each in a niced process")
     job_seconds: float = Field(3600, gt=0, description="s a job may take")
     job_keep_seconds: float = Field(3600, gt=0, description="s the result of a job is kept")
     job_keep_bytes: int = Field(2 << 30, ge=0, description="bytes of all results kept; the oldest go first")

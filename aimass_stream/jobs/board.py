@@ -55,6 +55,7 @@ class Job:
     facts: dict[str, Any] = field(default_factory=dict)  # JSON
     preview: bytes = b""  # a JPEG file, empty while there is none
     previews: int = 0  # how many there were
+    left: float | None = None  # s, as its child says
     error: AimassError | None = None
     size: int = 0  # bytes of the result
     created: float = field(default_factory=time.time)  # s since the epoch
@@ -70,8 +71,10 @@ class Job:
     @property
     def eta(self) -> float | None:
         """Seconds until it is done, as far as can be foretold."""
-        if self.state != "running" or self.progress < SURE:
+        if self.state != "running":
             return None
+        if self.left is not None or self.progress < SURE:
+            return self.left
         return (time.monotonic() - self.begun) * (1 - self.progress) / self.progress
 
     def result(self) -> Path:
@@ -85,7 +88,7 @@ class Job:
         if isinstance(told, Preview):
             self.preview, self.previews = told.jpeg, self.previews + 1
         else:
-            self.progress, self.message = told.share, told.message
+            self.progress, self.message, self.left = told.share, told.message, told.left
             self.facts |= told.facts
         self.touch()
 
@@ -99,7 +102,7 @@ class Jobs:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.running_jobs)
+        self._turns: dict[str, asyncio.Semaphore] = {}  # by kind: a long one holds up no others
         self._jobs: dict[str, Job] = {}  # the oldest first
         self._tasks: dict[str, asyncio.Task[int]] = {}  # of those that have not ended
         self._timers: dict[str, asyncio.TimerHandle] = {}  # of those that have
@@ -145,7 +148,7 @@ class Jobs:
         """How many are to begin before it."""
         if job.state != "queued":
             return 0
-        queued = [other.id for other in self._jobs.values() if other.state == "queued"]
+        queued = [other.id for other in self._jobs.values() if (other.state, other.kind) == ("queued", job.kind)]
         return queued.index(job.id)
 
     async def watch(self, job: Job, every: float) -> AsyncIterator[bool]:
@@ -186,7 +189,7 @@ class Jobs:
 
     async def _run(self, job: Job, work: Work) -> int:
         """Bytes of the result."""
-        async with self._turns:
+        async with self._turns.setdefault(job.kind, asyncio.Semaphore(self._settings.running_jobs)):
             job.state, job.begun = "running", time.monotonic()
             job.touch()
             self._count()

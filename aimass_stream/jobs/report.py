@@ -20,6 +20,7 @@ class Progress:
     share: float  # of the work that is done, 0 to 1
     message: str = ""  # for people
     facts: dict[str, Any] = field(default_factory=dict)  # of the result, as JSON: added to those told before
+    left: float | None = None  # s, where the child knows better than what its progress until now says
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def report(said: Report) -> bytes:
     """For the child to yield."""
     if isinstance(said, Preview):
         return said.jpeg
-    return json.dumps({"share": said.share, "message": said.message, "facts": said.facts}).encode()
+    return json.dumps({"share": said.share, "message": said.message, "facts": said.facts,
+                       "left": said.left}).encode()
 
 
 def heard(piece: bytes) -> Report:
@@ -46,8 +48,9 @@ def heard(piece: bytes) -> Report:
     try:
         told = json.loads(piece) if len(piece) <= MOST else None
         share, message, facts = float(told["share"]), str(told["message"]), dict(told["facts"])  # type: ignore[index]
+        left = None if told.get("left") is None else float(told["left"])  # type: ignore[union-attr,index]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise SandboxError("the child's report can't be read") from None
-    if not math.isfinite(share) or len(facts) > FACTS:
+    if not math.isfinite(share) or not math.isfinite(left or 0) or len(facts) > FACTS:
         raise SandboxError("the child's report can't be read")
-    return Progress(min(1.0, max(0.0, share)), message[:MESSAGE], facts)
+    return Progress(min(1.0, max(0.0, share)), message[:MESSAGE], facts, left)

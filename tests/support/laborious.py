@@ -6,9 +6,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+from aimass_stream import clips
 from aimass_stream.errors import InvalidMedia
 from aimass_stream.jobs import Preview, Progress, report
+from aimass_stream.training.lesson import Lesson
+from aimass_stream.training.styles import names_of
+
+from . import styles
+from .picture_files import file
 
 
 def writes(result: int, text: str) -> Iterator[bytes]:
@@ -53,6 +60,18 @@ def grows(result: int) -> Iterator[bytes]:
     yield report(Progress(0.5))
     while True:
         os.write(result, bytes(1 << 16))
+
+
+def learns(result: int, source: int, lesson: Lesson) -> Iterator[bytes]:
+    """As a training does, with weights by chance."""
+    for step in range(1, 5):
+        yield report(Preview(file(clips.draw(step, 64, 48), "JPEG")))
+        yield report(Progress(step / 4, f"step {step} of 4", left=4.0 - step))
+        time.sleep(0.3)
+    style = names_of(lesson.name, Path(lesson.file))[0]
+    styles.write(Path(lesson.models), style, title=lesson.name)
+    os.write(result, b"the folder")
+    yield report(Progress(1.0, "4 steps", {"style": style.removeprefix("style-")}))
 
 
 def reaches_out(result: int) -> Iterator[bytes]:

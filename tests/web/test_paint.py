@@ -17,9 +17,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from aimass_stream import clips
+from aimass_stream.api import lessons
 from aimass_stream.inference import FolderStore, installed
+from aimass_stream.training import judge
 
-from ..support import styles
+from ..support import laborious, painters, styles
 from ..support.browser import Visitor
 from ..support.picture_files import file
 from ..support.video_files import write_video
@@ -262,6 +264,37 @@ def test_a_video_that_is_cancelled_or_none(visitor: Visitor, page: Page, server:
 
 def jobs(server: str) -> list[dict[str, Any]]:
     return list(httpx.get(f"{server}/v1/jobs").json()["jobs"])
+
+
+def test_a_style_is_learned_from_a_picture(page: Page, visitor: Visitor, server: str, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """With previews, also by a page that is opened meanwhile; what is learned there is tests/api's."""
+    monkeypatch.setattr(lessons, "learn", laborious.learns)
+    monkeypatch.setattr(lessons, "check", lambda: None)
+    monkeypatch.setattr(lessons, "folder_of", lambda settings: installed().get("style-udnie").folder.parent)
+    monkeypatch.setattr(judge, "CHECKOUT", painters.judge(tmp_path))
+    give(page, "yours")
+    page.click("[data-how=picture]")
+    assert page.locator("#lesson").is_hidden()
+    give(page, "like", name="wall.png")
+    page.fill("#lesson-name", "Our wall")
+    page.press("#lesson-name", "Enter")
+    shows(page, "#lesson-text", "Learning: step")
+    page.reload()
+    page.wait_for_selector("#lesson-preview:visible")
+    visitor.until("document.querySelector('#style-list [aria-selected=true]')?.dataset.name === 'our-wall'", SECONDS)
+    assert page.input_value("#style-input") == "Our wall"
+    assert page.locator("#lesson").is_hidden()
+    end = time.monotonic() + SECONDS
+    while "our-wall" not in offered(server):
+        assert time.monotonic() < end
+        page.wait_for_timeout(100)
+
+
+def offered(server: str) -> list[str]:
+    """What the live page offers."""
+    stages = {stage["name"]: stage for stage in httpx.get(f"{server}/v1/stages").json()["stages"]}
+    return list(stages["style"]["params"]["properties"]["name"]["enum"])
 
 
 def test_on_a_phone_in_the_dark(visit: Visit, server: str) -> None:

@@ -70,6 +70,19 @@ export class PaintApi {
     });
   }
 
+  /** Begins a lesson. @param {File} picture @param {string} name @param {AbortSignal} signal @returns {Promise<Job>} */
+  async train(picture, name, signal) {
+    const form = new FormData();
+    form.append("style_image", picture, picture.name);
+    form.append("name", name);
+    return (await this.#send("v1/images/style/train", { method: "POST", body: form, signal })).json();
+  }
+
+  /** The newest first. @returns {Promise<Job[]>} */
+  async jobs() {
+    return (await (await this.#send("v1/jobs")).json()).jobs;
+  }
+
   /** How a job is, each time that something is new, until it has ended. @param {string} id @param {AbortSignal} signal */
   async *follow(id, signal) {
     const response = await this.#send(`v1/jobs/${id}/events`, { signal, headers: { Accept: "text/event-stream" } });
@@ -117,7 +130,10 @@ function formOf(part, file, style, strength) {
   const form = new FormData();
   form.append(part, file, file instanceof File ? file.name : part);
   if ("style" in style) form.append("style", style.style);
-  else form.append("style_image", style.style_image, "style");
+  else {
+    form.append("style_image", style.style_image, "style");
+    form.append("by", "nearest");
+  }
   form.append("strength", String(strength));
   return form;
 }

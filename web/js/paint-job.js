@@ -1,4 +1,4 @@
-/** A video on its way: sent, painted on the server as a job, and brought back. */
+/** What the server does as a job, a video or a lesson: followed to its end, over lost connections. */
 
 import { AimassError, NetworkError } from "./errors.js";
 
@@ -27,13 +27,13 @@ export class PaintJob {
   }
 
   /**
-   * @param {File} video @param {import("./paint-api.js").Style} style @param {number} strength
-   * @returns {Promise<{job: Job, file: Blob}>} the job as it ended, and the painted video
+   * @param {(sent: (share: number) => void, signal: AbortSignal) => Promise<Job>} begin sends what it needs
+   * @returns {Promise<Job>} as it ended, done
    */
-  async run(video, style, strength) {
-    this.told.say("Sending the video", 0);
-    const job = await this.api.video(video, style, strength, (share) => {
-      this.told.say(share < 1 ? `Sending the video, ${Math.round(share * 100)} %` : "Looking at the video",
+  async run(begin) {
+    this.told.say("Sending", 0);
+    const job = await begin((share) => {
+      this.told.say(share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Sent; the server looks at it",
         share < 1 ? share : null);
     }, this.#over.signal);
     this.id = job.id;
@@ -41,13 +41,18 @@ export class PaintJob {
     return this.follow(job.id);
   }
 
-  /** One that was begun before. @param {string} id */
+  /** One that was begun before. @param {string} id @returns {Promise<Job>} */
   async follow(id) {
     this.id = id;
     const job = await this.#ended();
     if (job.state !== "done") throw refused(job);
+    return job;
+  }
+
+  /** What came of it. */
+  result() {
     this.told.say("Bringing it back", null);
-    return { job, file: await this.api.file(id, "result", this.#over.signal) };
+    return this.api.file(this.id, "result", this.#over.signal);
   }
 
   /** Follows it to its end, over lost connections. @returns {Promise<Job>} */
@@ -92,7 +97,8 @@ export class PaintJob {
 function words(job) {
   if (job.state === "queued") return job.waiting ? `Waiting: ${job.waiting} before it` : "Waiting for its turn";
   const left = job.eta === null ? "" : `, ${duration(job.eta)} left`;
-  return job.message ? `Painting: ${job.message}${left}` : "Painting";
+  const doing = job.kind === "style-train" ? "Learning" : "Painting";
+  return job.message ? `${doing}: ${job.message}${left}` : doing;
 }
 
 /** @param {number} seconds */
@@ -105,7 +111,7 @@ function duration(seconds) {
 function refused(job) {
   const detail = job.error?.detail ?? "";
   return new AimassError(job.state, {
-    title: job.state === "cancelled" ? "The job was ended" : "The video could not be painted",
+    title: job.state === "cancelled" ? "The job was ended" : "It came to nothing",
     message: detail ? `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.` : "",
   });
 }

@@ -9,12 +9,14 @@ import { explain, ServerError } from "./errors.js";
 import { PaintApi } from "./paint-api.js";
 import { DistanceChart } from "./paint-chart.js";
 import { PaintJob } from "./paint-job.js";
+import { LessonPanel } from "./paint-lesson.js";
 import { mixed, mixedToMeasure, save, toMeasure, written } from "./paint-pixels.js";
 import { paintSnippet } from "./paint-snippets.js";
 import { StyleChoice } from "./paint-styles.js";
 import { isVideo, Tile } from "./paint-tile.js";
 import { Wipe } from "./paint-wipe.js";
-import { apiKey, recall, remember } from "./storage.js";
+import { apiKey } from "./storage.js";
+import { recallTheme, switchTheme } from "./theme.js";
 
 /** @typedef {import("./paint-chart.js").Role} Role */
 
@@ -34,6 +36,7 @@ export class PaintPage {
     (error) => this.#trouble(error));
   like = new Tile(byId("like", HTMLElement), { what: "the style's picture" }, () => void this.#run(),
     (error) => this.#trouble(error));
+  lesson = new LessonPanel(this.api, (error) => this.#trouble(error), (name) => void this.#learned(name));
   styles = new StyleChoice(byId("style-input", HTMLInputElement), byId("style-list", HTMLElement),
     byId("meant", HTMLElement), this.api, () => void this.#run(), (error) => this.#trouble(error));
   code = new CodePanel((language) => paintSnippet(language, this.#wish()));
@@ -45,8 +48,7 @@ export class PaintPage {
 
   async start() {
     byId("code", HTMLElement).append(this.code.element);
-    const theme = recall("aimass.theme");
-    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+    recallTheme();
     this.#wire();
     this.#slide();
     await this.#enter();
@@ -57,6 +59,7 @@ export class PaintPage {
     try {
       await this.styles.load();
       this.#trouble(null);
+      void this.lesson.resume();
       void this.#run();
     } catch (error) {
       this.#trouble(error);
@@ -78,7 +81,7 @@ export class PaintPage {
     this.#button("download-button", () => void this.#download());
     this.#button("play-button", () => this.#play());
     this.#button("key-button", () => this.key.open(false));
-    this.#button("theme-button", () => theme());
+    this.#button("theme-button", () => switchTheme());
     filesDropped(byId("drop", HTMLElement), (file) => this.#given(file));
     addEventListener("paste", (event) => {
       const file = [...(event.clipboardData?.files ?? [])].find((each) => /^(image|video)\//.test(each.type));
@@ -160,9 +163,21 @@ export class PaintPage {
     return this.like.file ? { style_image: this.like.file } : null;
   }
 
+  /** There is another style now. @param {string} name */
+  async #learned(name) {
+    try {
+      await this.styles.load();
+      this.#chooseHow("name");
+      this.styles.pick(name);
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
   /** Measures, paints, measures again. */
   async #run() {
     const { file, video } = this.yours;
+    this.lesson.offer(this.how === "picture" ? this.like.file : null);
     byId("video-button", HTMLButtonElement).hidden = !video;
     byId("video-button", HTMLButtonElement).disabled = this.#style === null;
     if (this.#job) return; // it goes on with what it was begun with
@@ -290,7 +305,8 @@ export class PaintPage {
     this.#job = job;
     this.#busy(true);
     try {
-      const { job: ended, file: painted } = await job.run(file, style, this.#share);
+      const ended = await job.run((sent, signal) => this.api.video(file, style, this.#share, sent, signal));
+      const painted = await job.result();
       const name = ended.result?.name ?? "painted.mp4";
       this.#done = { file: painted, style: String(ended.facts.style ?? ""), name };
       await this.wipe.show(file, true);
@@ -375,10 +391,3 @@ const TITLES = { invalid: "That can't be painted", "not-found": "Not here", busy
 
 /** @param {string} name */
 const stem = (name) => name.replace(/\.[^.]*$/, "") || "picture";
-
-function theme() {
-  const set = document.documentElement.dataset.theme;
-  const dark = set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-  remember("aimass.theme", dark ? "light" : "dark");
-}
