@@ -227,6 +227,25 @@ class HandGesture(EventData):
         description="none also when the hand is gone")
 
 
+class PersonArrived(EventData):
+    """Somebody who is enrolled was recognised by a stage `faces`, and was not there before."""
+
+    type = "person.arrived"
+    person: str = Field(description="id, as GET /v1/faces lists it")
+    name: str
+    at: float = Field(description="s of media time: when their face was first seen")
+
+
+class PersonLeft(EventData):
+    """Nobody has seen their face for as long as the stage waits."""
+
+    type = "person.left"
+    person: str
+    name: str = Field(description="empty for somebody who was deleted meanwhile")
+    at: float = Field(description="s of media time: when they were last seen")
+    stayed: float = Field(description="s")
+
+
 class ZoneEntered(EventData):
     """Something that a stage `detect` follows came into one of its zones, or is in it at first sight."""
 

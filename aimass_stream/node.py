@@ -114,6 +114,10 @@ class Node:
         kept = self._records.get(session_id)
         return self.get(session_id).sightings if kept is None else kept[2]
 
+    def records(self) -> list[Sightings]:
+        """Those of all sessions, also of ones that are over."""
+        return [*(session.sightings for session in self.sessions()), *(kept[2] for kept in self._records.values())]
+
     def _forget_records(self) -> None:
         while self._records and (len(self._records) > KEPT_RECORDS
                                  or next(iter(self._records.values()))[0] < now() - RECORD_AGE):

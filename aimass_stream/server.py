@@ -16,8 +16,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
 from .api import (
+    attendance,
     audio,
     catalogue,
+    faces,
     health,
     images,
     jobs,
@@ -60,7 +62,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
            catalogue.router, health.router, speech.router, audio.router, images.router, videos.router,
-           lessons.router, jobs.router, vision.router, models.router, pages.router)
+           lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

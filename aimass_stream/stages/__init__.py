@@ -44,6 +44,7 @@ BUILT_IN = {
     "detect": "detect:Detect",
     "ocr": "ocr:Ocr",
     "background": "background:Background",
+    "faces": "faces:Faces",
     "hands": "hands:Hands",
     "motion": "motion:Motion",
     "rule": "rule:RuleStage",

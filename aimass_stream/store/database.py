@@ -2,12 +2,12 @@
 
 Every commit is on disk when it returns (`synchronous=FULL`): what was acknowledged survives a killed process
 and a pulled plug. The schema's version is the file's `user_version`; a file of an older version is brought up
-to date when it is opened, one of a newer version is refused.
+to date when it is opened, one of a newer version is refused. What is deleted is overwritten (`secure_delete`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ MIGRATIONS: list[Callable[[Connection], None]] = [METADATA.create_all]
 class Database:
     """`async with Database(path) as database`, or `open` and `close`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, migrations: Sequence[Callable[[Connection], None]] | None = None) -> None:
+        """`migrations` are those of a database with other tables than `METADATA` has."""
         self.path = path
+        self._migrations = MIGRATIONS if migrations is None else migrations
         self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
         event.listen(self._engine.sync_engine, "connect", _prepare)
         event.listen(self._engine.sync_engine, "begin", _begin)
@@ -39,7 +41,7 @@ class Database:
         """Create or update the tables. Raises `Unavailable` if the file is of a newer version or no database."""
         try:
             async with self.begin() as connection:
-                await connection.run_sync(_migrate)
+                await connection.run_sync(_migrate, self._migrations)
         except Exception as error:
             await self.close()
             if isinstance(error, Unavailable):
@@ -73,7 +75,7 @@ class Database:
 def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, and not behind our back by the driver
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -85,10 +87,10 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, migrations: Sequence[Callable[[Connection], None]]) -> None:
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version > len(MIGRATIONS):
-        raise Unavailable(f"the database has version {version}; this program knows versions up to {len(MIGRATIONS)}")
-    for migration in MIGRATIONS[version:]:
+    if version > len(migrations):
+        raise Unavailable(f"the database has version {version}; this program knows versions up to {len(migrations)}")
+    for migration in migrations[version:]:
         migration(connection)
-    connection.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {len(migrations)}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..events import EventData, FrameResult, LineCrossed, ZoneEntered, ZoneLeft
+from .attendance import Attendance
 from .counts import Counts
 from .heat import Heat
 
@@ -28,14 +29,16 @@ class Sightings:
         self.dropped = 0  # rows
         self.heat = Heat()
         self.counts = Counts()
+        self.attendance = Attendance()
         self._rows: deque[str] = deque(maxlen=most)
         self._last: dict[tuple[str, str, int], float] = {}  # track, model, id: when a place was last recorded, s
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self.attendance)
 
     def add(self, data: EventData, track: str | None, pts: float | None) -> None:
         """Other events are none of its business."""
+        self.attendance.add(data, track, pts)
         if pts is None or track is None:
             return
         if isinstance(data, FrameResult):

@@ -58,6 +58,8 @@ export function describeEvent(event) {
     case "bitrate.changed": return `${Math.round(event.data.bits_per_second / 1000)} kbit/s, ${event.data.reason}`;
     case "media.dropped": return `${event.data.frames} frames, ${event.data.reason}`;
     case "media.refused": return `${event.data.reason}: ${event.data.detail}`;
+    case "person.arrived": return `${event.data.name} came`;
+    case "person.left": return `${event.data.name || "somebody who was deleted"} left after ${event.data.stayed.toFixed(1)} s`;
     case "zone.entered": return `${event.data.label} ${event.data.id} came into ${event.data.zone}`;
     case "zone.left": return `${event.data.label} ${event.data.id} left ${event.data.zone} after ${event.data.dwell.toFixed(1)} s`;
     case "line.crossed": return `${event.data.label} ${event.data.id} crossed ${event.data.line}, ${event.data.direction}`;

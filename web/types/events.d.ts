@@ -326,6 +326,21 @@ export interface WebhookFailed {
   attempts: number;
 }
 
+/** Somebody who is enrolled was recognised by a stage `faces`, and was not there before. */
+export interface PersonArrived {
+  person: string; // id, as GET /v1/faces lists it
+  name: string;
+  at: number; // s of media time: when their face was first seen
+}
+
+/** Nobody has seen their face for as long as the stage waits. */
+export interface PersonLeft {
+  person: string;
+  name: string; // empty for somebody who was deleted meanwhile
+  at: number; // s of media time: when they were last seen
+  stayed: number; // s
+}
+
 /** Something that a stage `detect` follows came into one of its zones, or is in it at first sight. */
 export interface ZoneEntered {
   zone: string;
@@ -367,6 +382,8 @@ export interface EventMap {
   "models.changed": ModelsChanged;
   "motion.started": MotionStarted;
   "motion.stopped": MotionStopped;
+  "person.arrived": PersonArrived;
+  "person.left": PersonLeft;
   "rule.fired": RuleFired;
   "rule.over": RuleOver;
   "session.closing": SessionClosing;
