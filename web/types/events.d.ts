@@ -193,6 +193,21 @@ export interface MotionStopped {
   duration: number; // s that something moved
 }
 
+/** Somebody who is enrolled was recognised by a stage `faces`, and was not there before. */
+export interface PersonArrived {
+  person: string; // id, as GET /v1/faces lists it
+  name: string;
+  at: number; // s of media time: when their face was first seen
+}
+
+/** Nobody has seen their face for as long as the stage waits. */
+export interface PersonLeft {
+  person: string;
+  name: string; // empty for somebody who was deleted meanwhile
+  at: number; // s of media time: when they were last seen
+  stayed: number; // s
+}
+
 /** What a stage `rule` waits for has been there for long enough. */
 export interface RuleFired {
   rule: string; // what the stage calls it
@@ -324,21 +339,6 @@ export interface WebhookFailed {
   url: string;
   detail: string;
   attempts: number;
-}
-
-/** Somebody who is enrolled was recognised by a stage `faces`, and was not there before. */
-export interface PersonArrived {
-  person: string; // id, as GET /v1/faces lists it
-  name: string;
-  at: number; // s of media time: when their face was first seen
-}
-
-/** Nobody has seen their face for as long as the stage waits. */
-export interface PersonLeft {
-  person: string;
-  name: string; // empty for somebody who was deleted meanwhile
-  at: number; // s of media time: when they were last seen
-  stayed: number; // s
 }
 
 /** Something that a stage `detect` follows came into one of its zones, or is in it at first sight. */
