@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from aimass_stream.errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound
 from aimass_stream.frames import Picture, VideoFrame
-from aimass_stream.inference import Batch, Engine, FolderStore, installed
+from aimass_stream.inference import Batch, Capabilities, Engine, FolderStore, installed
 from aimass_stream.settings import Settings
 from aimass_stream.spec import PipelineSpec
 from aimass_stream.stage import Stage
@@ -27,6 +27,7 @@ from tests.support.context import REGISTRY, Context, video
 from tests.support.models import Doubler
 from tests.support.options import settings
 from tests.support.server import serve
+from tests.support.session import open_session, opened_node
 
 pytestmark = pytest.mark.anyio
 
@@ -269,3 +270,36 @@ async def test_a_folder_of_models_is_a_setting(tmp_path: Path, monkeypatch: pyte
         offered = next(stage for stage in stages if stage["name"] == "model")["params"]["properties"]["name"]["enum"]
         assert offered == [NAME, "negative"]
         assert server.node.engine.store.get("negative").folder.parent == tmp_path
+
+
+class Hanging(Broken):
+    """Works while it is measured; after that, a run takes as long as it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities = Capabilities(longest=0.2)
+        self.gate.clear()
+
+    def run(self, batch: Batch) -> Batch:
+        self.runs += 1
+        if self.runs > 3:
+            self.gate.wait(30)
+        return {"styled": batch["image"]}
+
+
+async def test_a_model_that_hangs_is_told_and_its_pictures_pass_untouched() -> None:
+    model, pictures = Hanging(), [video(number, 64, 48) for number in range(8)]
+    async with opened_node() as node:
+        await node.engine.add(model)
+        session, sink = await open_session(node, [{"stage": "model", "name": NAME}])
+        try:
+            for number, picture in enumerate(pictures):
+                session.push(picture)
+                await sink.until(lambda number=number: len(sink.of("video")) > number)  # type: ignore[misc]
+            assert [frame.picture for _, frame in sink.of("video")] == [picture.picture for picture in pictures]
+            first, *others = sink.typed("stage.failed")
+            assert "taken out because a run had not ended after 0 s" in first.data["detail"]
+            assert len(others) == 4
+            assert len(sink.typed("stage.bypassed")) == 1
+        finally:
+            model.gate.set()
