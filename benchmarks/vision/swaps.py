@@ -134,11 +134,14 @@ def _cycled(model: str, count: int) -> list[float]:
 
 
 def growth(readings: Sequence[float]) -> float | None:
-    """Share by which the last readings (median of three) lie over the first ones after the start."""
-    if len(readings) < BEGUN + 4:
+    """Share by which the lowest of the last readings lies over the lowest of the first ones after the start.
+
+    What the C library keeps of freed memory goes up and down by some MiB; what is never given back lifts the lowest.
+    """
+    some = max(3, len(readings) // 4)
+    if len(readings) < BEGUN + some + 1:
         return None
-    first, last = np.median(readings[BEGUN : BEGUN + 3]), np.median(readings[-3:])
-    return float(last / first - 1)
+    return min(readings[-some:]) / min(readings[BEGUN : BEGUN + some]) - 1
 
 
 def by_kind(result: Result) -> Iterator[tuple[str, list[dict[str, Any]]]]:
