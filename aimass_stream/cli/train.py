@@ -81,9 +81,9 @@ def picture(
     style: Annotated[Path, typer.Argument(help="The picture whose style it gets.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where it is written, also while it becomes better: .png, "
                                       ".jpg or .webp.")],
-    steps: Steps = 200,
+    steps: Steps = 100,
     side: Annotated[int, typer.Option(help="px of the longer side that is worked on; the rest is scaled.")] = 640,
-    style_weight: Annotated[float, typer.Option(help="Of the style, beside 1 of the content.")] = 18.0,
+    style_weight: Annotated[float, typer.Option(help="Of the style, beside 1 of the content.")] = 30.0,
     strokes: Annotated[float, typer.Option(help="Size of the strokes.")] = 1.0,
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.", autocompletion=lambda: ["lbfgs", "adam"])] = "lbfgs",
     loss_weights: LossWeights = None,
@@ -182,7 +182,7 @@ def _bar(what: str) -> Iterator[Tell]:
                TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns) as bar:
         task = bar.add_task(what, total=None, left="")
-        yield lambda news: bar.update(task, completed=news.step, total=news.steps, left=f"{_left(news)}, {_told(news)}")
+        yield lambda news: bar.update(task, completed=news.step, total=news.steps, left=_told(news))
 
 
 class _Lines:
@@ -193,19 +193,20 @@ class _Lines:
         now = time.monotonic()
         if now - self.last >= LINE_EVERY or news.step == news.steps:
             self.last = now
-            typer.echo(f"step {news.step} of {news.steps}, {_left(news)}, {_told(news)}")
-
-
-def _left(news: News) -> str:
-    if news.left is None:
-        return "time left not known yet"
-    minutes, seconds = divmod(round(news.left), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes}:{seconds:02d} left"
+            typer.echo(f"step {news.step} of {news.steps}, {_told(news)}")
 
 
 def _told(news: News) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in news.losses.items() if name in ("style", "content"))
+    losses = [f"{name} {value:.3f}" for name, value in news.losses.items() if name in ("style", "content")]
+    return ", ".join([_left(news.left), *losses])
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return "time left not known yet"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes}:{rest:02d} left"
 
 
 def _line(values: dict[str, Any]) -> None:

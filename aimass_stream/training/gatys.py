@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 SIDE = 640  # px of the longer side that is worked on, unless something else is asked for
 SIDES = (32, 2048)
-STEPS = 200  # of L-BFGS; at half the size before, as many
-STYLE, SMOOTH, OUTSIDE = 18.0, 1.0, 10.0  # weights beside a content loss of about one; the last: of colours beyond 1
+STEPS = 100  # of L-BFGS; at half the size before, as many
+FRAME = 16  # px of continued border while it is painted: what convolutions do at edges is cut away
+STYLE, SMOOTH, OUTSIDE = 30.0, 1.0, 10.0  # weights beside a content loss of about one; the last: of colours beyond 1
 RATE = 0.03  # of Adam
 HISTORY = 10  # gradients that L-BFGS remembers
 LOSSES = ("style", "content", "smooth")
@@ -154,10 +155,16 @@ def optimise(begun: Tensor, content: Tensor, wanted: Manner, eyes: SqueezeNet, w
 
     from .losses import CONTENT_LAYER, content_loss, style_loss, variation
 
+    def framed(picture: Tensor) -> Tensor:
+        return torch.nn.functional.pad(picture, (FRAME,) * 4, mode="replicate")
+
+    def reached() -> Tensor:
+        return x.detach()[:, :, FRAME:-FRAME, FRAME:-FRAME].clamp(0, 1)
+
     with torch.no_grad():
-        shown = eyes(content, CONTENT_LAYER)[CONTENT_LAYER]
+        shown = eyes(framed(content), CONTENT_LAYER)[CONTENT_LAYER]
     # L-BFGS looks at gradients as one row, which they are in this order only
-    x = begun.clone(memory_format=torch.contiguous_format).requires_grad_(True)
+    x = framed(begun).clone(memory_format=torch.contiguous_format).requires_grad_(True)
     parts: dict[str, float] = {}
 
     def judged() -> Tensor:
@@ -178,8 +185,8 @@ def optimise(begun: Tensor, content: Tensor, wanted: Manner, eyes: SqueezeNet, w
         optimizer.step(judged)
         if not np.isfinite(list(parts.values())).all():
             raise ModelFailed("the losses are no numbers any more; a smaller weight of the style may help")
-        told(x.detach().clamp(0, 1), dict(parts))
-    return x.detach().clamp(0, 1)
+        told(reached(), dict(parts))
+    return reached()
 
 
 def finished(made: Tensor, content: Pixels) -> Pixels:

@@ -23,12 +23,16 @@ LONGEST = 1536  # px of the longer side that are kept; it is scaled to less than
 def read(path: Path) -> Array:
     """(h, w, 3) RGB, 0 to 1, turned as its EXIF data say and laid on white. Raises `NotFound`, or `InvalidMedia` or
     `TooLarge` with a sentence that names the file."""
-    pixels = opaque(path)
+    return checked(opaque(path), path.name)
+
+
+def checked(pixels: Pixels, name: str) -> Array:
+    """(h, w, 3) RGB, 0 to 1, of BGR. Raises `InvalidMedia` for a picture without a style."""
     if min(pixels.shape[:2]) < LEAST:
-        raise InvalidMedia(f"{path.name} has {pixels.shape[1]}x{pixels.shape[0]} px; a style is learned from "
+        raise InvalidMedia(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} px; a style is learned from "
                            f"{LEAST}x{LEAST} and more", field="picture")
     if max(palette(pixels).deviation) < FLAT:
-        raise InvalidMedia(f"{path.name} shows one flat colour: there is no style in it to be learned", field="picture")
+        raise InvalidMedia(f"{name} shows one flat colour: there is no style in it to be learned", field="picture")
     return unit(pixels)
 
 

@@ -108,11 +108,11 @@ def plan(wish: Wish, pulled: Path) -> Plan:
     if name in there.names() and not (wish.models / name).exists():
         raise Conflict(f"there is a style {named(name).name!r} already; give this one another name", field="name")
     if (wish.models / name).exists() and not wish.anew:
-        raise Conflict(f"{wish.models / name} is there already; give another name, or --force to make it again",
-                       field="name")
+        raise Conflict(f"there is a style {named(name).name!r} already; give this one another name, or make that one "
+                       "again with `aimass train style --force`", field="name")
     source = f"{wish.picture.name[:200]}, SHA-256 {digest(wish.picture)}"
-    return Plan(wish, name, title, painting, tuple(manner(bgr(painting))), judge.find(wish.loss_weights, pulled),
-                source)
+    strokes = tuple(manner(bgr(painting)))
+    return Plan(wish, name, title, painting, strokes, judge.find(wish.loss_weights, pulled), source)
 
 
 def names_of(said: str, picture: Path) -> tuple[str, str]:

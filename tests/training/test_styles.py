@@ -140,7 +140,7 @@ def seen_only(seen: list[int]) -> object:
 
 
 def test_names_that_are_taken(wish: styles.Wish) -> None:
-    with pytest.raises(Conflict, match="--force"):
+    with pytest.raises(Conflict, match="already"):
         styles.plan(replace(wish, name="Chance"), wish.models)
     assert styles.plan(replace(wish, name="Chance", anew=True), wish.models).name == "style-chance"
     elsewhere = replace(wish, name="chance", models=wish.models.parent / "elsewhere")
@@ -247,6 +247,7 @@ def test_previews_come_more_rarely_as_less_changes(tmp_path: Path, monkeypatch: 
     assert news[-1].shown == 400
 
 
+@pytest.mark.timeout(180)  # a process that imports torch takes its time on a busy machine
 def test_the_command_is_broken_off_and_goes_on(wish: styles.Wish, tmp_path: Path, command: list[str]) -> None:
     """First in a process of its own, that a server's job might end; then here, with what to do now."""
     with subprocess.Popen([sys.executable, "-m", "aimass_stream", *command, "--threads", "1", "--json"], text=True,
@@ -256,7 +257,7 @@ def test_the_command_is_broken_off_and_goes_on(wish: styles.Wish, tmp_path: Path
             if json.loads(line)["step"]:
                 break
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=90)
     assert process.returncode == 130, err
     assert json.loads(out.splitlines()[-1]) == {"state": "stopped"}
     work = tmp_path / "training" / "style-my-painting"
