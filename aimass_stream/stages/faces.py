@@ -21,7 +21,7 @@ from ..seeing.patience import Patience
 from ..seeing.presence import Presence, Visit
 from ..seeing.register import Register, shared
 from ..seeing.tiles import look
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.faces import aligned
 from ..vision.overlay import Mark, drawn
@@ -66,6 +66,9 @@ class Faces(BaseStage[FacesParams]):
     title = "Faces"
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = FacesParams
+    ladder = (Rung("every look"), Rung("half as often", "looks at half as many pictures", 1 / 2),
+              Rung("a third as often", "looks at a third as many pictures", 1 / 3))
+    load = 0.12
 
     def __init__(self, params: FacesParams) -> None:
         super().__init__(params)
@@ -122,7 +125,7 @@ class Faces(BaseStage[FacesParams]):
             return frame
         size = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
         skipped = None
-        if self._count % params.every == 0 and not self._patience.resting:
+        if self._count % (params.every * (self.rung + 1)) == 0 and not self._patience.resting:
             skipped = await self._look(frame, size, detector, register)
         self._count += 1
         if skipped != "":
