@@ -10,7 +10,7 @@ Key: TypeAlias = tuple[str, int]  # whose result, and the thing's id there; belo
 
 # where stages' results list what they found, and what of each a rule may ask for
 FINDINGS: Mapping[str, tuple[str, ...]] = {
-    "detections": ("label", "name", "text"), "hands": ("gesture",), "classes": ("label",)}
+    "detections": ("label", "name", "text"), "hands": ("gesture", "digit"), "classes": ("label",)}
 IDS = ("id", "hand")
 
 
@@ -18,7 +18,7 @@ IDS = ("id", "hand")
 class Rule:
     """Whether at least `count` such things are there, each for `seconds`; with a count of 0, whether none is."""
 
-    words: frozenset[str] = frozenset()  # labels, names, gestures, in lower case; none: anything
+    words: frozenset[str] = frozenset()  # labels, names, gestures, digits; lower case; none: anything
     zone: str = ""  # empty: anywhere
     seconds: float = 3.0
     count: int = 1

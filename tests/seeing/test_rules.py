@@ -103,9 +103,9 @@ def test_notes_of_other_peoples_stages_do_no_harm() -> None:
 
 
 def test_gestures_names_and_classes() -> None:
-    notes = {"hands": {"hands": [{"hand": 2, "side": "left", "gesture": "Fist"}]},
+    notes = {"hands": {"hands": [{"hand": 2, "side": "left", "gesture": "Fist", "digit": 0}]},
              "faces": {"detections": [{"label": "face", "name": "Ada Lovelace", "id": 5}]},
              "classify": {"classes": [{"label": "beach", "score": 0.8}]}}
-    for word, key in (("fist", ("hands", 2)), ("ada lovelace", ("faces", 5)), ("face", ("faces", 5)),
-                      ("beach", ("classify", -1))):
+    for word, key in (("fist", ("hands", 2)), ("0", ("hands", 2)), ("ada lovelace", ("faces", 5)),
+                      ("face", ("faces", 5)), ("beach", ("classify", -1))):
         assert sights(notes, Rule(frozenset({word}))) == [Sight(key, True)]

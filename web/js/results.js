@@ -11,7 +11,8 @@
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {{label: string, score: number, box: [number, number, number, number], points?: [number, number][],
- *   text?: string, id?: number, predicted?: boolean}} Detection in px of the picture; the box is x, y, width, height
+ *   text?: string, name?: string, id?: number, predicted?: boolean}} Detection in px of the picture; the box is x, y,
+ *   width, height
  * @typedef {{name: string, inside?: number, share?: number, in?: number, out?: number}} Place a zone or line, and what
  *   is counted there
  * @typedef {{width: number, height: number, detections: Detection[], every?: number, zones?: Place[], lines?: Place[]}}
@@ -242,7 +243,7 @@ function countOf(place) {
  * @param {Detection} found
  * @param {{x: number, y: number, pixel: number}} scale px of the canvas in one of the picture, and of the screen
  */
-function sketch(c, { label, score, box, points = [], text, id, predicted }, { x, y, pixel }) {
+function sketch(c, { label, score, box, points = [], text, name, id, predicted }, { x, y, pixel }) {
   const [left, top, wide, high] = [box[0] * x, box[1] * y, box[2] * x, box[3] * y];
   c.strokeStyle = c.fillStyle = colourOf(id, label);
   c.lineWidth = LINE * pixel;
@@ -253,7 +254,7 @@ function sketch(c, { label, score, box, points = [], text, id, predicted }, { x,
     c.arc(px * x, py * y, LINE * pixel, 0, Math.PI * 2);
     c.fill();
   }
-  plate(c, `${id ? `#${id} ` : ""}${text || label} ${Math.round(score * 100)} %`, left - c.lineWidth / 2, top, pixel);
+  plate(c, `${id ? `#${id} ` : ""}${name || text || label} ${Math.round(score * 100)} %`, left - c.lineWidth / 2, top, pixel);
 }
 
 /**
