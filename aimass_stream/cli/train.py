@@ -41,7 +41,7 @@ train = typer.Typer(help="Train a style from a picture, or paint one picture slo
 def style(
     picture: Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, GIF, BMP or TIFF.")],
     name: Annotated[str, typer.Option(help="What the style is called; without it like the picture's file.")] = "",
-    steps: Steps = 2000,
+    steps: Steps = 1000,
     out: Annotated[Path | None, typer.Option(help="Folder of models in which the style's own is put; without it where "
                                              "the server looks.")] = None,
     content: Annotated[Path | None, typer.Option(help="Folder of photographs to learn on; without it on pictures drawn "

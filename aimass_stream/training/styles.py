@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 ENGINE = "aimass_stream.engines.style:Style"
-STEPS = 2000
+STEPS = 1000
 MOST_STEPS = 1_000_000
 NAME_LETTERS = 48
 CHECKPOINT, PREVIEW, PLAN, LOCK = "checkpoint.pt", "preview.jpg", "plan.json", ".lock"
