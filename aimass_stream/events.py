@@ -227,6 +227,15 @@ class HandGesture(EventData):
         description="none also when the hand is gone")
 
 
+class HandDigit(EventData):
+    """A hand signs another digit than before, and has done so for a moment."""
+
+    type = "hand.digit"
+    hand: int = Field(description="the same for as long as this hand is followed")
+    side: Literal["left", "right"]
+    digit: int | None = Field(ge=0, le=9, description="null when it shows none any more, or is gone")
+
+
 class PersonArrived(EventData):
     """Somebody who is enrolled was recognised by a stage `faces`, and was not there before."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ..errors import Busy, DeadlineMissed, ModelFailed
-from ..events import HandGesture
+from ..events import HandDigit, HandGesture
 from ..frames import Kind, Pixels, VideoFrame, now
 from ..inference import Batch, Engine
 from ..seeing.detector import Detector, Wish
@@ -21,8 +21,9 @@ from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.boxes import Floats
 from ..vision.hands import BONES, Gesture, Square, back, cut, gesture, of_palm, of_points, same
 from ..vision.overlay import Mark, drawn
+from ..vision.signs import Steady, normal
 
-PALMS, POINTS = "mediapipe-palms", "mediapipe-hand"
+PALMS, POINTS, SIGNS = "mediapipe-palms", "mediapipe-hand", "sign-digits"
 SIZE = 224  # px, the side of what the network of points takes
 OVERLAP = 0.3  # of palms that are one
 SEEK = 3  # pictures from one search for further palms to the next, while a hand is followed
@@ -36,6 +37,7 @@ class HandsParams(Params):
     threshold: float = Field(0.5, ge=0.05, le=1, description="least score of a palm, and of a hand that is followed",
                              json_schema_extra={"unit": "share", "step": 0.05})
     gestures: bool = Field(True, description="tells what hands show: open, fist, point, thumb (up), victory")
+    digits: bool = Field(False, description="reads the digits 0 to 9 of sign language")
     overlay: bool = Field(True, description="draws the hands into the picture; without it, results are sent only")
     deadline: float = Field(100, ge=1, le=5000, description="a picture that had to wait longer for its turn goes on "
                             "without result", json_schema_extra={"unit": "ms"})
@@ -51,16 +53,25 @@ class _Hand:
     seen: Gesture = "none"
     times: int = 0  # in a row
     told: Gesture = "none"
+    sign: Steady = field(default_factory=Steady)
 
     def json(self) -> dict[str, Any]:
-        return {"hand": self.number, "side": self.side, "score": round(self.score, 3), "gesture": self.told,
+        told = {"hand": self.number, "side": self.side, "score": round(self.score, 3), "gesture": self.told,
                 "points": [[round(float(x), 1), round(float(y), 1)] for x, y in self.points]}
+        return told | ({} if self.sign.digit is None else {"digit": self.sign.digit,
+                                                           "chance": round(self.sign.chance, 3)})
+
+    @property
+    def label(self) -> str:
+        shown = "" if self.told == "none" else self.told
+        return shown if self.sign.digit is None else f"{self.sign.digit}  {shown}".strip()
 
 
 class Hands(BaseStage[HandsParams]):
     """Finds hands and follows them with 21 points each; tells gestures as ``hand.gesture`` events.
 
-    Left and right are the person's own, in a picture that is not mirrored.
+    Digits of sign language are told as ``hand.digit``, once a hand has shown one for some pictures. Left and
+    right are the person's own, in a picture that is not mirrored.
     """
 
     title = "Hands"
@@ -90,14 +101,21 @@ class Hands(BaseStage[HandsParams]):
         """Models that were taken out are loaded anew."""
         super().update(params)
         self._patience.answered()
-        if not {PALMS, POINTS} <= self.context.engine.models().keys() and self._loading is None:
+        if not params.digits:
+            for hand in self._hands:
+                hand.sign = Steady()
+        if not self._wanted <= self.context.engine.models().keys() and self._loading is None:
             self._loading = asyncio.create_task(self._load(), name="load the models of hands")
 
     async def _load(self) -> None:
         engine: Engine = self.context.engine
         self._palms = Detector(engine.store.get(PALMS))
-        await engine.load(PALMS)
-        await engine.load(POINTS)
+        for model in sorted(self._wanted):
+            await engine.load(model)
+
+    @property
+    def _wanted(self) -> set[str]:
+        return {PALMS, POINTS, SIGNS} if self.params.digits else {PALMS, POINTS}
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -155,6 +173,8 @@ class Hands(BaseStage[HandsParams]):
         if self.params.gestures:
             for hand in self._hands:
                 self._judge(frame, hand)
+        if self.params.digits and SIGNS in self.context.engine.models():
+            await self._read(frame)
 
     async def _seek(self, picture: Pixels) -> None:
         """Take up hands whose palms are not followed yet."""
@@ -195,10 +215,20 @@ class Hands(BaseStage[HandsParams]):
             hand.told = shown
             self.context.event(HandGesture(hand=hand.number, side=hand.side, gesture=shown), frame)
 
+    async def _read(self, frame: VideoFrame) -> None:
+        """Which digits the hands show."""
+        hands = list(self._hands)
+        for hand in hands:
+            outputs = await self._ask(SIGNS, {"points": normal(hand.points)[None]})
+            if hand.sign.see(outputs["chances"][0]):
+                self.context.event(HandDigit(hand=hand.number, side=hand.side, digit=hand.sign.digit), frame)
+
     def _lose(self, frame: VideoFrame, hands: Sequence[_Hand]) -> None:
         for hand in hands:
             if hand.told != "none":
                 self.context.event(HandGesture(hand=hand.number, side=hand.side, gesture="none"), frame)
+            if hand.sign.digit is not None:
+                self.context.event(HandDigit(hand=hand.number, side=hand.side, digit=None), frame)
         self._hands = [hand for hand in self._hands if hand not in hands]
 
 
@@ -218,5 +248,5 @@ def _drawn(frame: VideoFrame, hands: Sequence[_Hand]) -> VideoFrame:
         low, high = hand.points.min(axis=0), hand.points.max(axis=0)
         points = [(float(x), float(y)) for x, y in hand.points]
         marks.append(Mark((float(low[0]), float(low[1]), float(high[0]), float(high[1])),
-                          hand.told if hand.told != "none" else "", hand.number, points, BONES, framed=False))
+                          hand.label, hand.number, points, BONES, framed=False))
     return frame.replace(picture=picture.from_i420(drawn(picture.i420, marks)), rotation=0)

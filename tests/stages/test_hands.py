@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from aimass_stream.errors import Unavailable
-from aimass_stream.events import HandGesture
+from aimass_stream.events import HandDigit, HandGesture
 from aimass_stream.frames import Picture, Pixels, VideoFrame
 from aimass_stream.inference import Engine, installed
 from aimass_stream.stages.hands import Hands
@@ -154,3 +154,32 @@ async def test_gestures_of_real_hands(signs: dict[str, list[VideoFrame]]) -> Non
                     await stage.process(picture)
                 right += [gesture for _, gesture, _ in told(context)][-1:] == [shown]
     assert right >= 27  # of 30
+
+
+async def test_digits_of_people_are_told_once_and_end_with_the_hand(signs: dict[str, list[VideoFrame]]) -> None:
+    [picture, *_] = signs["victory"]  # signs 2
+    async with staged(overlay=False, most=1, digits=True) as (stage, context):
+        for number in range(12):
+            [found] = await hands_of(stage, picture.replace(pts=number * 3000, notes={}))
+        assert found["digit"] == 2
+        assert found["chance"] > 0.8
+        stage.update(params("hands", **PATIENT, overlay=False, most=1))  # type: ignore[arg-type]
+        [found] = await hands_of(stage, picture.replace(pts=12 * 3000, notes={}))
+        assert "digit" not in found
+        stage.update(params("hands", **PATIENT, most=1, digits=True))  # type: ignore[arg-type]
+        for number in range(13, 25):
+            after = await stage.process(picture.replace(pts=number * 3000, notes={}))
+        assert isinstance(after, VideoFrame)
+        assert await hands_of(stage, frame(wall(), 25)) == []
+    digits = [(event.digit, about.pts // 3000) for event, about in context.events
+              if isinstance(event, HandDigit) and about is not None]
+    assert [digit for digit, _ in digits] == [2, 2, None]
+    assert digits[0][1] in range(4, 9)
+
+
+async def test_digits_of_drawn_hands() -> None:
+    async with staged(overlay=False, digits=True) as (stage, context):
+        for number in range(12):
+            [found] = await hands_of(stage, frame(OPEN, number))
+        assert found["digit"] == 5
+    assert [event.digit for event, _ in context.events if isinstance(event, HandDigit)] == [5]

@@ -131,6 +131,13 @@ export interface GovernorStepped {
   latency_ms: number; // ms, the promised bound
 }
 
+/** A hand signs another digit than before, and has done so for a moment. */
+export interface HandDigit {
+  hand: number; // the same for as long as this hand is followed
+  side: "left" | "right";
+  digit: number | null; // null when it shows none any more, or is gone
+}
+
 /** A hand shows something else than before, for some pictures in a row. */
 export interface HandGesture {
   hand: number; // the same for as long as this hand is followed
@@ -373,6 +380,7 @@ export interface EventMap {
   "error": ErrorEvent;
   "frame.result": FrameResult;
   "governor.stepped": GovernorStepped;
+  "hand.digit": HandDigit;
   "hand.gesture": HandGesture;
   "hearing.ready": HearingReady;
   "latency.missed": LatencyMissed;
