@@ -15,6 +15,7 @@ what comes out is turned back. **Unverified** on CUDA: see `inference.cuda`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..architectures import ARCHITECTURES
-from ..errors import InvalidInput
+from ..errors import InvalidInput, Unavailable
 from ..inference.contract import Batch, TensorSpec
 from ..inference.cuda import Way, import_torch
 from ..inference.device import Device
@@ -32,6 +33,12 @@ from ..inference.safetensors import read
 log = logging.getLogger(__name__)
 
 WARM = 3  # runs before a graph is recorded: libraries choose their kernels in the first ones
+
+
+def prepare() -> None:
+    """Import torch, which keeps every thread of the process waiting: before anybody waits for pictures."""
+    with contextlib.suppress(Unavailable):
+        import_torch()
 
 
 class TorchNetwork:

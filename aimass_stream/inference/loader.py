@@ -9,10 +9,12 @@ called: a manifest must not be able to run whatever it likes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -135,12 +137,27 @@ class FolderStore:
             check_file(entry.folder, item)
         return cast(Model, _engine(entry.engine)(entry, device))
 
+    def prepare(self) -> None:
+        """Import what the models' engines need: while that is done, all threads wait, for torch longer than a second.
+
+        An engine's module may have a function `prepare` for what it imports when a model is built. What can't be
+        imported is told when a model is opened.
+        """
+        for engine in sorted({entry.engine for entry in self.entries()}):
+            with contextlib.suppress(InvalidInput):
+                module = sys.modules[_engine(engine).__module__]
+                getattr(module, "prepare", _nothing)()
+
     def _entry(self, manifest: Path) -> Entry:
         changed = manifest.stat().st_mtime_ns
         known = self._read.get(manifest)
         if known is None or known[0] != changed:
             known = self._read[manifest] = (changed, read_manifest(manifest))
         return known[1]
+
+
+def _nothing() -> None:
+    """Most engines import all they need themselves."""
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,15 @@ def test_pictures_go_in_and_out_as_they_are(tmp_path: Path, network: StyleNetwor
     assert torch.get_num_threads() == 1
     model.close()
     device.close()
+
+
+def test_a_server_imports_torch_before_its_sessions_come_only_where_a_model_wants_it(tmp_path: Path) -> None:
+    torch_models.write(tmp_path)
+    code = ("import sys, pathlib; from aimass_stream.inference import FolderStore; "
+            "FolderStore([pathlib.Path(path) for path in sys.argv[1:]]).prepare(); print('torch' in sys.modules)")
+    for folders, wanted in (([str(tmp_path)], "True"), ([], "False")):
+        done = subprocess.run([sys.executable, "-c", code, *folders], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == wanted
 
 
 @pytest.mark.parametrize(("data", "options", "complaint"), [
