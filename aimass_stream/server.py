@@ -74,6 +74,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     registry = registry or Registry()
     known = versions(store)
     registry.load()  # before the loop runs: an import may take long
+    store.prepare()  # likewise
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
     toolbox = Toolbox().load()
