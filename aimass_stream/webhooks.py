@@ -35,7 +35,7 @@ from .signing import key_of, signature
 log = logging.getLogger(__name__)
 
 MOST, MOST_OF_HOST = 256, 64  # deliveries on their way, those that wait to be repeated among them; more are dropped
-AT_ONCE = 4  # connections
+AT_ONCE, AT_ONCE_TO_HOST = 16, 2  # connections; a host that does not answer must not hold up the others
 TIMEOUT = 10.0  # s, of an attempt
 PAUSES = (1.0, 5.0, 25.0, 60.0)  # s before each repetition, and up to half as much again by chance
 GRACE = 3.0  # s that the server's end waits for what is on its way
@@ -108,6 +108,7 @@ class Webhooks:
         self._settings, self._tell, self._resolve, self._pauses = settings, tell, resolve, pauses
         self._client: httpx.AsyncClient | None = None
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turns: dict[str, asyncio.Semaphore] = {}  # of hosts that something is on its way to
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
         self._of_host: Counter[str] = Counter()
 
@@ -146,6 +147,7 @@ class Webhooks:
         task = asyncio.create_task(self._deliver(delivery), name=f"webhook {delivery.id}")
         self._tasks[task] = delivery
         self._of_host[target.host] += 1
+        self._turns.setdefault(target.host, asyncio.Semaphore(AT_ONCE_TO_HOST))
         task.add_done_callback(self._done)
         return None
 
@@ -153,7 +155,7 @@ class Webhooks:
         host = self._tasks.pop(task).url.host
         self._of_host[host] -= 1
         if not self._of_host[host]:
-            del self._of_host[host]
+            del self._of_host[host], self._turns[host]
 
     def _failed(self, url: str, session: str, result: str, detail: str, attempts: int) -> None:
         metrics.WEBHOOKS.labels(result).inc()
@@ -167,7 +169,7 @@ class Webhooks:
                 metrics.WEBHOOKS.labels("repeated").inc()
                 await asyncio.sleep(pause * random.uniform(1, 1.5))
             try:
-                async with self._turn, asyncio.timeout(TIMEOUT):
+                async with self._turns[delivery.url.host], self._turn, asyncio.timeout(TIMEOUT):
                     await self._attempt(delivery, number)
             except Undeliverable as error:
                 return self._failed(str(delivery.url), delivery.session, "failed", str(error), number + 1)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from aimass_stream import webhooks
 from aimass_stream.errors import InvalidInput
 from aimass_stream.events import Event, WebhookFailed
-from aimass_stream.webhooks import MOST_OF_HOST, Webhooks, is_public, target_of
+from aimass_stream.webhooks import AT_ONCE, AT_ONCE_TO_HOST, MOST_OF_HOST, Webhooks, is_public, target_of
 
 from .support.options import settings
 
@@ -37,15 +37,17 @@ class Receiver:
         self.answers = list(answers)  # status lines and headers, in order, the last for ever; None: it says nothing
         self.got: list[tuple[str, Mapping[str, str], bytes]] = []  # request line, headers, body
         self.port = 0
-        self.hung = asyncio.Event()
+        self.hung, self.came = asyncio.Event(), asyncio.Event()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:] if line)}
         self.got.append((head[0], headers, await reader.readexactly(int(headers["content-length"]))))
+        self.came.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
             await self.hung.wait()
+            answer = "200 OK"
         writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\nok".encode())
         await writer.drain()
         writer.close()
@@ -148,6 +150,17 @@ async def test_nobody_listens_or_nobody_answers(monkeypatch: pytest.MonkeyPatch)
     async with receiving(None) as receiver, Hooks() as hooks:
         hooks.hooks.send(f"http://127.0.0.1:{receiver.port}/", "s_1", FIRED)
         assert "has not answered for 0.1 s" in (await hooks.failure()).detail
+
+
+async def test_a_host_that_does_not_answer_holds_up_no_other() -> None:
+    async with receiving(None) as silent, receiving() as quick, Hooks(resolve=resolver("127.0.0.1")) as hooks:
+        for _ in range(AT_ONCE + 4):
+            hooks.hooks.send(f"http://silent.example:{silent.port}/", "s_1", FIRED)
+        hooks.hooks.send(f"http://quick.example:{quick.port}/", "s_2", FIRED)
+        async with asyncio.timeout(5):
+            await quick.came.wait()
+        assert len(silent.got) <= AT_ONCE_TO_HOST
+        silent.hung.set()
 
 
 @pytest.mark.parametrize("answer", ["302 Found\r\nlocation: http://127.0.0.1:1/", "307 Temporary\r\nlocation: /b",
