@@ -72,6 +72,12 @@ const TOKENS = new RegExp([
   String.raw`(?<word>\b(?:const|await|new|if|throw|for|of|while|import|from|async|with|as|def|true|false|null|True|False|None|curl|aimass)\b)`,
 ].join("|"), "g");
 
+/** Long base64 is there to be copied, not to be read. @param {string} text @returns {Array<Node | string>} */
+function shortened(text) {
+  return text.split(/([A-Za-z0-9+/=]{120,}|(?:[A-Za-z0-9+/=]|%2[BF]|%3D){120,})/).map((part, index) => (
+    index % 2 ? h("span", { class: "long" }, part) : part));
+}
+
 /** @param {string} text @returns {Array<Node | string>} */
 function highlight(text) {
   /** @type {Array<Node | string>} */
@@ -79,9 +85,9 @@ function highlight(text) {
   let at = 0;
   for (const found of text.matchAll(TOKENS)) {
     const kind = Object.entries(found.groups ?? {}).find(([, value]) => value !== undefined)?.[0] ?? "";
-    parts.push(text.slice(at, found.index), h("span", { class: `t-${kind}` }, found[0]));
+    parts.push(...shortened(text.slice(at, found.index)), h("span", { class: `t-${kind}` }, ...shortened(found[0])));
     at = found.index + found[0].length;
   }
-  parts.push(text.slice(at));
+  parts.push(...shortened(text.slice(at)));
   return parts;
 }

@@ -5,6 +5,7 @@
 
 import { CodePanel } from "./code-panel.js";
 import { h, icon, iconButton } from "./dom.js";
+import { dropPlace } from "./drop.js";
 import { SchemaForm } from "./schema-form.js";
 import { Sorting } from "./sorting.js";
 
@@ -161,6 +162,7 @@ export class PipelineEditor {
       grip.focus();
     });
     this.#sorting.handle(grip, element, key);
+    if (form.take) dropPlace(element, form.take);
     /** @type {Card} */
     const card = { entry, element, form, time, error, code, fold, rung };
     form.element.hidden = Object.keys(info?.params.properties ?? {}).length > FIELDS;

@@ -5,11 +5,13 @@
  */
 
 import { arrowTarget, h, prose } from "./dom.js";
+import { pictured } from "./picture-field.js";
 import { ZonesForm, kindOf } from "./zones-form.js";
 
 /**
  * @typedef {import("../types/api.js").Schema} Schema
- * @typedef {{element: HTMLElement, set: (value: unknown) => void}} Control
+ * @typedef {{element: HTMLElement, set: (value: unknown) => void, take?: (file: File) => void}} Control `take` where
+ *   it may be a picture
  * @typedef {(value: unknown) => void} Change
  * @typedef {{id: string, words: string, change: Change}} About the control's id, its label, and whom to tell
  */
@@ -53,6 +55,12 @@ export class SchemaForm {
     this.#fields.set(name, { row, error, control, fallback: schema.default });
     this.set(name, value);
     return row;
+  }
+
+  /** What takes a file that is dropped anywhere on the form, if anything does. */
+  get take() {
+    for (const { control } of this.#fields.values()) if (control.take) return control.take;
+    return null;
   }
 
   /** @param {string} name @param {unknown} value */
@@ -114,6 +122,7 @@ function title(name, schema) {
 
 /** @param {Schema} schema @param {About} about @returns {Control} */
 function makeControl(schema, about) {
+  if (schema.enum && schema.picture) return pictured(choice(schema.enum, schema, about), schema.picture, about);
   if (schema.enum) return choice(schema.enum, schema, about);
   switch (schema.type) {
     case "boolean": return toggle(about);

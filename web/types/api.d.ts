@@ -43,6 +43,7 @@ export interface Schema {
   format?: string;
   unit?: string;
   step?: number;
+  picture?: number; // a data: URL of a picture will do, too, with so many px at most
 }
 
 export interface StageInfo {
