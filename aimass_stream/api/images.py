@@ -84,6 +84,7 @@ class StyleInfo(BaseModel):
 
 class StyleList(BaseModel):
     styles: list[StyleInfo] = Field(description="those that are installed")
+    any: bool = Field(False, description="whether there is a network that paints after any picture")
     meant: str = Field("", description="the one that `said` means, near misses included; empty if none is")
 
 
@@ -241,7 +242,7 @@ def _listed(said: str) -> StyleList:
             name=name, title=entry.title or name, painter=painting.painter if painting else "",
             year=painting.year if painting else "", names=list(also), sample=(entry.folder / SAMPLE).is_file()))
     meant = resolve(said, known) if said.strip() else None
-    return StyleList(styles=found, meant=meant.name if meant else "")
+    return StyleList(styles=found, any=installed_painter(), meant=meant.name if meant else "")
 
 
 def _library() -> dict[str, Sequence[float]]:

@@ -42,6 +42,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
                                           "udnie": "Udnie"}.items()):
         styles.write(folder, f"style-{name}", seed=seed, title=title)
         Image.fromarray(clips.draw(seed, 64, 48)).save(folder / f"style-{name}" / "sample.jpg")
+    styles.write_any(folder)
     store, before = installed(), installed().folders
     store.folders = (folder,)
     yield store
@@ -156,6 +157,10 @@ def test_like_another_picture(visitor: Visitor, page: Page) -> None:
     assert page.locator("#legend li").all_inner_texts() == ["your picture", "the style's picture", "painted"]
     assert page.locator("#distances tbody tr").first.locator(".distance").count() == 3
     assert "Your two pictures are" in page.inner_text("#meaning")
+    page.click("[data-by=picture]")
+    visitor.until(f"{PAINTED} && document.querySelector('#result-title').textContent === 'Like blue.png'", SECONDS)
+    assert "-F by=picture" in page.inner_text("#code")
+    visitor.until("document.querySelector('#live-link').href.includes('data%3Aimage%2Fjpeg')")
     page.locator("#like").get_by_role("button", name="Take away").click()
     page.wait_for_selector("#like .tile-drop")
 

@@ -7,7 +7,8 @@ import { problem } from "./signalling.js";
  * @typedef {import("../types/paint.js").StyleList} StyleList
  * @typedef {import("../types/paint.js").Match} Match
  * @typedef {import("../types/paint.js").Job} Job
- * @typedef {{style: string} | {style_image: Blob}} Style by its name, or as in a picture
+ * @typedef {{style: string} | {style_image: File, by: string}} Style by its name, or as in a picture: in the "nearest"
+ *   style there is, or in that "picture"'s own
  */
 
 export class PaintApi {
@@ -132,7 +133,7 @@ function formOf(part, file, style, strength) {
   if ("style" in style) form.append("style", style.style);
   else {
     form.append("style_image", style.style_image, "style");
-    form.append("by", "nearest");
+    form.append("by", style.by);
   }
   form.append("strength", String(strength));
   return form;

@@ -2,6 +2,7 @@
 
 /** @typedef {ImageBitmap | HTMLImageElement | HTMLCanvasElement} Drawable */
 
+const INLINE = 320; // px of the longer side; strokes are looked at in this size
 const MEASURED = 640; // px of the longer side; how a picture is painted shows in one of this size
 
 /**
@@ -43,6 +44,12 @@ export async function toMeasure(file) {
 
 /** @param {Drawable} under @param {Drawable} over @param {number} share */
 export const mixedToMeasure = (under, over, share) => written(mixed(under, over, share, MEASURED));
+
+/** Small enough for an address. @param {Blob} file @returns {Promise<string>} a data: URL */
+export async function inline(file) {
+  const bitmap = await createImageBitmap(file);
+  return mixed(bitmap, bitmap, 1, INLINE).toDataURL("image/jpeg", 0.85);
+}
 
 /** @param {Blob} blob @param {string} name */
 export function save(blob, name) {

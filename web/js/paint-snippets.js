@@ -2,8 +2,8 @@
 
 /**
  * @typedef {import("./snippets.js").Language} Language
- * @typedef {{origin: string, secured: boolean, video: boolean, file: string, style: string, strength: number}} Wish
- *   `style` is empty where another picture gives it
+ * @typedef {{origin: string, secured: boolean, video: boolean, file: string, style: string, by: string,
+ *   strength: number}} Wish `style` is empty where another picture gives it, `by` which way
  */
 
 /** @param {Language} language @param {Wish} wish */
@@ -25,7 +25,7 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 function curl(wish) {
   const key = wish.secured ? [`  -H "Authorization: Bearer $AIMASS_API_KEY"`] : [];
   const lines = [`curl ${url(wish)}`, ...key, `  -F ${quoted(`${wish.video ? "video" : "image"}=@${wish.file}`)}`,
-    wish.style ? `  -F style=${wish.style}` : "  -F style_image=@like.jpg -F by=nearest", `  -F strength=${wish.strength}`];
+    wish.style ? `  -F style=${wish.style}` : `  -F style_image=@like.jpg -F by=${wish.by}`, `  -F strength=${wish.strength}`];
   if (!wish.video) return [...lines, "  -o painted.png"].join(" \\\n");
   const auth = key.length ? ` ${key[0]?.trim()}` : "";
   return [lines.join(" \\\n"), "", "# the answer names the job: follow it, then fetch what came of it",
@@ -37,7 +37,7 @@ function curl(wish) {
 function python(wish) {
   const files = [`"${wish.video ? "video" : "image"}": open(${JSON.stringify(wish.file)}, "rb")`,
     ...(wish.style ? [] : [`"style_image": open("like.jpg", "rb")`])];
-  const data = [wish.style ? `"style": "${wish.style}"` : `"by": "nearest"`, `"strength": ${wish.strength}`];
+  const data = [wish.style ? `"style": "${wish.style}"` : `"by": "${wish.by}"`, `"strength": ${wish.strength}`];
   const lines = ["import httpx", ...(wish.secured ? ["import os"] : []), "",
     ...(wish.secured ? [`headers = {"Authorization": f"Bearer {os.environ['AIMASS_API_KEY']}"}`] : []),
     `with httpx.Client(base_url="${wish.origin}", timeout=120${wish.secured ? ", headers=headers" : ""}) as http:`,
@@ -54,7 +54,7 @@ function python(wish) {
 function javascript(wish) {
   const headers = wish.secured ? ", headers: { Authorization: `Bearer ${key}` }" : "";
   const lines = ["const form = new FormData();", `form.append("${wish.video ? "video" : "image"}", file);`,
-    wish.style ? `form.append("style", "${wish.style}");` : `form.append("style_image", like);\nform.append("by", "nearest");`,
+    wish.style ? `form.append("style", "${wish.style}");` : `form.append("style_image", like);\nform.append("by", "${wish.by}");`,
     `form.append("strength", "${wish.strength}");`,
     `const answer = await fetch("${url(wish)}", { method: "POST", body: form${headers} });`,
     "if (!answer.ok) throw new Error((await answer.json()).detail);"];

@@ -12,6 +12,7 @@ const PAUSE = 220; // ms in typing, after which the server is asked what is mean
 export class StyleChoice {
   /** @type {StyleInfo[]} */
   styles = [];
+  any = false; // whether the server paints after pictures, too
   chosen = "";
   #active = -1; // of those that are listed, by the arrow keys
   #asked = 0;
@@ -38,7 +39,8 @@ export class StyleChoice {
   }
 
   async load() {
-    this.styles = (await this.api.styles()).styles;
+    const { styles, any } = await this.api.styles();
+    [this.styles, this.any] = [styles, any];
     this.list.replaceChildren(...this.styles.map((style) => this.#option(style)));
     this.hint.textContent = this.styles.length ? "In English or Chinese; nearly right is enough."
       : "No style is installed on this server.";

@@ -3,30 +3,37 @@
 import { CodePanel } from "./code-panel.js";
 import { scene } from "./demo.js";
 import { KeyDialog } from "./dialogs.js";
-import { arrowTarget, byId, h, icon } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { filesDropped } from "./drop.js";
-import { explain, ServerError } from "./errors.js";
 import { PaintApi } from "./paint-api.js";
 import { DistanceChart } from "./paint-chart.js";
 import { PaintJob } from "./paint-job.js";
 import { LessonPanel } from "./paint-lesson.js";
-import { mixed, mixedToMeasure, save, toMeasure, written } from "./paint-pixels.js";
+import { inline, mixed, mixedToMeasure, save, toMeasure, written } from "./paint-pixels.js";
+import { choice, mark } from "./paint-radios.js";
 import { paintSnippet } from "./paint-snippets.js";
 import { StyleChoice } from "./paint-styles.js";
 import { isVideo, Tile } from "./paint-tile.js";
 import { Wipe } from "./paint-wipe.js";
+import { Words } from "./paint-words.js";
 import { apiKey } from "./storage.js";
 import { recallTheme, switchTheme } from "./theme.js";
 
-/** @typedef {import("./paint-chart.js").Role} Role */
+/**
+ * @typedef {import("./paint-chart.js").Role} Role
+ * @typedef {import("./paint-api.js").Style} Style
+ */
 
 const SETTLED = 500; // ms after which the result is measured at another strength
 
 export class PaintPage {
   how = "name"; // or "picture"
+  by = "nearest"; // or "picture": what of the second picture is taken
   #strength = byId("strength", HTMLInputElement);
-  /** What was painted, and in which style. @type {{file: Blob, style: string, name: string} | null} */
+  /** What was painted, and in which style, or like which picture.
+   * @type {{file: Blob, style: string, name: string, like: File | null} | null} */
   #done = null;
+  words = new Words();
   api = new PaintApi(apiKey);
   key = new KeyDialog(() => void this.#enter());
   wipe = new Wipe(byId("wipe", HTMLElement));
@@ -58,6 +65,7 @@ export class PaintPage {
   async #enter() {
     try {
       await this.styles.load();
+      byId("by", HTMLElement).hidden = !this.styles.any;
       this.#trouble(null);
       void this.lesson.resume();
       void this.#run();
@@ -67,12 +75,11 @@ export class PaintPage {
   }
 
   #wire() {
-    const radios = /** @type {HTMLElement[]} */ ([...byId("how", HTMLElement).querySelectorAll("button")]);
-    for (const radio of radios) radio.addEventListener("click", () => this.#chooseHow(radio.dataset.how ?? "name"));
-    byId("how", HTMLElement).addEventListener("keydown", (event) => {
-      const target = arrowTarget(event, radios);
-      target?.focus();
-      target?.click();
+    choice("how", (how) => this.#chooseHow(how));
+    choice("by", (by) => {
+      this.by = by;
+      mark("by", by);
+      void this.#run();
     });
     this.#strength.addEventListener("input", () => this.#slide());
     this.#button("scene-button", () => void this.#scene());
@@ -81,7 +88,7 @@ export class PaintPage {
     this.#button("download-button", () => void this.#download());
     this.#button("play-button", () => this.#play());
     this.#button("key-button", () => this.key.open(false));
-    this.#button("theme-button", () => switchTheme());
+    this.#button("theme-button", switchTheme);
     filesDropped(byId("drop", HTMLElement), (file) => this.#given(file));
     addEventListener("paste", (event) => {
       const file = [...(event.clipboardData?.files ?? [])].find((each) => /^(image|video)\//.test(each.type));
@@ -112,10 +119,7 @@ export class PaintPage {
   /** @param {string} how */
   #chooseHow(how) {
     this.how = how;
-    for (const radio of byId("how", HTMLElement).querySelectorAll("button")) {
-      radio.setAttribute("aria-checked", String(radio.dataset.how === how));
-      radio.tabIndex = radio.dataset.how === how ? 0 : -1;
-    }
+    mark("how", how);
     byId("by-name", HTMLElement).hidden = how !== "name";
     byId("by-picture", HTMLElement).hidden = how !== "picture";
     void this.#run();
@@ -160,7 +164,7 @@ export class PaintPage {
 
   get #style() {
     if (this.how === "name") return this.styles.chosen ? { style: this.styles.chosen } : null;
-    return this.like.file ? { style_image: this.like.file } : null;
+    return this.like.file ? { style_image: this.like.file, by: this.by } : null;
   }
 
   /** There is another style now. @param {string} name */
@@ -191,7 +195,8 @@ export class PaintPage {
       if (!file || !style || video) return;
       this.#say("Painting");
       const painted = await this.api.paint(file, style, 1, signal);
-      this.#done = { file: painted.picture, style: painted.style, name: `${stem(file.name)}-${painted.style}.png` };
+      this.#done = { file: painted.picture, style: painted.style, name: `${stem(file.name)}-${painted.style}.png`,
+        like: likeOf(style, painted.style) };
       await this.wipe.paint(painted.picture, false);
       if (signal.aborted) return;
       this.#results();
@@ -254,17 +259,25 @@ export class PaintPage {
     byId("play-button", HTMLElement).hidden = !(this.wipe.after instanceof HTMLVideoElement);
     if (!done) return;
     const info = this.styles.info(done.style);
-    byId("result-title", HTMLElement).replaceChildren(info?.title ?? done.style,
+    byId("result-title", HTMLElement).replaceChildren(info?.title ?? (done.like ? `Like ${done.like.name}` : done.style),
       info?.painter ? h("small", {}, `, ${info.painter}`) : "");
-    const pipeline = [{ stage: "style", name: done.style, ...(this.#share < 1 ? { strength: this.#share } : {}) }];
-    byId("live-link", HTMLAnchorElement).href = `/#pipeline=${encodeURIComponent(JSON.stringify(pipeline))}`;
+    void this.#link(done);
     this.code.refresh();
+  }
+
+  /** The live page takes a picture in place of a style's name. @param {{style: string, like: File | null}} done */
+  async #link({ style, like }) {
+    const name = like ? await inline(like).catch(() => "") : style;
+    const pipeline = [{ stage: "style", name, ...(this.#share < 1 ? { strength: this.#share } : {}) }];
+    const link = byId("live-link", HTMLAnchorElement);
+    link.hidden = !name;
+    link.href = `/#pipeline=${encodeURIComponent(JSON.stringify(pipeline))}`;
   }
 
   #wish() {
     return { origin: location.origin, secured: apiKey() !== null, video: this.yours?.video ?? false,
       file: this.yours?.file?.name ?? "picture.jpg", strength: this.#share,
-      style: this.how === "picture" ? "" : this.#done?.style ?? "starry-night" };
+      style: this.how === "picture" ? "" : this.#done?.style ?? "starry-night", by: this.by };
   }
 
   async #download() {
@@ -308,7 +321,8 @@ export class PaintPage {
       const ended = await job.run((sent, signal) => this.api.video(file, style, this.#share, sent, signal));
       const painted = await job.result();
       const name = ended.result?.name ?? "painted.mp4";
-      this.#done = { file: painted, style: String(ended.facts.style ?? ""), name };
+      const made = String(ended.facts.style ?? "");
+      this.#done = { file: painted, style: made, name, like: likeOf(style, made) };
       await this.wipe.show(file, true);
       if (!(await this.wipe.paint(painted, true))) this.#trouble(new Error("This browser can't play it; download it."));
       this.#plays(true);
@@ -346,37 +360,14 @@ export class PaintPage {
     }
   }
 
-  // words -------------------------------------------------------------------------------------------
-
-  /** @param {string | null} text null: nothing is being done @param {number | null} [share] null: nobody knows how far */
+  /** @param {string | null} text null: nothing is being done @param {number | null} [share] */
   #say(text, share = null) {
-    byId("doing", HTMLElement).hidden = text === null;
-    byId("doing-text", HTMLElement).textContent = text ?? "";
-    const bar = byId("doing-bar", HTMLProgressElement);
-    if (share === null) bar.removeAttribute("value");
-    else bar.value = share;
-    byId("waiting", HTMLElement).hidden = text === null || this.#job !== null;
+    this.words.say(text, share, this.#job === null);
   }
 
   /** @param {unknown} thrown null: all is well */
   #trouble(thrown) {
-    const place = byId("trouble", HTMLElement);
-    place.hidden = !thrown;
-    place.replaceChildren();
-    if (!thrown) return;
-    const error = explain(thrown);
-    const unauthorized = error instanceof ServerError && error.reason === "unauthorized";
-    if (unauthorized) {
-      byId("key-button", HTMLElement).hidden = false;
-      this.key.open(apiKey() !== null);
-    }
-    const title = error instanceof ServerError && !unauthorized ? TITLES[error.reason] ?? "The server refused this"
-      : error.reason === "unexpected" ? "" : error.title;
-    place.append(title ? h("b", {}, title) : "", error.message || "Something went wrong.");
-    if (["server-gone", "busy", "unavailable"].includes(error.reason)) {
-      place.append(h("div", {}, h("button", { type: "button", class: "button small", onclick: () => void this.#again() },
-        "Try again")));
-    }
+    if (this.words.trouble(thrown, () => void this.#again())) this.key.open(apiKey() !== null);
   }
 
   #again() {
@@ -385,9 +376,8 @@ export class PaintPage {
   }
 }
 
-/** @type {Record<string, string>} */
-const TITLES = { invalid: "That can't be painted", "not-found": "Not here", busy: "The server is busy",
-  unavailable: "Not possible on this server right now" };
+/** The picture itself, where its own style was taken. @param {Style} asked @param {string} made */
+const likeOf = (asked, made) => (made === "picture" && "style_image" in asked ? asked.style_image : null);
 
 /** @param {string} name */
 const stem = (name) => name.replace(/\.[^.]*$/, "") || "picture";

@@ -13,6 +13,7 @@ export interface StyleInfo {
 
 export interface StyleList {
   styles: StyleInfo[];
+  any: boolean; // whether it can be painted after any picture
   meant: string; // the one that was said; empty if none is
 }
 
