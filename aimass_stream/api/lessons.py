@@ -16,13 +16,13 @@ from ..inference.device import cores
 from ..jobs import Work
 from ..painting.names import named
 from ..settings import Settings
-from ..training import check, judge
+from ..training import check, judge, picture
 from ..training.lesson import Lesson, learn
 from ..training.styles import NAME_LETTERS, STEPS, names_of
 from ..weights import folder_of
 from .deps import CallerDep, SettingsDep
 from .jobs import JobInfo, JobsDep, accepted
-from .pictures import FILE, KINDS, Place, UploadRoute, body, only, read
+from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Form, form_of, on_disk
 
@@ -52,8 +52,9 @@ async def train_style(request: Request, response: Response, settings: SettingsDe
         form = await stack.enter_async_context(form_of(request, settings, ("style_image",)))
         name, steps = _wish(form)
         upload = only(form, "style_image")
-        await read(upload)  # what is wrong with it is told at once
         file = Path(upload.name.replace("\\", "/")).name[:100] or "picture"
+        pixels = on_white(await read(upload))
+        await run_in_threadpool(picture.checked, pixels, file, upload.part)  # what is wrong with it is told at once
         known = await run_in_threadpool(_free, name, file)
         number = os.dup(await run_in_threadpool(on_disk, upload.file))
         lesson = Lesson(file, name, steps, str(folder_of(settings)), str(settings.data_dir.absolute() / "training"),

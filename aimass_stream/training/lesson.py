@@ -38,7 +38,7 @@ def learn(result: int, source: int, lesson: Lesson) -> Iterator[bytes]:
     file, too. The same lesson goes on where it was broken off. Raises as `styles.plan` and `styles.make`."""
     installed().folders = tuple(map(Path, lesson.known))
     wish = styles.Wish(_copied(source, lesson.file), Path(lesson.models), Path(lesson.work), lesson.name, lesson.steps,
-                       threads=lesson.threads)
+                       device="cpu", threads=lesson.threads)  # a card would ask for more addresses than a child has
     plan = styles.plan(wish, Path(lesson.pulled))
     news: queue.Queue[News | styles.Made | BaseException] = queue.Queue(UNHEARD)
 

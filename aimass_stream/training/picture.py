@@ -26,13 +26,13 @@ def read(path: Path) -> Array:
     return checked(opaque(path), path.name)
 
 
-def checked(pixels: Pixels, name: str) -> Array:
+def checked(pixels: Pixels, name: str, field: str = "picture") -> Array:
     """(h, w, 3) RGB, 0 to 1, of BGR. Raises `InvalidMedia` for a picture without a style."""
     if min(pixels.shape[:2]) < LEAST:
         raise InvalidMedia(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} px; a style is learned from "
-                           f"{LEAST}x{LEAST} and more", field="picture")
+                           f"{LEAST}x{LEAST} and more", field=field)
     if max(palette(pixels).deviation) < FLAT:
-        raise InvalidMedia(f"{name} shows one flat colour: there is no style in it to be learned", field="picture")
+        raise InvalidMedia(f"{name} shows one flat colour: there is no style in it to be learned", field=field)
     return unit(pixels)
 
 

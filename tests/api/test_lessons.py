@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from aimass_stream import training
@@ -105,6 +106,10 @@ async def test_what_can_not_be_learned_is_told_at_once(http: httpx.AsyncClient) 
     assert (await learn(http, name="Udnie")).status_code == 409
     broken = await learn(http, PAINTED[:-500], name="Half")
     assert (broken.status_code, "cut off" in broken.json()["detail"]) == (422, True)
+    for side, told in ((90, "one flat colour"), (1, "1x1 px")):
+        answer = await learn(http, file(np.full((side, side, 3), 60, np.uint8)), name="Flat")
+        assert (answer.status_code, answer.json()["field"]) == (422, "style_image")
+        assert told in answer.json()["detail"]
     assert (await http.get("/v1/jobs")).json() == {"jobs": []}
 
 
