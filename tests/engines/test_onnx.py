@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aimass_stream.engines import ENGINES
 from aimass_stream.engines.onnx import OnnxModel, bound
+from aimass_stream.engines.onnx.graph import external, freed
 from aimass_stream.errors import InvalidInput, ModelFailed
 from aimass_stream.inference import Capabilities, CpuDevice, Engine, Entry, FolderStore, TensorSpec
 from aimass_stream.inference.loader import ModelFile, _engine
+from tests.support.networks import varint
 from tests.support.sights import shared
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +148,26 @@ def test_a_run_by_io_binding_answers_the_same(tmp_path: Path, device: CpuDevice)
     x = np.random.default_rng(1).random((2, 3, 4, 5)).astype(np.float32)
     [made] = bound(model._session, ["y"], {"x": x[:, :, :, ::-1]}, ("cpu", 0))
     np.testing.assert_array_equal(made, -x[:, :, :, ::-1])
+
+
+def test_files_that_are_cut_off_or_changed_raise_nothing_else() -> None:
+    content = reshaping(constant=True, packed=True)
+    rng = np.random.default_rng(4)
+    changed = [bytes(np.where(rng.random(len(content)) < 0.02, rng.integers(0, 256, len(content)),
+                              np.frombuffer(content, np.uint8)).astype(np.uint8)) for _ in range(50)]
+    for broken in [*(content[:end] for end in range(0, len(content), 7)), *changed]:
+        with contextlib.suppress(InvalidInput):
+            external(broken)
+            freed(broken)
+
+
+def test_a_graph_in_a_graph_in_a_graph_is_refused() -> None:
+    data = b""
+    for _ in range(2000):  # of a node, of an attribute
+        for number in (6, 5, 1):
+            data = varint(number << 3 | 2) + varint(len(data)) + data
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        external(varint(7 << 3 | 2) + varint(len(data)) + data)
 
 
 def outside(folder: Path, location: str, size: int) -> Entry:

@@ -56,7 +56,10 @@ def fields(message: View) -> Iterator[Field]:
 
 def external(data: bytes) -> set[str]:
     """The files that hold tensors of this one, as it names them."""
-    return {place for graph in _all(memoryview(data), GRAPH) for place in _external(graph)}
+    try:
+        return {place for graph in _all(memoryview(data), GRAPH) for place in _external(graph)}
+    except RecursionError:  # a graph in a graph in a graph...
+        raise InvalidInput("onnxruntime can't run this file: it is nested too deeply", field="files") from None
 
 
 def _external(graph: View) -> Iterator[str]:
