@@ -21,7 +21,7 @@ from dataclasses import dataclass
 WINDOW = 3.0  # s that count; less after a step, more where there are few pictures
 SETTLE = 0.3  # s after a step, in which pictures from before it still come out
 JUDGE = 1.0  # s that have to be seen before the next step down
-LEAST = 6  # pictures that have to be
+LEAST, FEW = 6, 3  # pictures that have to be seen; and where every one is over the bound
 GRACE = 2.0  # s at a session's begin: models get warm, encoders start
 ROOM = 0.75  # share of the bound below which there is room to go up
 WAIT, LONGEST = 5.0, 320.0  # s of room before a try: at first, and at most
@@ -129,8 +129,9 @@ class Governor:
             self._room = self._kept = None
         while len(self._values) > LEAST and self._values[0][0] < moment - WINDOW:
             self._values.popleft()
-        enough = len(self._values) >= LEAST and moment - self._since >= JUDGE
-        self.p95 = percentile([value for _, value in self._values]) if enough else None
+        values = [value for _, value in self._values]
+        enough = len(values) >= LEAST or (len(values) >= FEW and min(values) > self.bound)
+        self.p95 = percentile(values) if enough and moment - self._since >= JUDGE else None
 
     def _judge_try(self, moment: float) -> None:
         if self._up is not None and moment - self._up > max(TRIED, 2 * self.wait):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from aimass_stream.governor import (
+    FEW,
     GRACE,
     JUDGE,
     KEPT,
@@ -227,7 +228,10 @@ def test_few_pictures_are_waited_for() -> None:
     step = next(answer for answer in found if answer is not None)
     assert isinstance(step, Step)
     assert step.down
-    assert found.index(step) == GRACE + LEAST - 1
+    assert found.index(step) == GRACE + FEW - 1, "every one is over the bound"
+    governor = Governor(BOUND)
+    mixed = [governor.look(1000 + second, [0.01 if second % 3 else 0.2], [part]) for second in range(12)]
+    assert mixed[: int(GRACE) + LEAST - 1] == [None] * (int(GRACE) + LEAST - 1)
 
 
 def test_without_pictures_it_says_nothing() -> None:

@@ -63,11 +63,18 @@ class Burner(BaseStage[BaseModel]):
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = Params
     ladder = (Rung("all"), Rung("little", "hardly computes", 0.02))
+    seconds = 0.3
 
     async def process(self, frame: VideoFrame) -> Result:
-        await self.context.run(burn, (0.3, 0.002)[self.rung])
+        await self.context.run(burn, (self.seconds, 0.002)[self.rung])
         frame.notes["rung"] = self.rung
         return frame
+
+
+class Heavy(Burner):
+    """For a browser on a busy machine, whose own work is no reason to miss a bound."""
+
+    seconds = 0.9
 
 
 def burn(seconds: float) -> None:
@@ -85,7 +92,7 @@ def halved(frame: VideoFrame) -> VideoFrame:
 
 def registry() -> Registry:
     stages = Registry(entries=[])
-    for each in (Dear, Cheap, Greedy, Burner, halved):
+    for each in (Dear, Cheap, Greedy, Burner, Heavy, halved):
         stages.add(each.__name__.lower(), each)
     return stages
 
