@@ -2,6 +2,7 @@
 
     python -m benchmarks.stages            measure and write
     python -m benchmarks.stages --keep     write with the measurements that are in the file
+    python -m benchmarks.stages --only motion,detect     measure these, and keep the others
 
 A frame is measured as it comes from a decoder (I420 inside an `av.VideoFrame`) to I420 for the encoder, in CPU
 time of the thread that does it, so that a busy machine does not change it.
@@ -12,10 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,12 @@ from aimass_stream.frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, F
 from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
+from . import stage_networks
+
 PAGE = Path(__file__).parents[1] / "docs" / "api" / "stages.md"
 SIZES = ((640, 480), (1280, 720))
 ROUNDS = 60
+MOVING = 12  # pictures, again and again
 RNNOISE = [("rnnoise", {"engine": "rnnoise"})] if find_spec("pyrnnoise") else []  # an extra
 # parameters that make a stage work, where its defaults let frames pass; and the dearest of a stage's ways
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -43,6 +48,7 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "blur": [("", {}), ("sigma 100", {"sigma": 100})],
     "colour": [("", {})],
     "text": [("same words", {"text": "AI Mass Stream"}), ("new words each frame", {"text": "{time} {frame} {pts}"})],
+    "motion": [("", {})],
     "fps": [("", {"max": 240})],
     "mute": [("", {"video": True})],
     "denoise": [("gate", {"engine": "gate"}), *RNNOISE],
@@ -149,21 +155,44 @@ async def _measure(registry: Registry, name: str, given: dict[str, Any], make: C
     return statistics.median(costs), context.threads > 0
 
 
-async def _table(registry: Registry) -> str:
-    decoded = {size: Picture.from_bgr(clips.draw(1, *size)).av for size in SIZES}
+async def _rows(registry: Registry, only: Sequence[str]) -> list[str]:
+    decoded = {size: [Picture.from_bgr(clips.draw(number, *size)).av for number in range(MOVING)] for size in SIZES}
     rows = []
     for name, cases in CASES.items():
-        for words, given in cases:
+        for words, given in cases if not only or name in only else ():
             shown = f"`{name}`" + (f", {words}" if words else "")
             if "video" in registry.create(name, registry.params(name)()).accepts:  # type: ignore[misc]
-                found = [await _measure(registry, name, given, lambda n, size=size: _picture(n, decoded[size]))  # type: ignore[misc]
+                found = [await _measure(registry, name, given,
+                                        lambda n, size=size: _picture(n, decoded[size][n % MOVING]))  # type: ignore[misc]
                          for size in SIZES]
                 where = " / ".join(dict.fromkeys("thread" if threaded else "on the loop" for _, threaded in found))
                 rows.append(f"| {shown} | {found[0][0]:.2f} | {found[1][0]:.2f} | {where} |")
             else:
                 cost, _ = await _measure(registry, name, given, _sound)
                 rows.append(f"| {shown}, 20 ms of sound | {cost:.3f} | | on the loop |")
-    return "\n".join(rows)
+    return rows
+
+
+async def _cost(registry: Registry, before: str, only: Sequence[str]) -> str:
+    """The measured part: rows that are not measured now are those of `before`."""
+    kept = [line for line in before.splitlines() if line.startswith("| `") and only and _name(line) not in only]
+    light = await _rows(registry, only)
+    heavy = await stage_networks.rows(registry, Surroundings(), SIZES, only)
+    networks = [line for line in kept if _name(line) in stage_networks.CASES]
+    light += [line for line in kept if line not in networks]
+    return (COST.format(machine=_machine()) + "\n".join(_sorted(light, CASES)) + "\n"
+            + stage_networks.HEAD.format(rounds=stage_networks.ROUNDS, load=os.getloadavg()[0],
+                                         cores=len(os.sched_getaffinity(0)))
+            + "\n".join(_sorted(networks + heavy, stage_networks.CASES)) + "\n")
+
+
+def _name(row: str) -> str:
+    return row.split("`")[1]
+
+
+def _sorted(rows: Iterable[str], order: Iterable[str]) -> list[str]:
+    places = list(order)
+    return sorted(rows, key=lambda row: places.index(_name(row)) if _name(row) in places else len(places))
 
 
 def _machine() -> str:
@@ -211,11 +240,13 @@ def measured(text: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="do not measure")
-    keep = parser.parse_args().keep
+    parser.add_argument("--only", default="", metavar="STAGES", help="measure these, separated by commas")
+    arguments = parser.parse_args()
     registry = Registry(entries=[])
     registry.load()
-    cost = (measured(PAGE.read_text()) if keep
-            else COST.format(machine=_machine()) + asyncio.run(_table(registry)) + "\n")
+    before = measured(PAGE.read_text())
+    only = [name for name in arguments.only.split(",") if name]
+    cost = before if arguments.keep else asyncio.run(_cost(registry, before, only))
     PAGE.write_text(page(registry, cost))
     print(cost)
 
