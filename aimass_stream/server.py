@@ -60,9 +60,10 @@ from .weights.background import Fetcher
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, realtime_router,
-           catalogue.router, health.router, speech.router, audio.router, images.router, videos.router,
-           lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router, pages.router)
+ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router,
+           realtime_router, catalogue.router, health.router, speech.router, audio.router, images.router,
+           videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
+           pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
@@ -88,7 +89,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await peers.start()
         await wyoming.start()
         await fetcher.start()
-        beside = [asyncio.create_task(follow(store, known, node), name="models")]
+        beside = [asyncio.create_task(follow(store, known, engine, node), name="models")]
         if settings.warm:
             beside.append(asyncio.create_task(warm(engine, settings), name="warm"))
         try:
@@ -139,9 +140,14 @@ async def warm(engine: Engine, settings: Settings) -> None:
         log.warning("speech is not ready: %s", error.detail)
 
 
-async def follow(store: FolderStore, known: dict[str, Version], node: Node) -> None:
-    """Offer models that come while the server runs, and say so in every session."""
+async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, node: Node) -> None:
+    """Offer models that come while the server runs, use what changed, and say so in every session."""
     async def told(change: Change) -> None:
+        for name in change.changed:
+            try:
+                await engine.renew(name)
+            except AimassError as error:
+                log.warning("%s changed, and sessions go on with what it was: %s", name, error.detail)
         await asyncio.to_thread(node.stages.refresh)
         added, changed = [await asyncio.to_thread(_installed, store, names) for names in (change.added, change.changed)]
         node.tell(ModelsChanged(added=added, changed=changed, removed=list(change.removed)))

@@ -171,6 +171,29 @@ class Engine:
         self._refuse(lambda request: request.model == name, Unavailable(f"the model {name!r} was unloaded"))
         await self._release(loaded)
 
+    async def renew(self, name: str) -> None:
+        """Let all sessions go on with the files that the model has now, from the next batch on; they are loaded beside
+        the ones in use, which stay if that fails. States begin anew. Nothing is done for what is not loaded.
+
+        Raises as `load`; `Conflict` where the model takes other inputs or can do other things than before.
+        """
+        if name not in self._models:
+            return
+        before = self.device.used()
+        model = await self._beside(partial(self.store.open, name, self.device), f"{name} could not be built")
+        try:
+            measured = await self._beside(partial(prepare, model), f"{name} does not warm up")
+            old = self._models.get(name)
+            if old is None or (old.model.inputs, old.model.capabilities) != (model.inputs, model.capabilities):
+                raise Conflict(f"{name} is another kind of model now: it is used by sessions that load it anew")
+        except Exception:
+            await self._end(self._desk_of(model), model)
+            raise
+        self._models[name] = _Loaded(model, old.desk, measured, best_batch(measured), old.slots,
+                                     Tally(memory=max(0, self.device.used() - before)))
+        log.info("model %s is renewed", name)
+        await self._release(old)
+
     async def _release(self, loaded: _Loaded) -> None:
         if not loaded.closed:
             loaded.closed = True

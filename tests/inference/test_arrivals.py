@@ -7,11 +7,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from aimass_stream.inference import FolderStore, arrivals, installed
+from aimass_stream.errors import InvalidInput
+from aimass_stream.inference import Engine, FolderStore, arrivals, installed
 from aimass_stream.inference.arrivals import Change, versions, watch
 from tests.support import styles
 from tests.support.options import settings
@@ -75,3 +79,32 @@ async def test_a_running_server_offers_a_style_that_comes(tmp_path: Path) -> Non
         await sink.until(lambda: len(sink.typed("models.changed")) == 2)
         assert sink.typed("models.changed")[-1].data["removed"] == ["style-my-cat"]
         assert "my-cat" not in await offered()
+
+
+async def test_sessions_go_on_with_a_style_that_was_made_again(tmp_path: Path) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (40, 48, 3), np.uint8)
+    inputs = {"picture": picture, "rung": np.zeros(1, np.int64), "share": np.ones(1, np.float32)}
+    styles.write(tmp_path, "style-one", seed=1)
+    engine = Engine(FolderStore([tmp_path]))
+    try:
+        await engine.renew("style-one")  # nobody uses it
+        assert not engine.models()
+        await engine.load("style-one")
+        before = (await engine.submit("style-one", inputs, session="s"))["styled"]
+        styles.write(tmp_path, "style-one", seed=2)
+
+        async def ask() -> list[NDArray[Any]]:
+            return [(await engine.submit("style-one", inputs, session="s"))["styled"] for _ in range(20)]
+
+        asking = asyncio.create_task(ask())
+        await engine.renew("style-one")
+        seen = await asking  # none of them failed
+        after = (await engine.submit("style-one", inputs, session="s"))["styled"]
+        assert np.array_equal(seen[0], before)
+        assert not np.array_equal(after, before)
+        (tmp_path / "style-one" / "style.safetensors").write_bytes(b"nothing")
+        with pytest.raises(InvalidInput):
+            await engine.renew("style-one")
+        assert np.array_equal((await engine.submit("style-one", inputs, session="s"))["styled"], after)
+    finally:
+        await engine.close()
