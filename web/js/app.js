@@ -15,6 +15,7 @@ import { Monitor, mark, radios } from "./monitor.js";
 import { EventLog, LevelMeter, Tiles, serverTime } from "./panels.js";
 import { PipelineEditor } from "./pipeline-editor.js";
 import { PipelineModel, readLink, writeLink } from "./pipeline.js";
+import { People } from "./people.js";
 import { PromiseView } from "./promise.js";
 import { Placing } from "./placing.js";
 import { ResultsView } from "./results.js";
@@ -59,6 +60,8 @@ export class App {
     byId("add-button", HTMLButtonElement));
   promise = new PromiseView(this.model);
   models = new SpeechModels(this.signalling);
+  people = new People(byId("stages", HTMLElement), /** @type {HTMLVideoElement} */ (
+    byId("monitor", HTMLElement).querySelector("video.raw")), this.signalling);
   builders = new Builders(apiKey);
   speech = new Speech(this.model, this.connection, this.monitor, this.signalling);
   #what = "change"; // what the code for the whole pipeline does; or "start"

@@ -64,6 +64,25 @@ export class Signalling {
     return this.#call("POST", `v1/models/${encodeURIComponent(name)}/pull`);
   }
 
+  /** Who is known by face. @returns {Promise<import("../types/people.js").Known>} */
+  people() {
+    return this.#call("GET", "v1/faces");
+  }
+
+  /**
+   * Has somebody recognised from now on.
+   * @param {FormData} form with their name, consent and pictures
+   * @returns {Promise<import("../types/people.js").KnownPerson>}
+   */
+  enrol(form) {
+    return this.#call("POST", "v1/faces", form);
+  }
+
+  /** Deletes somebody, with all pictures. @param {string} id */
+  forget(id) {
+    return this.#call("DELETE", `v1/faces/${encodeURIComponent(id)}`);
+  }
+
   /**
    * What was said in a session, as subtitles.
    * @param {string} sessionId
@@ -94,11 +113,12 @@ export class Signalling {
     const headers = new Headers({ Accept: plain ? "*/*" : "application/json" });
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
-    if (body !== undefined) headers.set("Content-Type", "application/json");
+    const form = body instanceof FormData; // the browser names its type itself
+    if (body !== undefined && !form) headers.set("Content-Type", "application/json");
     let response;
     try {
-      const text = body === undefined ? null : JSON.stringify(body);
-      response = await fetch(new URL(path, this.#base), { method, headers, body: text, signal, keepalive });
+      const sent = form ? body : body === undefined ? null : JSON.stringify(body);
+      response = await fetch(new URL(path, this.#base), { method, headers, body: sent, signal, keepalive });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw serverGone(error);
