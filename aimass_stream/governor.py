@@ -157,8 +157,8 @@ class Governor:
         if self._up is not None:  # that try has failed
             self.wait = min(LONGEST, 2 * self.wait)
             self._up = None
-        self._order.pop(chosen.key, None)
-        self._order[chosen.key] = None
+        there = {part.key for part in parts} - {chosen.key}
+        self._order = {key: None for key in self._order if key in there} | {chosen.key: None}
         return self._step(moment, Step(chosen, chosen.rung + 1, self.p95, "over the bound"))
 
     def _no_use(self, moment: float) -> bool:

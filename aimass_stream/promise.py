@@ -56,6 +56,8 @@ class Promise:
             track = self._tracks[name] = _Track(Governor(self.latency_ms / 1000), meter.count(name, "total"))
         totals = meter.since(name, "total", track.taken)
         track.taken = meter.count(name, "total")
+        for gone in track.beside.keys() - set(lane.runners):
+            del track.beside[gone]
         outside = sum(percentile(meter.since(name, hop, track.since.get(hop, 0))) for hop in NETWORK)
         answer = track.governor.look(moment, totals, self._parts(lane, track), outside)
         if isinstance(answer, Step):

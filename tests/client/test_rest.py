@@ -27,7 +27,7 @@ async def test_looking_at_and_changing_a_session() -> None:
         assert changed["pipeline"] == [{"stage": "delay", "ms": 9}]
         changed = await client.update(listed["id"], pipeline=[{"stage": "gray"}], sync="lips")
         assert await client.session(listed["id"]) == changed
-        assert set(await client.stats(listed["id"])) == {"hops", "drops", "transport"}
+        assert set(await client.stats(listed["id"])) == {"hops", "drops", "transport", "latency"}
         assert {"mirror", "delay"} <= {stage["name"] for stage in await client.stages()}
         assert (await client.config())["max_message"] == 1024 * 1024
         assert (await client.ready())["sessions"] == 1

@@ -105,7 +105,8 @@ async def test_a_change_and_a_wrong_change_by_message() -> None:
     async with serve() as server, joined(server.ws_url) as socket:
         await socket.say({"type": "session.update", "id": "a", "pipeline": [{"stage": "delay", "ms": 10}]})
         updated = await socket.event("session.updated")
-        assert updated["data"] == {"pipeline": [{"stage": "delay", "ms": 10}], "sync": "lowest", "request_id": "a"}
+        assert updated["data"] == {"pipeline": [{"stage": "delay", "ms": 10}], "sync": "lowest", "latency_ms": None,
+                                   "request_id": "a"}
         await socket.say({"type": "stage.update", "id": "b", "index": 0, "params": {"ms": "soon"}})
         refused = await socket.event("error")
         assert (refused["data"]["field"], refused["data"]["request_id"]) == ("pipeline[0].ms", "b")
