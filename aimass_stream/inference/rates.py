@@ -52,7 +52,7 @@ def processor(size: int = 1024, room: int = 64 * MEBI) -> Rates:
         lambda: np.matmul(matrix, matrix)))
 
 
-def card(torch: Any, number: int = 0, size: int = 8192, room: int = 512 * MEBI) -> Rates:
+def card(torch: Any, number: int = 0, size: int = 4096, room: int = 256 * MEBI) -> Rates:
     """A CUDA device by torch."""
     place = torch.device("cuda", number)
     inside, other = (torch.empty(room, dtype=torch.uint8, device=place) for _ in range(2))
