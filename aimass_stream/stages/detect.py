@@ -307,8 +307,10 @@ def _check(detector: Detector, params: DetectParams) -> None:
 
 def _measured(entry: Entry) -> str:
     """What its card says of how well it finds things."""
-    told = (entry.card.get(name) for name in ("faces_found", "found", "limits"))
-    return next((text for text in told if isinstance(text, str)), "")
+    precision = entry.card.get("average_precision")
+    if isinstance(precision, str):
+        return f"average precision {precision}"
+    return str(entry.card.get("limits", ""))
 
 
 def _bgr(frame: VideoFrame) -> Pixels:

@@ -195,7 +195,7 @@ async def test_it_gives_way_to_weights_that_come_while_it_runs(tmp_path: Path, m
         assert [(data.model, data.tier, data.reason) for data in told] == [
             ("opencv-faces", "no-weights", "no detector with weights is here"),
             ("whole", "weights", "its weights have come")]
-        assert "photographs" in told[0].measured
+        assert told[0].measured.startswith("average precision 0.19 for 47 people on 70 photographs")
         for _ in range(5):
             await shown(named, frame(dark))
         assert [data.reason for data, _ in said.events if isinstance(data, DetectorReady)] == ["it is named"]

@@ -11,8 +11,8 @@ import { h } from "./dom.js";
 
 /** @param {DetectorReady} detector */
 export function words({ title, model, ap50, measured, reason }) {
-  const known = ap50 === null ? measured : `AP50 ${(ap50 * 100).toFixed(1)} %`;
-  return `${title || model}, ${reason}.${known ? ` Measured: ${known}` : ""}`;
+  const known = measured || (ap50 === null ? "" : `AP50 ${(ap50 * 100).toFixed(1)} %`);
+  return `${title || model}, ${reason}.${known ? ` Measured: ${known}.` : ""}`.replace("..", ".");
 }
 
 /**
