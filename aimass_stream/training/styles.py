@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engines.style.weights import read as read_weights
 from ..errors import AimassError, Conflict, InvalidInput
 from ..inference import Entry, installed
 from ..inference.loader import check_file
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 ENGINE = "aimass_stream.engines.style:Style"
+TASK = "style-transfer"
 STEPS = 1000
 MOST_STEPS = 1_000_000
 NAME_LETTERS = 48
@@ -110,9 +110,21 @@ def plan(wish: Wish, pulled: Path) -> Plan:
     if (wish.models / name).exists() and not wish.anew:
         raise Conflict(f"there is a style {named(name).name!r} already; give this one another name, or make that one "
                        "again with `aimass train style --force`", field="name")
+    unmistakable(name, title)
     source = f"{wish.picture.name[:200]}, SHA-256 {digest(wish.picture)}"
     strokes = tuple(manner(bgr(painting)))
     return Plan(wish, name, title, painting, strokes, judge.find(wish.loss_weights, pulled), source)
+
+
+def unmistakable(name: str, title: str) -> None:
+    """Raises `Conflict` where what people say means another style already."""
+    mine = named(name, title).known
+    for entry in installed().entries():
+        if entry.task == TASK and entry.name != name:
+            both = mine & named(entry.name, entry.title, map(str, entry.card.get("names", []))).known
+            if both:
+                raise Conflict(f"{title!r} is what {entry.title} is called already; give this style another name",
+                               field="name")
 
 
 def names_of(said: str, picture: Path) -> tuple[str, str]:
@@ -229,6 +241,8 @@ def _starts(wanted: tuple[float, ...]) -> list[Entry]:
 def _take(entry: Entry, trainer: Trainer) -> bool:
     """Its weights, if they are whole and of this network."""
     import torch
+
+    from ..engines.style.weights import read as read_weights  # its package takes a while to load
 
     try:
         for item in entry.files:

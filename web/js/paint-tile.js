@@ -103,7 +103,9 @@ export class Tile {
         ? `, ${shown.duration.toFixed(1)} s` : "";
       size.textContent = `${width} × ${height}${length}, ${bytes(file.size)}`;
     });
-    return h("div", { class: "tile-shown" }, shown,
+    const place = h("div", { class: "tile-picture" }, shown);
+    shown.addEventListener("error", () => place.replaceChildren(icon("picture"))); // which the server may know yet
+    return h("div", { class: "tile-shown" }, place,
       h("div", { class: "tile-about" }, h("b", { title: file.name }, file.name), size),
       iconButton("close", `Take away ${this.options.what}`, () => {
         this.take(null);
