@@ -1,7 +1,9 @@
 """How a picture becomes a model's input, as its manifest's ``[options]`` say::
 
     fit = "centre"        stretch, centre or corner, where the input has one size; fill = 114
-    colour = "rgb"        bgr, rgb or grey; then (value - mean) / scale, where the input is no uint8
+    fit = "crop"          or the middle of the picture alone; crop = 0.875 of its shorter side
+    colour = "rgb"        bgr, rgb or grey; then (value - mean) / scale, where the input is no uint8:
+    mean = 127.5          numbers, or lists of one for each channel in the order of `colour`
     resize = "area"       area, linear, or auto: averages pixels where it shrinks by 1.5 or more
     longest = 480         px a picture is shrunk to, where the input has any size
 """
@@ -20,7 +22,8 @@ from ..inference import Batch, Entry
 from ..vision.letterbox import Fit, Letterbox, Resize, letterbox
 
 LONGEST = 640  # px, of a picture for an input of any size
-KNOWN = {"fit": get_args(Fit), "resize": get_args(Resize), "colour": ("bgr", "rgb", "grey")}
+CROP = 0.875
+KNOWN = {"fit": (*get_args(Fit), "crop"), "resize": get_args(Resize), "colour": ("bgr", "rgb", "grey")}
 CELL = 32  # px: networks halve their maps five times
 
 
@@ -37,6 +40,10 @@ class PictureInput:
             if self.options.get(option, known[0]) not in known:
                 raise InvalidInput(f"{entry.name}: {option} is one of {', '.join(known)}, not {self.options[option]!r}",
                                    field=f"options.{option}")
+        self._mean, self._scale = _numbers(entry, "mean", 0), _numbers(entry, "scale", 255)
+        share = self.options.get("crop", CROP)
+        if not isinstance(share, int | float) or not 0 < share <= 1:
+            raise InvalidInput(f"{entry.name}: crop is a number over 0 and up to 1", field="options.crop")
         self.flat = len(self.spec.shape) == 2
         self.channels_last = not self.flat and self.spec.shape[-1] == 3
         axes = (0, 1) if self.flat else (1, 2) if self.channels_last else (2, 3)
@@ -54,8 +61,10 @@ class PictureInput:
     def prepare(self, picture: Pixels) -> tuple[Batch, Letterbox, tuple[int, int]]:
         """The input of a BGR picture, where in it the picture lies, and its width and height."""
         width, height = self.size(picture)
-        made, place = letterbox(picture, width, height, self.options.get("fit", "centre"),
-                                int(self.options.get("fill", 0)), self.options.get("resize", "auto"))
+        fit = self.options.get("fit", "centre")
+        made, place = (_middle(picture, width, height, float(self.options.get("crop", CROP))) if fit == "crop" else
+                       letterbox(picture, width, height, fit, int(self.options.get("fill", 0)),
+                                 self.options.get("resize", "auto")))
         colour = self.options.get("colour", "grey" if self.flat else "rgb")
         if colour != "bgr":
             code = cv2.COLOR_BGR2RGB if colour == "rgb" else cv2.COLOR_BGR2GRAY
@@ -65,9 +74,29 @@ class PictureInput:
     def _tensor(self, picture: Pixels) -> NDArray[Any]:
         values: NDArray[Any] = picture
         if self.spec.dtype != "uint8":
-            values = np.subtract(picture, np.float32(self.options.get("mean", 0)), dtype=np.float32)
-            values *= np.float32(1 / float(self.options.get("scale", 255)))
+            values = np.subtract(picture, self._mean, dtype=np.float32)
+            values *= 1 / self._scale
             values = values.astype(self.spec.dtype, copy=False)
         if not self.flat:
             values = values[None] if self.channels_last else values.transpose(2, 0, 1)[None]
         return np.ascontiguousarray(values)
+
+
+def _middle(picture: Pixels, width: int, height: int, share: float) -> tuple[Pixels, Letterbox]:
+    """The largest part about the middle of a picture (h, w, ...) that has the shape of the input, times `share`."""
+    tall, wide = picture.shape[:2]
+    scale = min(wide / width, tall / height) * share  # px of the picture in one of the input
+    across, down = (min(most, max(1, round(scale * size))) for most, size in ((wide, width), (tall, height)))
+    left, top = (wide - across) // 2, (tall - down) // 2
+    made, place = letterbox(picture[top : top + down, left : left + across], width, height, "stretch")
+    return made, Letterbox(place.scale, (-left * place.scale[0], -top * place.scale[1]))
+
+
+def _numbers(entry: Entry, option: str, usual: float) -> NDArray[np.float32]:
+    """One number, or one for each of three channels. Raises `InvalidInput`."""
+    given = entry.options.get(option, usual)
+    each = given if isinstance(given, list) else [given]
+    good = len(each) in (1, 3) and all(isinstance(value, int | float) and np.isfinite(value) for value in each)
+    if not good or (option == "scale" and 0 in each):
+        raise InvalidInput(f"{entry.name}: {option} is a number or a list of three", field=f"options.{option}")
+    return np.array(given, np.float32)

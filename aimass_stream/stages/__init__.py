@@ -42,6 +42,7 @@ BUILT_IN = {
     "captions": "captions:Captions",
     "model": "model:ImageModel",
     "detect": "detect:Detect",
+    "classify": "classify:Classify",
     "ocr": "ocr:Ocr",
     "background": "background:Background",
     "faces": "faces:Faces",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +14,9 @@ from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
 from ..events import DetectorReady, EventData, LineCrossed, ZoneEntered, ZoneLeft
 from ..frames import Kind, Pixels, VideoFrame, now
 from ..inference import Batch, Entry, installed
+from ..seeing.attributes import Attributes
+from ..seeing.classifier import ATTRIBUTES
+from ..seeing.classifier import choose as choose_classifier
 from ..seeing.detector import Detector, Thing, Wish, choose, detectors
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
@@ -50,6 +55,8 @@ class DetectParams(Params):
                        "followed, or stay", json_schema_extra={"unit": "pictures"})
     tiles: int = Field(1, ge=1, le=4, description="looks also at parts of the picture, up to so many across, for small "
                        "things; 2 costs five times as much, 3 fourteen times", json_schema_extra={"unit": "across"})
+    attributes: str = Field("", max_length=400, description="networks that tell what things are like, by name, with "
+                            "commas between; each looks at things of its kinds once a second")
     follow: bool = Field(True, description="follows things from picture to picture: each has an id, its box sticks")
     zones: Zones = Field((), max_length=MOST, description="tells who comes and leaves: a name and corners of each, as "
                          '`{"name": "door", "points": [[0, 0.4], [0.3, 0.4], [0.3, 1]]}`, in parts of the picture')
@@ -131,6 +138,7 @@ class Detect(BaseStage[DetectParams]):
         self._seen = 0.0  # s, when they were
         self._size = (0, 0)  # px, of the picture that they were found in
         self._patience = Patience()
+        self._attributes = Attributes()
         self._seeks = 0.0  # s, when better weights are looked for
         self._useless: set[str] = set()  # detectors with weights that could not be taken
 
@@ -148,7 +156,7 @@ class Detect(BaseStage[DetectParams]):
         self._anew |= before.follow != params.follow
         detector = self._detector
         if (before.engine, before.model) != (params.engine, params.model) or detector is None or (
-                detector.name not in self.context.engine.models()):
+                detector.name not in self.context.engine.models()) or before.attributes != params.attributes:
             if self._loading is not None:
                 self._loading.cancel()
             self._spawn(self._change(params))
@@ -206,7 +214,12 @@ class Detect(BaseStage[DetectParams]):
         before, detector = self._detector, Detector(entry)
         _check(detector, params)
         await self.context.engine.load(entry.name)
-        self._detector, self._things, self._anew = detector, (), True
+        wanted = [choose_classifier(self.context.engine.store, name.strip(), ATTRIBUTES)
+                  for name in params.attributes.split(",") if name.strip()]
+        attributes: Attributes = await self.context.run(Attributes, wanted)
+        for model in wanted:
+            await self.context.engine.load(model.name)
+        self._detector, self._things, self._anew, self._attributes = detector, (), True, attributes
         gave_way = before is not None and before.tier == NO_WEIGHTS and params.gives_way
         self.context.event(DetectorReady(
             model=entry.name, title=entry.title, tier=detector.tier, ap50=entry.card.get("ap50"),
@@ -228,14 +241,19 @@ class Detect(BaseStage[DetectParams]):
         context = self.context
         limit = now() + params.deadline / 1000
 
-        async def ask(batch: Batch) -> Batch:
-            answer: Batch = await context.engine.submit(detector.name, batch, session=context.session, deadline=limit)
+        async def ask(model: str, batch: Batch) -> Batch:
+            answer: Batch = await context.engine.submit(model, batch, session=context.session, deadline=limit)
             return answer
 
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + params.deadline / 1000 + HANGS):
                 picture = await context.run(_bgr, frame)
-                things = await look(detector, picture, params.wish, params.tiles, ask, context.run)
+                things = await look(detector, picture, params.wish, params.tiles, partial(ask, detector.name),
+                                    context.run)
+                await context.run(self._take, things, frame.seconds, size, params)
+                with suppress(DeadlineMissed, Busy):  # then things are told without them
+                    seen = self._follower.things if params.follow else things
+                    await self._attributes.look(picture, seen, frame.seconds, ask, context.run)
         except (DeadlineMissed, Busy) as error:
             self._patience.missed()
             return "deadline" if isinstance(error, DeadlineMissed) else "busy"
@@ -243,7 +261,6 @@ class Detect(BaseStage[DetectParams]):
             self._patience.missed()
             raise ModelFailed(f"{detector.name} has not answered for {params.deadline / 1000 + HANGS:g} s") from None
         self._patience.answered()
-        await context.run(self._take, things, frame.seconds, size, params)
         return ""
 
     def _take(self, things: Sequence[Thing], seconds: float, size: Size, params: DetectParams) -> None:
@@ -280,7 +297,7 @@ class Detect(BaseStage[DetectParams]):
         frame.notes[key] = told
 
     def _told(self, frame: VideoFrame, params: DetectParams) -> list[dict[str, Any]]:
-        told = [thing.json() for thing in self._things]
+        told = [thing.json() | self._attributes.json(thing) for thing in self._things]
         if params.zones:
             for thing, one in zip(self._things, told, strict=True):
                 dwells = self._follower.watch.dwells(thing.id, frame.seconds)
@@ -290,7 +307,8 @@ class Detect(BaseStage[DetectParams]):
 
     async def _shown(self, frame: VideoFrame, size: Size) -> VideoFrame:
         things = self._things if self._size == size and now() - self._seen <= HOLD else ()
-        marks = [*_ground_marks(self._follower.watch, size), *(_mark(thing) for thing in things)]
+        marks = [*_ground_marks(self._follower.watch, size), *(
+            _mark(thing, self._attributes.words(thing)) for thing in things)]
         if not marks:
             return frame
         made: VideoFrame = await self.context.run(_drawn, frame, marks)
@@ -326,9 +344,9 @@ def _event(happening: Happening, model: str) -> EventData:
     return LineCrossed(line=name, id=number, label=label, model=model, direction=happening.direction)
 
 
-def _mark(thing: Thing) -> Mark:
+def _mark(thing: Thing, like: str) -> Mark:
     number = f"#{thing.id} " if thing.id else ""
-    return Mark(thing.box, f"{number}{thing.text or thing.label} {thing.score:.0%}", thing.id or thing.number,
+    return Mark(thing.box, f"{number}{thing.text or thing.label} {thing.score:.0%}{like}", thing.id or thing.number,
                 thing.points)
 
 
