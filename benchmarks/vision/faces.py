@@ -120,8 +120,8 @@ def tell(result: Result) -> str:
             for name, ways in result["finders"].items() for way, one in ways.items()]
     text = ("`POST /v1/vision/faces` (score of at least 0.5) on the photographs of PASCAL VOC: the whole picture, "
             "as live pictures are looked at, and in up to 3x3 tiles as single ones are. A face counts for the one "
-            "in whose box its middle lies, one for each; it is wrong where there is none. Boxes marked as "
-            "difficult do not count. Many are seen from behind, from afar or without their heads: nobody reaches all.\n\n"
+            "in whose box its middle lies, one for each; it is wrong where there is none. Boxes marked as difficult do "
+            "not count. Many are seen from behind, from afar or without their heads: nobody reaches all.\n\n"
             + table(["finder", "looked at", "people", "with a face", f"{TALL} px or taller", "with a face", "faces",
                      "wrong"], rows))
     for what, reason in result["absent"].items():
