@@ -18,7 +18,7 @@ from ..painting.names import named
 from ..settings import Settings
 from ..training import check, judge, picture
 from ..training.lesson import Lesson, learn
-from ..training.styles import NAME_LETTERS, STEPS, names_of
+from ..training.styles import NAME_LETTERS, STEPS, names_of, unmistakable
 from ..weights import folder_of
 from .deps import CallerDep, SettingsDep
 from .jobs import JobInfo, JobsDep, accepted
@@ -83,12 +83,13 @@ def _wish(form: Form) -> tuple[str, int]:
 def _free(name: str, file: str) -> str:
     """What pipelines will call it. Raises `Conflict` where there is one of that name, `InvalidInput` for none."""
     try:
-        model, _ = names_of(name, Path(file))
+        model, title = names_of(name, Path(file))
     except AimassError as error:
         raise InvalidInput(f"{name!r} is no name: {error.detail}", field="name") from error
     known = named(model).name
     if model in installed().names():
         raise Conflict(f"there is a style {known!r} already; give this one another name", field="name")
+    unmistakable(model, title)
     return known
 
 

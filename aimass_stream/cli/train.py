@@ -61,14 +61,15 @@ def style(
     wish = styles.Wish(picture, (out or models).absolute(), settings.data_dir.absolute() / "training", name, steps,
                        content, loss_weights, device, threads, force)
     plan = _planned(partial(styles.plan, wish, models), settings, as_json)
-    with _shown(as_json, f"Style {plan.known}", plan.preview, "The same command goes on.") as tell:
+    with _shown(as_json, f"Style {plan.title}", plan.preview, "The same command goes on.") as tell:
         made = styles.make(plan, tell)
     answer = {"state": "done", "name": made.name, "style": plan.known, "folder": str(made.folder),
               "style_left": made.figures.style_left, "content_kept": made.figures.content_kept}
     if as_json:
         _line(answer)
         return
-    typer.echo(f"{made.folder} is done: {1 - made.figures.style_left:.0%} of the way to the picture's manner.")
+    nearer = max(0.0, 1 - made.figures.style_left)
+    typer.echo(f"{made.folder} is done: {nearer:.0%} of the way to the picture's manner.")
     if out is None or out.absolute() in [folder.absolute() for folder in (*settings.model_dirs, models)]:
         typer.echo(f'A running server offers it now: [{{"stage": "style", "name": "{plan.known}"}}]')
     else:

@@ -143,6 +143,10 @@ def test_names_that_are_taken(wish: styles.Wish) -> None:
     with pytest.raises(Conflict, match="already"):
         styles.plan(replace(wish, name="Chance"), wish.models)
     assert styles.plan(replace(wish, name="Chance", anew=True), wish.models).name == "style-chance"
+    chance.write(wish.models, "style-starry-night", title="The Starry Night")
+    for said in ("星空", "Vincent van Gogh", "the starry night!"):
+        with pytest.raises(Conflict, match="The Starry Night is called"):
+            styles.plan(replace(wish, name=said), wish.models)
     elsewhere = replace(wish, name="chance", models=wish.models.parent / "elsewhere")
     with pytest.raises(Conflict, match="another name"):
         styles.plan(elsewhere, wish.models)
