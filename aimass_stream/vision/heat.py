@@ -11,6 +11,7 @@ from .boxes import Floats
 ROWS, COLUMNS = 72, 128  # cells of a map, whatever shape the picture has
 SPREAD = 1.6  # cells (sigma): somebody takes more room than a point
 DIM = 0.45  # of the picture below
+PALEST = 0.4  # of the scale of colours, over a picture
 PLAIN = 640  # px, width without a picture
 OTHERS = ""  # where further labels are put together
 MOST = 12  # maps; each label of each track has one
@@ -77,8 +78,9 @@ def painted(cells: Floats, size: Size, below: Pixels | None = None) -> Pixels:
     spread = cv2.GaussianBlur(cells, (0, 0), SPREAD, borderType=cv2.BORDER_CONSTANT)
     share = np.sqrt(np.maximum(spread, 0) / max(float(spread.max()), 1e-9))
     warm = np.clip(cv2.resize(share, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    colours = np.asarray(cv2.applyColorMap(np.rint(warm * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), np.float32)
+    tone = warm if below is None else PALEST + (1 - PALEST) * warm  # the darkest can't be told from a picture
+    colours = np.asarray(cv2.applyColorMap(np.rint(tone * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), np.uint8)
     if below is None:
-        return colours.astype(np.uint8)
-    cover = np.minimum(1, warm * 1.5)[..., None]
+        return colours
+    cover = np.minimum(1, warm * 2)[..., None]
     return np.asarray(below * (DIM * (1 - cover)) + colours * cover, np.uint8)
