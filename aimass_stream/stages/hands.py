@@ -102,8 +102,7 @@ class Hands(BaseStage[HandsParams]):
         super().update(params)
         self._patience.answered()
         if not params.digits:
-            for hand in self._hands:
-                hand.sign = Steady()
+            self._forget_digits()
         if not self._wanted <= self.context.engine.models().keys() and self._loading is None:
             self._loading = asyncio.create_task(self._load(), name="load the models of hands")
 
@@ -117,7 +116,14 @@ class Hands(BaseStage[HandsParams]):
     def _wanted(self) -> set[str]:
         return {PALMS, POINTS, SIGNS} if self.params.digits else {PALMS, POINTS}
 
+    def _forget_digits(self) -> None:
+        for hand in self._hands:
+            if hand.sign.digit is not None:
+                self.context.event(HandDigit(hand=hand.number, side=hand.side, digit=None))
+            hand.sign = Steady()
+
     async def close(self) -> None:
+        self._forget_digits()
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.wait([self._loading])
@@ -148,7 +154,8 @@ class Hands(BaseStage[HandsParams]):
             waited = self.params.deadline / 1000 + HANGS
             raise ModelFailed(f"the models of hands have not answered for {waited:g} s") from None
         self._patience.answered()
-        frame.notes[NOTE] = {"width": size[0], "height": size[1], "hands": [hand.json() for hand in self._hands]}
+        told = {"width": size[0], "height": size[1], "hands": [hand.json() for hand in self._hands]}
+        frame.notes[NOTE] = told | ({"drawn": True} if self.params.overlay else {})
         return await self._shown(frame)
 
     async def _shown(self, frame: VideoFrame) -> VideoFrame:

@@ -182,4 +182,5 @@ async def test_digits_of_drawn_hands() -> None:
         for number in range(12):
             [found] = await hands_of(stage, frame(OPEN, number))
         assert found["digit"] == 5
-    assert [event.digit for event, _ in context.events if isinstance(event, HandDigit)] == [5]
+    # the stage ended, and with it what it says
+    assert [event.digit for event, _ in context.events if isinstance(event, HandDigit)] == [5, None]

@@ -20,6 +20,7 @@ import { PromiseView } from "./promise.js";
 import { Placing } from "./placing.js";
 import { ResultsView } from "./results.js";
 import { rates } from "./rtc-stats.js";
+import { SignBadge } from "./sign-badge.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
 import { Speech } from "./speech.js";
@@ -37,7 +38,7 @@ import { readRecipe } from "./webm.js";
 
 const DEMO = [{ stage: "cartoon" }, { stage: "level" }];
 const MOVERS = new Set(["mirror", "rotate", "crop"]); // after these, places in the picture are others
-const WATCHERS = new Set(["detect", "motion", "faces"]); // these tell places, and may have zones
+const WATCHERS = new Set(["detect", "motion", "faces", "hands"]); // these tell places, and may have zones
 const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy", "unavailable", "unauthorized",
   "no-webrtc", "forbidden", "invalid", "unexpected"];
 
@@ -62,6 +63,7 @@ export class App {
   models = new SpeechModels(this.signalling);
   people = new People(byId("stages", HTMLElement), /** @type {HTMLVideoElement} */ (
     byId("monitor", HTMLElement).querySelector("video.raw")), this.signalling);
+  signs = new SignBadge(byId("monitor", HTMLElement));
   builders = new Builders(apiKey);
   speech = new Speech(this.model, this.connection, this.monitor, this.signalling);
   #what = "change"; // what the code for the whole pipeline does; or "start"
@@ -116,7 +118,10 @@ export class App {
       monitor.compare.setProcessed(stream);
       this.results.clear();
     });
-    connection.on("session", () => this.#refreshCode());
+    connection.on("session", ({ fresh }) => {
+      this.#refreshCode();
+      if (fresh) this.signs.clear();
+    });
     connection.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, stream }) => {
       byId("intro", HTMLElement).hidden = kind !== "clip";
@@ -167,6 +172,7 @@ export class App {
   #accepted({ pipeline, sync, latency_ms: latency }) {
     this.#link = writeLink(this.model.plainOf(/** @type {Pipeline} */ (pipeline)), sync, latency ?? 0);
     if (this.#link !== location.hash) history.replaceState(null, "", this.#link);
+    if (!pipeline.some((stage) => /** @type {{stage: string}} */ (stage).stage === "hands")) this.signs.clear();
   }
 
   /** Somebody pasted another link into this tab, or went back. */
@@ -231,6 +237,7 @@ export class App {
       case "session.created":
       case "session.updated": return this.#accepted(event.data);
       case "frame.result": return this.results.add(event);
+      case "hand.digit": return this.signs.show(event.data);
       case "detector.ready": return badge(byId("stages", HTMLElement), this.model.entries, event.data);
       case "session.stats": return this.#stats(event.data);
       case "download.progress": return this.models.progress(event.data);

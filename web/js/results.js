@@ -11,16 +11,20 @@
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {{label: string, score: number, box: [number, number, number, number], points?: [number, number][],
- *   text?: string, name?: string, id?: number, predicted?: boolean}} Detection in px of the picture; the box is x, y,
- *   width, height
+ *   bones?: [number, number][], text?: string, name?: string, id?: number, predicted?: boolean,
+ *   attributes?: Record<string, {label: string}[]>}} Detection in px of the picture; the box is x, y, width, height; bones
+ *   are lines between points, in place of the box
  * @typedef {{name: string, inside?: number, share?: number, in?: number, out?: number}} Place a zone or line, and what
  *   is counted there
- * @typedef {{width: number, height: number, detections: Detection[], every?: number, zones?: Place[], lines?: Place[]}}
+ * @typedef {{width: number, height: number, detections: Detection[], every?: number, zones?: Place[], lines?: Place[],
+ *   classes?: import("./findings.js").Class[]}}
  *   Note of one stage; `every` where only so many pictures have a result and it stays between
  * @typedef {{tick: number, notes: Note[]}} Result
  * @typedef {{tick: number | undefined, picture: HTMLVideoElement | VideoFrame, width: number, height: number}} Shown what the
  *   canvas shows
  */
+
+import { drawable, wordsOf } from "./findings.js";
 
 const CLOCK = 90_000; // ticks a second
 const TURN = 2 ** 32; // ticks, then they begin anew
@@ -44,7 +48,7 @@ const later = (one, other) => (one - other + TURN) % TURN;
 
 /** Those with boxes that nobody has drawn into the picture. @param {Record<string, unknown>} notes of an event */
 export function bare(notes) {
-  return Object.values(notes).filter(isNote);
+  return Object.values(notes).map(drawable).filter(isNote);
 }
 
 /** @param {unknown} value @returns {value is Note} */
@@ -199,6 +203,10 @@ export class ResultsView {
       const y = this.#canvas.height / note.height;
       for (const place of [...note.zones ?? [], ...note.lines ?? []]) outline(c, place, ground.get(place.name), pixel);
       for (const found of note.detections) sketch(c, found, { x, y, pixel });
+      (note.classes ?? []).forEach((found, row) => {
+        c.fillStyle = colourOf(row, found.label);
+        plate(c, wordsOf(found), 10 * pixel, (10 + (row + 1) * (LETTERS + 11)) * pixel, pixel);
+      });
     }
   }
 }
@@ -243,18 +251,24 @@ function countOf(place) {
  * @param {Detection} found
  * @param {{x: number, y: number, pixel: number}} scale px of the canvas in one of the picture, and of the screen
  */
-function sketch(c, { label, score, box, points = [], text, name, id, predicted }, { x, y, pixel }) {
+function sketch(c, found, { x, y, pixel }) {
+  const { label, box, points = [], bones, id, predicted } = found;
   const [left, top, wide, high] = [box[0] * x, box[1] * y, box[2] * x, box[3] * y];
   c.strokeStyle = c.fillStyle = colourOf(id, label);
   c.lineWidth = LINE * pixel;
   c.setLineDash(predicted ? [6 * pixel, 4 * pixel] : []);
-  c.strokeRect(left, top, wide, high);
+  if (!bones) c.strokeRect(left, top, wide, high);
+  for (const [from, to] of bones ?? []) {
+    c.beginPath();
+    for (const [px, py] of [points[from] ?? [0, 0], points[to] ?? [0, 0]]) c.lineTo(px * x, py * y);
+    c.stroke();
+  }
   for (const [px, py] of points) {
     c.beginPath();
     c.arc(px * x, py * y, LINE * pixel, 0, Math.PI * 2);
     c.fill();
   }
-  plate(c, `${id ? `#${id} ` : ""}${name || text || label} ${Math.round(score * 100)} %`, left - c.lineWidth / 2, top, pixel);
+  plate(c, `${id ? `#${id} ` : ""}${wordsOf(found)}`, left - c.lineWidth / 2, top, pixel);
 }
 
 /**
