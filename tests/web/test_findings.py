@@ -37,7 +37,8 @@ def test_hands_have_bones_and_say_what_they_show(visitor: Visitor) -> None:
 def test_classes_and_notes_of_other_kinds(visitor: Visitor) -> None:
     note = drawable(visitor, FRAME | {"classes": [{"label": "beach", "score": 0.9}, {"label": 3}, None]})
     assert (note["detections"], note["classes"]) == ([], [{"label": "beach", "score": 0.9}])
-    for odd in (None, 3, "x", [], {"detections": 4}, {"hands": 3}):
+    odds: list[Any] = [None, 3, "x", [], {"detections": 4}, {"hands": 3}]
+    for odd in odds:
         assert drawable(visitor, odd) == odd
 
 
