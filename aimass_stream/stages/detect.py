@@ -14,6 +14,7 @@ from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
 from ..events import DetectorReady, EventData, LineCrossed, ZoneEntered, ZoneLeft
 from ..frames import Kind, Pixels, VideoFrame, now
 from ..inference import Batch, Entry, installed
+from ..places import MOST, Lines, Zones, told_apart
 from ..seeing.attributes import Attributes
 from ..seeing.classifier import ATTRIBUTES
 from ..seeing.classifier import choose as choose_classifier
@@ -25,7 +26,6 @@ from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.overlay import Mark, drawn, outlined
 from ..vision.zones import Happening, Watch
-from .places import MOST, Lines, Zones, told_apart
 
 HOLD = 0.5  # s that boxes of things that are not followed stay drawn when newer pictures were not looked at
 HANGS = 1.0  # s after its deadline at which a model counts as hanging

@@ -12,11 +12,11 @@ from pydantic import Field, field_validator
 
 from ..events import MotionStarted, MotionStopped
 from ..frames import Kind, VideoFrame
+from ..places import MOST, Zones, told_apart
 from ..stage import Result
 from ..stage_base import VGA, VIDEO, BaseStage, Params, upright
 from ..vision.change import Blob, Mask, Scene
 from ..vision.overlay import Mark, drawn, outlined
-from .places import MOST, Zones, told_apart
 
 LABEL = NOTE = "motion"
 SURE = 3  # pictures in a row that something moves in before it is told

@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ..stage_base import Params
-from ..vision.zones import Line, Zone
+from .stage_base import Params
+from .vision.zones import Line, Zone
 
 MOST = 16  # zones, and as many lines
 
