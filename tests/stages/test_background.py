@@ -151,11 +151,12 @@ async def test_it_takes_well_under_half_a_core_at_thirty_pictures_a_second() -> 
 class Gated(Doubler):
     """Runs as another model does, once its gate is open; `answer` may spoil what it says."""
 
-    def __init__(self, model: Model, spoilt: float | None) -> None:
+    spoilt: float | None = None
+
+    def __init__(self, model: Model) -> None:
         super().__init__(model.name, max_batch=1)
         self.model = model
         self.inputs, self.outputs = model.inputs, model.outputs
-        self.spoilt = spoilt
 
     def warm_up(self) -> None:
         self.model.warm_up()
@@ -167,10 +168,8 @@ class Gated(Doubler):
 
 
 class GatedStore(FolderStore):
-    spoilt: float | None = None
-
     def open(self, name: str, device: Device) -> Model:
-        self.gated = Gated(super().open(name, device), self.spoilt)
+        self.gated = Gated(super().open(name, device))
         return self.gated
 
 
@@ -195,8 +194,8 @@ async def test_without_an_answer_everything_is_covered_and_told() -> None:
 
 async def test_what_is_not_a_number_is_no_person() -> None:
     store = GatedStore(installed().folders)
-    store.spoilt = float("nan")
     async with staged(store, model="mediapipe-person", **GREEN) as (stage, _):
+        store.gated.spoilt = float("nan")
         assert green((await shown(stage, frame(SITTING))).bgr).all()
 
 
