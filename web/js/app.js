@@ -1,5 +1,6 @@
 /** The page: puts the parts together and says what follows from what. */
 
+import { Arrivals } from "./arrivals.js";
 import { Builders } from "./builders.js";
 import { CodePanel } from "./code-panel.js";
 import { Connection } from "./connection.js";
@@ -59,6 +60,7 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
+  arrivals = new Arrivals(this.model, this.editor, this.signalling, (name) => this.#add(name));
   promise = new PromiseView(this.model);
   models = new SpeechModels(this.signalling);
   people = new People(byId("stages", HTMLElement), /** @type {HTMLVideoElement} */ (
@@ -241,50 +243,14 @@ export class App {
       case "detector.ready": return badge(byId("stages", HTMLElement), this.model.entries, event.data);
       case "session.stats": return this.#stats(event.data);
       case "download.progress": return this.models.progress(event.data);
-      case "models.changed": return void this.#installed(event.data);
+      case "models.changed": return void this.arrivals.models(event.data);
       case "audio.level": return this.meter.show(event.data);
       case "stage.failed":
       case "stage.bypassed": return this.editor.fault(event.data.index, describeFault(event));
-      case "stage.reloaded": return void this.#reloaded(event.data);
+      case "stage.reloaded": return void this.arrivals.stage(event.data);
       case "session.closing": return toast(describeEvent(event).replace(/^./, (letter) => letter.toUpperCase()));
       default: return undefined;
     }
-  }
-
-  /** A stage's file changed, perhaps its parameters too. @param {import("../types/events.js").StageReloaded} stage */
-  async #reloaded({ stage, ok, detail }) {
-    const isNew = this.model.info(stage) === null;
-    if (!ok) {
-      this.editor.breaks(stage, detail);
-      return toast(`${stage}: ${detail}`);
-    }
-    const before = this.model.catalogue;
-    this.model.learn(await this.signalling.stages());
-    for (const { name } of before) if (!this.model.info(name)) this.editor.breaks(name, `${name} is no longer in the file`);
-    this.editor.breaks(stage, null);
-    this.editor.renew(stage);
-    if (isNew) toast(`${stage} is new`, { label: "Add it", act: () => this.#add(stage) });
-    else toast(`${stage} was loaded again`);
-  }
-
-  /** Models came or went, and with them what stages offer. @param {import("../types/events.js").ModelsChanged} models */
-  async #installed({ added }) {
-    const before = new Map(this.model.catalogue.map(({ name, params }) => [name, JSON.stringify(params)]));
-    this.model.learn(await this.signalling.stages());
-    for (const { name, params } of this.model.catalogue) {
-      if (before.get(name) !== JSON.stringify(params)) this.editor.renew(name);
-    }
-    const style = added.filter(({ task }) => task === "style-transfer").at(-1);
-    if (style) toast(`${style.title} is a new style`, { label: "Paint with it", act: () => this.#paint(style.name) });
-  }
-
-  /** @param {string} model */
-  #paint(model) {
-    const name = model.replace(/^style-/, "");
-    const entry = this.model.entries.find(({ name: stage }) => stage === "style");
-    if (!entry) return this.model.set([...this.model.wire(), { stage: "style", name }]);
-    this.model.setParam(entry.key, "name", name);
-    return this.editor.renew("style");
   }
 
   /** @param {import("../types/events.js").SessionStats} stats */
