@@ -183,10 +183,14 @@ def test_the_default_finder_of_faces_is_judged() -> None:
     good = {"people": 40, "reached": 30, "tall": 33, "tall_reached": 29, "faces": 31, "wrong": 0}
     poor = good | {"tall_reached": 12, "wrong": 3}
     found = {"mediapipe-faces": {"whole": poor, "tiles": good}, "opencv-faces": {"whole": good, "tiles": poor}}
-    result: dict[str, Any] = {"finders": found, "absent": {}, "default": "mediapipe-faces"}
-    assert [aim.met for aim in faces.aims(result)] == [True, None]
-    assert [aim.met for aim in faces.aims({**result, "default": "opencv-faces"})] == [False, None]
-    assert [aim.met for aim in faces.aims({**result, "finders": {}})] == [None, None]
+    signed = {"absent": "", "people": 42, "pictures": 400, "hands": 400, "right": 380}
+    result: dict[str, Any] = {"finders": found, "absent": {}, "default": "mediapipe-faces", "signs": signed}
+    assert [aim.met for aim in faces.aims(result)] == [True, True]
+    assert [aim.met for aim in faces.aims({**result, "default": "opencv-faces"})] == [False, True]
+    assert [aim.met for aim in faces.aims({**result, "finders": {}})] == [None, True]
+    missed = signed | {"hands": 355, "right": 350}  # hands that are not found count as wrong
+    assert [aim.met for aim in faces.aims({**result, "signs": missed})] == [True, False]
+    assert [aim.met for aim in faces.aims({**result, "signs": {"absent": "not here"}})] == [True, None]
 
 
 # results of pictures ----------------------------------------------------------------------------------
@@ -275,7 +279,7 @@ def figures() -> dict[str, Any]:
                        "runs": {"plain": run_of(1), "blurred": run_of(1)}},
         "faces": {"finders": {"opencv-faces": {"tiles": {"people": 4, "reached": 3, "tall": 3, "tall_reached": 3,
                                                         "faces": 3, "wrong": 0}}},
-                  "absent": {"YuNet": "it is not here"}, "default": "opencv-faces"},
+                  "absent": {"YuNet": "it is not here"}, "default": "opencv-faces", "signs": {"absent": "not here"}},
         "exact": {"model": "opencv-faces", "runs": {
             "1": {"sessions": 1, "results": 90, "shown": 90, "off": [0], "pictures": 90}, "4": FAILED}},
         "swaps": {"gaps": [gap], "memory": {"style-x": [150.0] * 20}, "usual": 0.04, "absent": ""}, "gpu": {},
