@@ -166,8 +166,7 @@ class AnyStyleNetwork(nn.Module):
         fine, x = exchange(fine), exchange(code)
         for block in self.painting:
             x = block(x, exchange)
-        x = functional.relu(exchange(x))
-        x = functional.interpolate(self.up(x), scale_factor=2.0, mode="nearest") + fine
+        x = functional.interpolate(self.up(exchange(x)), scale_factor=2.0, mode="nearest") + fine
         x = functional.relu(exchange(self.merge(x)))
         x = self.finish(x, exchange)
         painted = self.paint(x) + self.detail(self.guide(pictures) * self.gate(x))  # (n, 48, h / 4, w / 4)

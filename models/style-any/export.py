@@ -94,7 +94,7 @@ def card(trainer: Trainer, folder: Path, figures: Figures) -> str:
         "[card]  # written by models/style-any/recipe.py",
         'rungs = ["wide", "narrow", "half"]  # all of the size, two thirds of it, half of it',
         f"parameters = {sum(weight.numel() for weight in network.parameters())}",
-        f"steps = {trainer.step}  # of {PAIRS} pairs of {SIZE} px, their inner {SIZE - 2 * EDGE} judged",
+        f"steps = {trainer.step}  # of {PAIRS} pictures and styles of {SIZE} px, inner {SIZE - 2 * EDGE} judged",
         f"trained_minutes = {trainer.elapsed / 60:.0f}  # of one core of an AMD EPYC",
         f"styles = {STYLES}  # drawn by code or photographs, in endless cuts, sizes and colours",
         f'losses = "{losses}; the style {STRONGER:g} times from step {STRONGER_FROM} on"',

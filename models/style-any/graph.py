@@ -67,7 +67,7 @@ class _Writer:
         fine, x = self._exchange(fine), self._exchange(code)
         for number in range(self.sizes.painting):
             x = self._block(x, f"painting.{number}")
-        x = self._relu(self._exchange(x))
+        x = self._exchange(x)
         self.constants.append(helper.make_tensor("twice", TensorProto.FLOAT, [4], [1, 1, 2, 2]))
         x = self._node("Resize", [self._conv(x, "up"), "", "twice"], mode="nearest", nearest_mode="floor",
                        coordinate_transformation_mode="asymmetric")

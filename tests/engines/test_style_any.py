@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aimass_stream import clips
 from aimass_stream.architectures.style_any_shape import AnySizes, shapes
 from aimass_stream.engines.style.any import FACTORS, GRAPH, NUMBERS, AnyStyle
+from aimass_stream.engines.style.weights import read
 from aimass_stream.errors import InvalidInput
 from aimass_stream.frames import Pixels
 from aimass_stream.inference import CpuDevice, FolderStore
@@ -168,7 +169,7 @@ def test_the_shipped_graph_is_the_one_that_the_recipe_writes(monkeypatch: pytest
         sys.modules.pop("graph")
 
 
-def test_a_painting_gives_its_colours() -> None:
+def test_a_painting_gives_its_colours(tmp_path: Path) -> None:
     """The trained weights, on a painting that they have never seen: what comes out is nearer to its colours."""
     store = FolderStore([ROOT / "models"])
     if "style-any" not in store.names():
@@ -181,3 +182,7 @@ def test_a_painting_gives_its_colours() -> None:
     made = ask(network, scene, learned(network, stripes))["styled"]
     assert gap(made.mean((0, 1)), stripes.mean((0, 1))) < 0.6 * gap(scene.mean((0, 1)), stripes.mean((0, 1)))
     assert gap(ask(network, scene)["styled"], scene) < 0.4 * gap(made, scene)  # by itself it is painted as it is
+    weights = read(store.get("style-any").file(".safetensors"))
+    fine = AnyStyle(styles.write_any(tmp_path, styles.safetensors(weights | {"up.weight": 0 * weights["up.weight"]})),
+                    CpuDevice(threads=1))
+    assert gap(ask(fine, scene, learned(fine, stripes))["styled"], made) > 2  # the coarse cells have their say, too
