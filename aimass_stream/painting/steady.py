@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 N = TypeVar("N", bound=np.generic)
 
 SMALL = 320  # px of the longer side, at most, on which movement is looked for
-FINEST = 1  # of that size's halvings on which the flow is found: with quarters, fast things are painted twice
+LITTLE = 160 * 120  # px of a small picture up to which the flow is found on all of its pixels; else on half its size
 LEAST = 32  # px of a side: with less beside 256 of the other, OpenCV 4 reads past the picture and ends the process
 STILL = 3.0  # levels of the small grey picture; noise stays below, for a pixel of it is the mean of several
 AROUND = np.ones((11, 11), np.uint8)  # px of the small picture around what differs, which are painted anew with it
@@ -42,8 +42,8 @@ EDGES, SOME = 12.0, 0.005  # levels a px of an edge; share of a picture that has
 MOVED, ALIKE = 0.15, 0.5  # px of the small picture by which an edge moves at least, and by which edges differ at most
 OUTSIDE = -1000.0  # level of what no picture has shown
 EXPLAINED, UNCOVERED = 7.0, 22.0  # levels that the flow leaves: up to here it is right, from here it is wrong
-CARRIED, PANNED = 0.85, 0.7  # of the last result where it moves along; with the camera, where all of it grows soft
-CUT = 0.4  # share of the picture that no flow explains: another scene
+CARRIED, PANNED = 0.9, 0.7  # of the last result where it moves along; with the camera, where all of it grows soft
+CUT = 0.3  # share of the picture that no flow explains: another scene
 EDGE = 8  # px over which a part that is painted anew passes into what is kept
 CHANGED = 48  # levels of a colour; what differs by more is another thing, whatever the flow says
 GRID = 16  # px: parts begin and end on it, as the cells of style networks do
@@ -91,7 +91,6 @@ class Steadier:
 
     def __init__(self) -> None:
         self._finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self._finder.setFinestScale(FINEST)
         self.last: Pixels | None = None  # the last result
         self._shown: Floats | None = None  # small and grey: what it shows, mixed in the same way
         self._moving: Floats | None = None  # (h, w) 1 where something moved; fades while the result settles there
@@ -113,6 +112,7 @@ class Steadier:
         if found[2] == 0:
             return Change(grey, False, None)
         before = self._shown.astype(np.uint8)
+        self._finder.setFinestScale(0 if grey.size <= LITTLE else 1)
         flow = np.asarray(self._finder.calc(grey, before, None), np.float32)  # type: ignore[call-overload]
         edges = _edges(grey)
         steps = flow[edges]
