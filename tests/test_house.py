@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -12,12 +13,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from prometheus_client import REGISTRY
 
 from aimass_stream import metrics
@@ -74,6 +76,56 @@ def test_the_package_imports_only_what_it_depends_on() -> None:
             for top in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"aimass_stream"}:
                 found = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
                 assert found & allowed, f"{path.relative_to(ROOT)} imports {top}"
+
+
+def needed(*wanted: str) -> set[str]:
+    """Names of all distributions that these requirements bring, themselves with those of their extras."""
+    found: dict[str, set[str]] = {}
+    waiting = [Requirement(each) for each in wanted]
+    while waiting:
+        one = waiting.pop()
+        name = one.name.lower().replace("_", "-")
+        if (one.marker is not None and not one.marker.evaluate()) or found.get(name, set()) >= one.extras | {""}:
+            continue
+        found.setdefault(name, set()).update(one.extras | {""})
+        with contextlib.suppress(PackageNotFoundError):
+            for text in requires(name) or ():
+                needs = Requirement(text)
+                if needs.marker is None or any(needs.marker.evaluate({"extra": extra}) for extra in found[name]):
+                    needs.marker = None
+                    waiting.append(needs)
+    return set(found)
+
+
+# a server that hides what a plain installation lacks
+BARE = """
+import sys
+hidden = set(sys.argv[1].split(","))
+class Hides:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"a plain installation has no {name}", name=name)
+sys.meta_path.insert(0, Hides())
+import asyncio
+from pathlib import Path
+from aimass_stream.server import create_app
+from aimass_stream.settings import Settings
+async def main():
+    app = create_app(Settings(data_dir=Path(sys.argv[2]), fetch=False, warm=False))
+    async with app.router.lifespan_context(app):
+        print("it runs")
+asyncio.run(main())
+"""
+
+
+def test_a_server_starts_with_what_a_plain_installation_brings(tmp_path: Path) -> None:
+    there = needed(*PROJECT["dependencies"])
+    hidden = {module for module, owners in packages_distributions().items()
+              if not {owner.lower().replace("_", "-") for owner in owners} & there}
+    assert "playwright" in hidden
+    ran = subprocess.run([sys.executable, "-c", BARE, ",".join(hidden - {"aimass_stream"}), str(tmp_path)], cwd=ROOT,
+                         capture_output=True, text=True, check=False)
+    assert ran.stdout == "it runs\n", ran.stderr
 
 
 def test_no_file_knows_the_machine_it_was_written_on() -> None:
