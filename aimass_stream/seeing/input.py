@@ -73,13 +73,18 @@ class PictureInput:
 
     def _tensor(self, picture: Pixels) -> NDArray[Any]:
         values: NDArray[Any] = picture
+        mean, scale = self._mean, self._scale
+        if not self.flat and not self.channels_last:  # while they are bytes, which are quicker to move
+            values = np.stack(cv2.split(picture))
+            mean, scale = (each.reshape(-1, 1, 1) if each.ndim else each for each in (mean, scale))
         if self.spec.dtype != "uint8":
-            values = np.subtract(picture, self._mean, dtype=np.float32)
-            values *= 1 / self._scale
+            values = values.astype(np.float32)
+            if mean.any():
+                values -= mean
+            if (scale != 1).any():
+                values *= 1 / scale
             values = values.astype(self.spec.dtype, copy=False)
-        if not self.flat:
-            values = values[None] if self.channels_last else values.transpose(2, 0, 1)[None]
-        return np.ascontiguousarray(values)
+        return np.ascontiguousarray(values if self.flat else values[None])
 
 
 def _middle(picture: Pixels, width: int, height: int, share: float) -> tuple[Pixels, Letterbox]:

@@ -106,27 +106,17 @@ class Loop:
         boxes, scores, classes = self._decode(self._run, picture, threshold)
         height, width = picture.shape[:2]
         boxes = np.clip(boxes, 0, [width, height, width, height])
-        left = np.argsort(-scores, kind="stable")
+        sized = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+        kept = cv2.dnn.NMSBoxesBatched(sized.tolist(), scores.tolist(), classes.tolist(), threshold, self._overlap)
         found: list[Row] = []
-        while len(left):
-            best, others = int(left[0]), left[1:]
-            x0, y0, x1, y1 = (float(value) for value in boxes[best])
-            found.append((int(classes[best]), float(scores[best]), (x0, y0, x1, y1)))
-            apart = (classes[others] != classes[best]) | (_shared(boxes[best], boxes[others]) <= self._overlap)
-            left = others[apart]
+        for number in kept:
+            x0, y0, x1, y1 = (float(value) for value in boxes[number])
+            found.append((int(classes[number]), float(scores[number]), (x0, y0, x1, y1)))
         return found
 
     def _run(self, tensor: Array) -> list[Array]:
         answer: list[Array] = self._session.run(self._outputs, {self._input: tensor})
         return answer
-
-
-def _shared(box: Array, boxes: Array) -> Array:
-    """Intersection over union."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), 1)
-    sizes = np.prod(boxes[:, 2:] - boxes[:, :2], 1) + np.prod(box[2:] - box[:2]) - common
-    return np.asarray(common / np.maximum(sizes, 1e-9), np.float32)
 
 
 WEIGHTS = SHARED / "weights"
