@@ -271,7 +271,7 @@ async def test_a_session_changes_its_style_and_misses_no_picture() -> None:
     hello = {"type": "hello", "version": 1, "pipeline": [{"stage": "style", "name": "星空", "steady": False}],
              "in": {"video": {"codec": "jpeg"}}}
     still = jpeg(40)
-    async with serve(settings()) as server, joined(server.ws_url, hello) as socket:
+    async with serve(settings(max_fps=1000)) as server, joined(server.ws_url, hello) as socket:
         await socket.event("session.created")
         numbers = itertools.count()
 
