@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -14,12 +14,14 @@ from ..errors import InvalidInput
 from ..seeing.embedder import choose
 from ..seeing.gallery import ENOUGH, PEOPLE
 from ..seeing.register import Register, only_face, shared
-from ..store.people import Person
 from .deps import CallerDep, NodeDep, SettingsDep
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, read
 from .problems import RESPONSES
 from .uploads import Form, form_of
 from .vision import known
+
+if TYPE_CHECKING:
+    from ..store.people import Person
 
 router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=UploadRoute, responses=RESPONSES)
 

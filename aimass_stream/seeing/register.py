@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ import numpy as np
 from ..errors import InvalidInput, ModelFailed
 from ..frames import Pixels, now
 from ..inference import Batch, Engine
-from ..store.people import People, Person
 from ..vision.boxes import Floats
 from ..vision.faces import aligned
 from .detector import Detector, Thing, Wish
@@ -21,6 +21,9 @@ from .detector import choose as choose_detector
 from .embedder import Embedder
 from .gallery import Gallery, gathered
 from .tiles import look
+
+if TYPE_CHECKING:
+    from ..store.people import People, Person
 
 SMALLEST = 48  # px of a face that is learnt
 ANOTHER = 0.25  # of the largest face's area, from which a second one in the picture makes it doubtful whose is meant
@@ -40,7 +43,8 @@ class Register:
     @classmethod
     async def open(cls, engine: Engine, folder: Path) -> Register:
         """Raises `Unavailable`."""
-        register = cls(engine, await People.open(folder))
+        people: type[People] = await asyncio.to_thread(_people)
+        register = cls(engine, await people.open(folder))
         register.names = {person.id: person.name for person in await register.people()}
         return register
 
@@ -96,6 +100,13 @@ class Register:
         groups = await self._people.vectors(embedder.key)
         gallery = await asyncio.to_thread(lambda: gathered(groups).measured(embedder.least))
         self._galleries[embedder.key] = embedder, gallery
+
+
+def _people() -> type[People]:
+    """SQLAlchemy takes most of a second to import: not when the server starts, and not on its loop."""
+    from ..store.people import People
+
+    return People
 
 
 async def shared(engine: Engine, folder: Path) -> Register:
