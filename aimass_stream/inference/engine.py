@@ -186,7 +186,7 @@ class Engine:
             old = self._models.get(name)
             if old is None or (old.model.inputs, old.model.capabilities) != (model.inputs, model.capabilities):
                 raise Conflict(f"{name} is another kind of model now: it is used by sessions that load it anew")
-        except Exception:
+        except BaseException:  # a cancelled renewal leaves no model behind, too
             await self._end(self._desk_of(model), model)
             raise
         self._models[name] = _Loaded(model, old.desk, measured, best_batch(measured), old.slots,
