@@ -13,7 +13,7 @@ import pytest
 
 import aimass_stream.frames  # noqa: F401  numpy, OpenCV and PyAV take a while to import, too
 
-HELD = 0.05  # s of the loop thread's CPU time in one callback
+HELD = 0.1  # s of the loop thread's CPU time in one callback: on a slow machine with busy neighbours, too
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def loop_guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test in which one callback holds the loop for over 50 ms of CPU time (not wall clock)."""
+    """Fail a test in which one callback holds the loop for over 100 ms of CPU time (not wall clock)."""
     marker = request.node.get_closest_marker("slow_loop")
     limit = marker.args[0] / 1000 if marker is not None else HELD
     held: list[str] = []

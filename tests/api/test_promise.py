@@ -40,7 +40,7 @@ async def heard(session: MediaSession, *wanted: str) -> list[Event]:
     return found
 
 
-@pytest.mark.slow_loop(100)  # aiortc's own set-up, at both ends in one process
+@pytest.mark.slow_loop(200)  # aiortc's own set-up, at both ends in one process
 @pytest.mark.parametrize("transport", ["websocket", "webrtc"])
 async def test_it_is_asked_for_and_its_steps_are_told(transport: str) -> None:
     async with serve(registry=registry()) as server, Client(server.url) as client:

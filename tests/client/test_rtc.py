@@ -41,7 +41,7 @@ async def numbers(session: RtcSession, count: int) -> list[tuple[int | None, flo
     return got
 
 
-@pytest.mark.slow_loop(100)  # aiortc's own set-up, at both ends in one process
+@pytest.mark.slow_loop(200)  # aiortc's own set-up, at both ends in one process
 async def test_both_tracks_events_changes_and_a_broken_peer() -> None:
     async with serve() as server, Client(server.url) as client:
         session = client.rtc(pipeline=[{"stage": "mirror"}])
@@ -67,7 +67,7 @@ async def test_both_tracks_events_changes_and_a_broken_peer() -> None:
         await until(lambda: not server.node.sessions())
 
 
-@pytest.mark.slow_loop(100)
+@pytest.mark.slow_loop(200)
 async def test_opening_raises_what_the_server_refuses_with() -> None:
     async with serve() as server, Client(server.url) as client:
         with pytest.raises(errors.InvalidPipeline) as refused:

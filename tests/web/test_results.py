@@ -118,12 +118,12 @@ def test_nothing_is_drawn_twice_or_where_it_is_no_longer_true(visit: Visit, serv
     visitor.until(INKED)
     for view in ("side", "result", "slider"):
         page.locator(f"#views [data-view={view}]").click()
-        video, layer = (page.evaluate("""(selector) => {
+        video, layer = page.evaluate("""() => ["video.processed", "canvas.results"].map((selector) => {
           const part = document.querySelector(selector);
           const { x, y, width, height } = part.getBoundingClientRect();
           const { objectFit, clipPath, opacity } = getComputedStyle(part);
           return [x, y, width, height, objectFit, clipPath, opacity];
-        }""", selector) for selector in ("video.processed", "canvas.results"))
+        })""")
         assert layer == video
     arrange(visitor, server, [])
     visitor.until(f"!{INKED}")
