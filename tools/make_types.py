@@ -16,7 +16,7 @@ from aimass_stream.events import schemas
 
 TARGET = Path(__file__).resolve().parents[1] / "web" / "types" / "events.d.ts"
 HEAD = """\
-// Made by tools/make_types.py from aimass_stream/events.py: do not edit.
+// Made by tools/make_types.py from aimass_stream/events: do not edit.
 """
 SIMPLE = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 

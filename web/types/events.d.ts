@@ -1,4 +1,4 @@
-// Made by tools/make_types.py from aimass_stream/events.py: do not edit.
+// Made by tools/make_types.py from aimass_stream/events: do not edit.
 
 /** Latency of one hop in ms over the last seconds. */
 export interface HopStats {
