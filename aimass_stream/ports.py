@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
+from .errors import Forbidden
 from .events import Event
 from .frames import Frame
 
@@ -29,12 +30,33 @@ class Sink(Protocol):
     async def close(self, reason: str) -> None: ...
 
 
+Role: TypeAlias = Literal["user", "developer", "reviewer", "admin"]
+
+_USER = frozenset({"media", "models:read", "apps:read", "jobs", "usage:read", "keys"})
+_DEVELOPER = _USER | {"models:write", "models:deploy", "apps:write"}
+_REVIEWER = _DEVELOPER | {"apps:review"}
+# what each role may do; a key may do less
+ROLES: dict[Role, frozenset[str]] = {
+    "user": _USER, "developer": _DEVELOPER, "reviewer": _REVIEWER, "admin": _REVIEWER | {"admin"}}
+SCOPES = ROLES["admin"]  # all there are
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, as far as limits and logs care."""
+    """Who is asking, and what they may do."""
 
-    name: str
+    name: str  # for people and logs
     address: str = ""
+    id: str = ""  # of the key or cookie session that was shown
+    user: str = ""  # their account's id
+    team: str = ""  # the team's id that a key was made for
+    role: Role = "user"
+    scopes: frozenset[str] = ROLES["user"]
+
+    def need(self, scope: str) -> None:
+        """Raises `Forbidden` unless the caller may do what `scope` names."""
+        if scope not in self.scopes:
+            raise Forbidden(f"this needs the scope {scope!r}, which {self.name} does not have", scope=scope)
 
 
 class Authorizer(Protocol):

@@ -1,11 +1,11 @@
-"""The simplest authorizer: one API key, or everybody where none is set."""
+"""The simplest authorizer: one API key, or everybody where none is set. Who holds it or needs none runs the server."""
 
 from __future__ import annotations
 
 import hmac
 
 from ..errors import Unauthorized
-from ..ports import Caller
+from ..ports import SCOPES, Caller
 
 
 class ApiKey:
@@ -16,11 +16,11 @@ class ApiKey:
 
     def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None) -> Caller:
         if self._key is None:
-            return Caller("anyone", address)
+            return Caller("anyone", address, role="admin", scopes=SCOPES)
         scheme, _, secret = (authorization or "").partition(" ")
         given = secret.strip() if scheme.lower() == "bearer" else token
         if not given:
             raise Unauthorized("this server needs an API key: send 'Authorization: Bearer KEY'")
         if not hmac.compare_digest(given.encode(), self._key.encode()):
             raise Unauthorized("the API key is wrong")
-        return Caller("api-key", address)
+        return Caller("api-key", address, role="admin", scopes=SCOPES)
