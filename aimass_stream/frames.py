@@ -6,7 +6,8 @@ frame came in (latency is counted from here), and `captured`, seconds on the *se
 all tracks of a session, None while the transport does not know it (it is what lip sync aligns).
 
 `notes` is what stages found out about this frame: JSON values by stage name. They reach the client as a
-``frame.result`` event that carries this frame's pts.
+``frame.result`` event that carries this frame's pts. `beside` is for later stages alone, by stage name: what was found
+out in a frame before this one, while that went on, and was told with its pts.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class _Timed:
     arrived: float = field(default_factory=now)  # s, monotonic, this machine
     captured: float | None = None  # s, the sender's clock
     notes: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 Key: TypeAlias = tuple[str, int]  # whose result, and the thing's id there; below 0 for what has none
 
 # where stages' results list what they found, and what of each a rule may ask for
 FINDINGS: Mapping[str, tuple[str, ...]] = {
-    "detections": ("label", "name", "text"), "hands": ("gesture", "digit"), "classes": ("label",)}
+    "detections": ("label", "name", "text"), "hands": ("gesture", "digit"), "classes": ("label",), "lines": ()}
 IDS = ("id", "hand")
+WRITTEN = "text"  # what is written there, in which a rule's quoted words are looked for
+QUOTED = re.compile(r'["“”„«»]([^"“”„«»]*)["“”„«»]?|([^,"“”„«»]+)')
+LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # of writing that has spaces between its words
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Whether at least `count` such things are there, each for `seconds`; with a count of 0, whether none is."""
 
-    words: frozenset[str] = frozenset()  # labels, names, gestures, digits; lower case; none: anything
+    words: frozenset[str] = frozenset()  # labels, names, gestures, digits; lower case; no words, no texts: anything
     zone: str = ""  # empty: anywhere
     seconds: float = 3.0
     count: int = 1
     patience: float = 1.0  # s that nobody sees a thing before it is gone
     cooldown: float = 10.0  # s after it was told until it may be told again
+    texts: frozenset[str] = frozenset()  # or these are part of what is written there; lower case
+
+
+def asked(when: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The words and the texts of ``person, "EXIT"``: what is in quotation marks is looked for in what is written."""
+    words, texts = set(), set()
+    for quoted, plain in QUOTED.findall(when):
+        words.add(" ".join(plain.lower().split()))
+        texts.add(" ".join(quoted.lower().split()))
+    return frozenset(words - {""}), frozenset(texts - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,18 @@ def _is_meant(thing: Mapping[str, Any], words: Iterable[str], rule: Rule) -> boo
     zones = thing.get("zones")
     if rule.zone and not (isinstance(zones, dict) and rule.zone in zones):
         return False
-    return not rule.words or any(str(thing.get(word, "")).lower() in rule.words for word in words)
+    if not rule.words and not rule.texts:
+        return True
+    return any(str(thing.get(word, "")).lower() in rule.words for word in words) or any(
+        _pattern(text).search(str(thing.get(WRITTEN, ""))) for text in rule.texts)
+
+
+@lru_cache(256)
+def _pattern(text: str) -> re.Pattern[str]:
+    """Finds whole words, with any case and any space between them: who reads takes a narrow space for none."""
+    first, last = (f"(?<!{LETTER})" if re.match(LETTER, text[0]) else "",
+                   f"(?!{LETTER})" if re.match(LETTER, text[-1]) else "")
+    return re.compile(first + r"\s*".join(re.escape(word) for word in text.split()) + last, re.IGNORECASE)
 
 
 class Judge:

@@ -72,6 +72,8 @@ class Ocr(BaseStage[OcrParams]):
         self._shown: Sequence[_Shown] = ()
         self._seen = 0.0  # s, when they were
         self._size = (0, 0)  # px, of the picture they were seen in
+        self._told: list[dict[str, Any]] | None = None  # the last look's lines, if there was one
+        self._fresh = False  # no picture has gone on with them yet
         self._since = params.every  # pictures since the last look began
         self._patience = Patience()
         self._looking: asyncio.Task[None] | None = None
@@ -109,6 +111,7 @@ class Ocr(BaseStage[OcrParams]):
         if self._looking is None and self._since >= every and not self._patience.resting:
             self._since = 0
             self._looking = asyncio.create_task(self._look(frame), name=f"read {self.context.track}")
+        self._hand_on(frame)
         return await self._overlaid(frame) if self.params.overlay else frame
 
     async def _look(self, frame: VideoFrame) -> None:
@@ -117,7 +120,7 @@ class Ocr(BaseStage[OcrParams]):
         patient = params.deadline / 1000 + HANGS
         size = (frame.height, frame.width) if frame.rotation in (90, 270) else (frame.width, frame.height)
         if size != self._size:
-            self._size, self._shown, self._lines = size, (), Lines()
+            self._size, self._shown, self._lines, self._told = size, (), Lines(), None
         begun = time.monotonic()
         try:
             async with asyncio.timeout(patient):
@@ -135,8 +138,15 @@ class Ocr(BaseStage[OcrParams]):
         lines = self._lines.seen(params.threshold)
         self._shown = [_Shown(line.polygon, line.text, line.number) for line in lines]
         self._seen = now()
-        context.event(FrameResult(notes={NOTE: {
-            "width": size[0], "height": size[1], "lines": [_json(line) for line in lines]}}), frame)
+        self._told, self._fresh = [_json(line) for line in lines], True
+        context.event(FrameResult(notes={NOTE: {"width": size[0], "height": size[1], "lines": self._told}}), frame)
+
+    def _hand_on(self, frame: VideoFrame) -> None:
+        """Tell later stages what the last look read; in all pictures but the next that is only supposed to be there."""
+        if self._told is None or now() - self._seen > HOLD + self.params.deadline / 1000:
+            return
+        lines = self._told if self._fresh else [line | {"predicted": True} for line in self._told]
+        self._fresh, frame.beside[NOTE] = False, {"lines": lines}
 
     async def _read(self, frame: VideoFrame) -> None:
         params, context, lines = self.params, self.context, self._lines

@@ -9,7 +9,7 @@ from pydantic import Field
 from ..errors import InvalidInput, InvalidPipeline
 from ..events import RuleFired, RuleOver
 from ..frames import Kind, VideoFrame
-from ..seeing.rules import Judge, Rule, sights
+from ..seeing.rules import Judge, Rule, asked, sights
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params
 from ..webhooks import target_of
@@ -17,7 +17,8 @@ from ..webhooks import target_of
 
 class RuleParams(Params):
     when: str = Field("person", max_length=200, description="what must be there: a label, name or gesture that stages "
-                      "before this one tell, as person, face or motion; several with commas between; empty: anything")
+                      "before this one tell, as person, face or motion, or in quotation marks words that one reads, as "
+                      "\"EXIT\"; several with commas between: one of them; empty: anything")
     zone: str = Field("", max_length=40, description="in which of their zones; empty: anywhere")
     seconds: float = Field(3, ge=0, le=3600, description="for so long without a break",
                            json_schema_extra={"unit": "s", "step": 0.5})
@@ -34,15 +35,15 @@ class RuleParams(Params):
 
     @property
     def rule(self) -> Rule:
-        words = frozenset(word.strip().lower() for word in self.when.split(",") if word.strip())
-        return Rule(words, self.zone.strip(), self.seconds, self.count, self.patience, self.cooldown)
+        words, texts = asked(self.when)
+        return Rule(words, self.zone.strip(), self.seconds, self.count, self.patience, self.cooldown, texts)
 
 
 class RuleStage(BaseStage[RuleParams]):
     """Watches what stages before it find, and tells when so many of it are in a zone for so long.
 
-    For example a person at the door for 3 s, or nobody at the till for a minute. Pictures pass untouched. Time is
-    media time, counted for each thing on its own where it has an id.
+    For example a person at the door for 3 s, nobody at the till for a minute, or a line with "EXIT" in it. Pictures
+    pass untouched. Time is media time, counted for each thing on its own where it has an id.
     """
 
     title = "Rule"
@@ -67,7 +68,7 @@ class RuleStage(BaseStage[RuleParams]):
 
     async def process(self, frame: VideoFrame) -> Result:
         params, judge = self.params, self._judge
-        found = sights(frame.notes, judge.rule)
+        found = sights({**frame.beside, **frame.notes}, judge.rule)
         if found is None:
             return frame
         match judge.see(frame.seconds, found):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aimass_stream.seeing.rules import Judge, Rule, Sight, sights
+from aimass_stream.seeing.rules import Judge, Rule, Sight, asked, sights
 
 PERSON = Rule(frozenset({"person"}), "door", seconds=3, patience=1, cooldown=10)
 
@@ -109,3 +109,26 @@ def test_gestures_names_and_classes() -> None:
     for word, key in (("fist", ("hands", 2)), ("0", ("hands", 2)), ("ada lovelace", ("faces", 5)),
                       ("face", ("faces", 5)), ("beach", ("classify", -1))):
         assert sights(notes, Rule(frozenset({word}))) == [Sight(key, True)]
+
+
+def written(*texts: str) -> dict[str, Any]:
+    return {"ocr": {"lines": [{"line": 5 + number, "text": text} for number, text in enumerate(texts)]}}
+
+
+@pytest.mark.parametrize(("when", "text", "meant"), [
+    ('"exit"', "EXIT 7", True), ('"no entry"', "NOENTRY", True), ('"no entry"', "No  Entry!", True),
+    ('"exit"', "Brexit", False), ('"exit"', "exits", False), ("exit", "EXIT", False), ("“Exit”", "exit", True),
+    ('"A,B", dog', "a,b", True), ('"7"', "17", False), ('"安全出口"', "前方安全出口请", True),
+    ('"出口"', "入口", False), ('"(1+1"', "is (1+1) two", True), ("", "anything", True), ('""', "anything", True)])
+def test_words_in_quotation_marks_are_looked_for_in_what_is_written(when: str, text: str, meant: bool) -> None:
+    words, texts = asked(when)
+    found = sights(written(text), Rule(words, texts=texts))
+    assert found == ([Sight(("ocr", -1), True)] if meant else [])
+
+
+def test_a_label_and_a_text_are_asked_for_together() -> None:
+    assert asked('person, "Exit", "way  out" ,fire engine') == ({"person", "fire engine"}, {"exit", "way out"})
+    words, texts = asked('person, "exit"')
+    notes = written("Exit", "Way in") | {"detect": {"detections": [thing(3), thing(4, "code", text="exit 9")]}}
+    found = sights(notes, Rule(words, texts=texts))
+    assert found == [Sight(("ocr", -1), True), Sight(("detect", 3), True), Sight(("detect", 4), True)]

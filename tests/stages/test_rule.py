@@ -19,12 +19,14 @@ from ..support.context import Context, params, started, video
 from ..support.options import settings
 from ..support.session import open_session, opened_node
 from ..support.sights import code, pasted, wall
+from ..support.writing import needs_reader, put
 from ..test_webhooks import receiving
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 SIGN = Picture.from_i420(Picture.from_bgr(pasted(wall(), code("exit 7"), 400, 100)).i420)
+WORDS = Picture.from_i420(Picture.from_bgr(put(wall(), "Way out", 120, 160, 40, ink=(255, 255, 255))).i420)
 EMPTY = Picture.from_i420(Picture.from_bgr(wall()).i420)
 HALL = {"name": "hall", "points": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
 DETECT = {"stage": "detect", "model": "opencv-codes", "overlay": False, "deadline": 5000, "zones": [HALL]}
@@ -99,3 +101,38 @@ async def test_a_thing_in_a_zone_for_a_while_reaches_another_program() -> None:
         [(_, _, body)] = receiver.got
         assert json.loads(body)["data"] | {"webhook": hook} == fired.data | {
             "session": session.id, "seq": fired.seq, "pts": fired.pts, "track": "video-0"}
+
+
+async def test_words_that_were_read_in_a_picture_before_count_until_the_next_look() -> None:
+    stage, context = await started("rule", when='"exit"', seconds=1, patience=0.3, then="way out")
+    for number in range(40):
+        line = {"line": 1 + number // 10, "text": "EXIT 7"} | ({"predicted": True} if number % 10 else {})
+        frame = video(3 * number, picture=SIGN, notes={})
+        frame.beside["ocr"] = {"lines": [line] if number < 30 else []}
+        assert await stage.process(frame) is frame
+        assert frame.notes == {}
+    [(fired, at), (over, _)] = context.events
+    assert isinstance(fired, RuleFired)
+    assert at is not None
+    assert (at.seconds, fired.count, fired.when) == (1.0, 1, '"exit"')
+    assert isinstance(over, RuleOver)
+
+
+async def test_a_sign_that_the_stage_ocr_reads_reaches_the_rule() -> None:
+    needs_reader()
+    async with opened_node() as node:
+        session, sink = await open_session(node, [
+            {"stage": "ocr", "overlay": False, "deadline": 10_000, "every": 1},
+            {"stage": "rule", "when": '"way out"', "seconds": 0, "then": "sign"}])
+        for number in range(200):
+            session.push(video(3 * number, picture=WORDS, notes={}))
+            await sink.until(lambda: len(sink.frames) == number + 1)  # noqa: B023
+            if sink.typed("rule.fired"):
+                break
+            if number == 0:
+                await sink.until(lambda: bool(sink.typed("frame.result")))
+        [fired] = sink.typed("rule.fired")
+        [result, *_] = sink.typed("frame.result")
+        assert fired.data["count"] == 1
+        assert "ocr" in result.data["notes"]
+        assert result.pts == 0  # told of the picture that was read, and of no other
