@@ -127,7 +127,8 @@ def test_words_in_quotation_marks_are_looked_for_in_what_is_written(when: str, t
 
 
 def test_a_label_and_a_text_are_asked_for_together() -> None:
-    assert asked('person, "Exit", "way  out" ,fire engine') == ({"person", "fire engine"}, {"exit", "way out"})
+    assert asked('person, "Exit", "way  out" ,fire engine') == (
+        frozenset({"person", "fire engine"}), frozenset({"exit", "way out"}))
     words, texts = asked('person, "exit"')
     notes = written("Exit", "Way in") | {"detect": {"detections": [thing(3), thing(4, "code", text="exit 9")]}}
     found = sights(notes, Rule(words, texts=texts))
