@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from aimass_stream.api.keys import ApiKey
@@ -31,5 +33,5 @@ def test_a_caller_may_do_what_their_scopes_name() -> None:
 
 def test_each_role_may_do_all_that_the_one_before_may() -> None:
     scopes = list(ROLES.values())
-    assert all(less < more for less, more in zip(scopes, scopes[1:], strict=False))
+    assert all(less < more for less, more in itertools.pairwise(scopes))
     assert scopes[-1] == SCOPES
