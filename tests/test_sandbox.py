@@ -38,7 +38,7 @@ async def nothing_stays() -> AsyncIterator[None]:
     me = psutil.Process()
     descriptors, children = me.num_fds(), set(me.children(recursive=True))
     yield
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while me.num_fds() > descriptors or set(me.children(recursive=True)) > children:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -94,14 +94,14 @@ async def test_an_idle_one_ends_on_the_clock(idle: Any, way: str) -> None:
     limits = Limits(seconds=0.5, namespaces=WAYS[way].namespaces, filter=WAYS[way].filter)
     with pytest.raises(SandboxTimeout, match=r"not done within 0\.5 s"):
         await call(idle, 60, limits=limits)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def test_a_cancelled_caller_leaves_no_child() -> None:
     task = asyncio.create_task(call(work.sleep, 60))
     me = psutil.Process()
     before = len(me.children())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(me.children()) == before:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     task.cancel()
@@ -176,7 +176,7 @@ async def test_the_network_is_out_of_reach(listener: tuple[int, list[bytes]], wa
 async def test_the_same_reach_works_where_it_is_allowed(listener: tuple[int, list[bytes]]) -> None:
     port, heard = listener
     assert await call(work.reach, "127.0.0.1", port, limits=Limits(network=True)) == "sent sent"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(heard) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -217,12 +217,12 @@ async def test_a_killed_server_takes_its_children_along() -> None:
     root = str(Path(__file__).parent.parent)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, root)
     server = psutil.Process(process.pid)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (family := server.children(recursive=True)):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     server.kill()
     await process.wait()
-    _, left = await asyncio.to_thread(psutil.wait_procs, family, 5)
+    _, left = await asyncio.to_thread(psutil.wait_procs, family, 30)
     assert left == []
 
 

@@ -23,7 +23,7 @@ async def nothing_stays() -> AsyncIterator[None]:
     me = psutil.Process()
     descriptors, children = me.num_fds(), set(me.children(recursive=True))
     yield
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while me.num_fds() > descriptors or set(me.children(recursive=True)) > children:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

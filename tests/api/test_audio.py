@@ -169,7 +169,7 @@ async def test_a_client_that_hangs_up_in_the_middle_of_events_leaves_nothing_at_
         async with http.stream("POST", "/v1/audio/transcriptions", data=form,
                                files={"file": ("long.wav", long)}) as answer:
             await anext(answer.aiter_lines())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while server.state.desk.taken:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await _ask(http, spoken())).status_code == 200
@@ -205,7 +205,7 @@ async def test_a_file_that_is_none_is_a_clear_error() -> None:
 async def test_ten_hours_are_refused_at_once_and_a_header_that_lies_is_not_believed() -> None:
     silence = await asyncio.to_thread(recordings.long_flac, 10)
     async with served(max_upload=64 << 20, max_audio_seconds=4 * 3600) as (_, http):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answer = await _ask(http, silence)
         assert answer.status_code == 413
         assert "36000 s of sound" in answer.json()["error"]["message"]
@@ -281,7 +281,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_at_work() -> None:
     async with served(max_listeners=1) as (server, http):
         asking = asyncio.create_task(_ask(http, long))
         desk = None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while desk is None or not desk.taken:
                 await asyncio.sleep(0.01)
                 desk = getattr(server.server.config.app.state, "desk", None)  # type: ignore[union-attr]
@@ -320,7 +320,7 @@ async def test_an_upload_that_stalls_gives_its_place_back(monkeypatch: pytest.Mo
         writer.write(b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
                      b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
         await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert b" 408 " in await reader.readline()
         writer.close()
         assert (await _ask(http, recordings.wav(tone(1)))).status_code == 200

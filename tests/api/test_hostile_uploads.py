@@ -87,7 +87,7 @@ async def test_bad_files_get_their_errors_and_a_live_session_loses_nothing(
             assert status == 200 or answer.json()["error"]["param"] == "file"
         enough.set()
         sent = await sending
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(socket.pieces) < sent:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             rounds = sent // len(talk)

@@ -80,7 +80,7 @@ async def test_the_first_picture_comes_soon() -> None:
                 await client.more(pictures=1)
                 times.append(time.monotonic() - begun)
         # 80 to 100 ms on a quiet machine, the client's own set-up and codecs included; tests share theirs
-        assert min(times) < 0.4
+        assert min(times) < 2
 
 
 async def test_full_and_keyed_servers_say_so() -> None:

@@ -92,7 +92,7 @@ async def page(url: str) -> AsyncIterator[Page]:
             await browser.close()
 
 
-async def came(opened: Page, expression: str, seconds: float = 8) -> Any:
+async def came(opened: Page, expression: str, seconds: float = 30) -> Any:
     return await (await opened.wait_for_function(expression, timeout=seconds * 1000)).json_value()
 
 
@@ -128,7 +128,7 @@ async def test_a_canvas_comes_back_turned(codec: str) -> None:
         assert stats["rtt_ms"] is not None
         if codec == "VP8":
             await opened.close()  # Chromium says nothing then: its silence is noticed (after 8 s by default)
-            await until(lambda: session.state != "live", 5)
+            await until(lambda: session.state != "live")
 
 
 def _function(script: str) -> str:

@@ -59,7 +59,7 @@ async def test_a_viewer_gets_a_key_frame_at_once_and_costs_no_second_encode() ->
         for _ in range(3):
             async with WhipClient(f"{server.url}/v1/whep/{session_id}", receive=("video",)) as viewer:
                 await viewer.start()
-                await viewer.peer.more(pictures=1, seconds=3)
+                await viewer.peer.more(pictures=1)
                 assert (await viewer.stop()).status_code == 200
         webrtc = server.server.config.app.state.webrtc  # type: ignore[union-attr]
         await until(lambda: not webrtc.viewers)

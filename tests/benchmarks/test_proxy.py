@@ -93,7 +93,7 @@ async def carried(impairment: Impairment, count: int, expected: int) -> list[byt
     for number in range(count):
         client.transport.sendto(bytes([number]), ("127.0.0.1", to_server))
         await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await server.full.wait()
         while wire.counts["up"] < count:  # noqa: ASYNC110  a counter, and nothing that tells of it
             await asyncio.sleep(0.001)

@@ -102,7 +102,7 @@ def test_pulling_stops_cleanly_and_goes_on(some: None, tmp_path: Path) -> None:
             assert pulling.poll() is None, pulling.communicate()
             time.sleep(0.02)
         pulling.send_signal(signal.SIGINT)
-        _, complaint = pulling.communicate(timeout=20)
+        _, complaint = pulling.communicate(timeout=60)
         assert pulling.returncode == 130
         assert "the next pull goes on there" in complaint
         assert "Traceback" not in complaint
@@ -110,7 +110,7 @@ def test_pulling_stops_cleanly_and_goes_on(some: None, tmp_path: Path) -> None:
         assert 0 < kept < 3_000_000
         hub.piece_pause = 0
         again = _aimass(hub, tmp_path, "pull", SOME.name)
-        out, complaint = again.communicate(timeout=30)
+        out, complaint = again.communicate(timeout=60)
         assert again.returncode == 0, complaint
         assert str(tmp_path / "models" / "some-weights") in out.replace("\n", "")
         assert any(wanted == f"bytes={kept}-" for _, wanted in hub.asked)

@@ -49,7 +49,7 @@ async def test_both_tracks_events_changes_and_a_broken_peer() -> None:
         async with session:
             stop = asyncio.Event()
             playing = asyncio.create_task(play(session, stop, start=90))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 for number, seconds in await numbers(session, 10):
                     assert number is not None
                     assert seconds == pytest.approx(number / 30, abs=0.05)  # pts are ours, not from 0

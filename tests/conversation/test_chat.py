@@ -162,7 +162,7 @@ async def test_leaving_the_answer_closes_the_connection() -> None:
         async for _ in reply.events():
             break
         await reply.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await left.wait()
 
 

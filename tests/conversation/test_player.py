@@ -164,13 +164,13 @@ async def test_a_voice_that_is_ahead_waits_for_room() -> None:
     assert not waiting.done()
     played.player.play(utterance)
     played.frames(30)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
     endless = Utterance("t", AUDIO_RATE)
     endless.add(level(AHEAD + 1), "x", first=True)
     waiting = asyncio.create_task(endless.room())
     await asyncio.sleep(0)
     endless.finish()  # somebody gave up on it
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_muted_client_is_served_by_the_clock() -> None:
@@ -180,7 +180,7 @@ async def test_a_muted_client_is_served_by_the_clock() -> None:
     played.player.play(story())
     begun = now()
     await until(lambda: len(played.emitted) >= 15)
-    assert 0.3 < now() - begun < 3
+    assert 0.3 < now() - begun < 10
     assert [frame.pts for frame in played.emitted] == [(5 + n) * 960 for n in range(len(played.emitted))]
     # it is unmuted: what was given out already is not given again, then it goes on without a gap
     late = played.player.answer(audio(silence(), 6 * 960))
@@ -189,8 +189,10 @@ async def test_a_muted_client_is_served_by_the_clock() -> None:
     again = played.player.answer(audio(silence(), (5 + count) * 960))
     assert again is not None
     assert again.samples.any()
+    begun = now()
     await asyncio.sleep(0.05)
-    assert len(played.emitted) <= count + 1
+    slept = max(0.0, now() - begun - 0.06)  # a busy machine wakes us when it is thought muted again
+    assert len(played.emitted) <= count + 1 + slept / 0.02
     task.cancel()
 
 
@@ -200,7 +202,7 @@ async def test_what_the_timer_played_is_known_when_the_microphone_comes_late() -
     played.player.play(story())
     played.frames(3)
     running = asyncio.create_task(played.player.run())
-    await until(lambda: len(played.emitted) >= 4, 5)
+    await until(lambda: len(played.emitted) >= 4)
     running.cancel()
     count, at = len(played.emitted), played.at
     late = [audio(silence(), at + n * 960) for n in range(count)]

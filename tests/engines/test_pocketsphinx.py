@@ -49,7 +49,7 @@ def children(process: int | None) -> list[int]:
 
 
 async def until_gone(process: int | None, gone: set[int]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while gone & set(await asyncio.to_thread(children, process)):
             await asyncio.to_thread(os.sched_yield)
 

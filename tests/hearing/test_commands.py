@@ -133,7 +133,7 @@ def test_evidence_holds_the_event_loop_for_little(words: int, each: int, most: i
         begun = time.thread_time()
         evidence(guesses(commanded), commanded, free)
         seconds.append(time.thread_time() - begun)
-    assert min(seconds) < 0.01
+    assert min(seconds) < 0.05
 
 
 @pytest.mark.anyio
@@ -267,7 +267,7 @@ async def test_utterances_wait_for_a_turn_and_those_that_end_free_it(pairs: int)
     waiting = [asyncio.create_task(listening.decide()) for listening in listened[:-1]]
     for listening in listened[:1]:
         listening.close()
-    commands = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    commands = await asyncio.wait_for(asyncio.gather(*waiting), 30)
     assert [command is not None for command in commands] == [False] + [True] * (count - 2)
     assert len(pool.streams) == 2 * pairs
     await ear.close()
@@ -301,7 +301,7 @@ async def test_pairs_that_nobody_needs_are_closed_but_for_one() -> None:
     ear = CommandEar(pairs, PHRASES)
     for listening in await begun(ear, 3):
         assert await listening.decide() is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(pool.streams) > 2:
             pool.dropped.clear()
             await pool.dropped.wait()
@@ -334,7 +334,7 @@ async def test_a_session_that_ends_in_the_middle_frees_its_decoder() -> None:
     listening.close()
     assert first not in pool.streams, "its answer would be taken for another's"
     pool.gate.set()
-    assert await asyncio.wait_for(ear.decide(HALF), 5) is not None
+    assert await asyncio.wait_for(ear.decide(HALF), 30) is not None
 
 
 @pytest.mark.anyio

@@ -56,7 +56,7 @@ class Heard:
         return [type(event).__name__ for event in self.events if not isinstance(event, Partial)]
 
     async def until(self, kind: type[E], count: int = 1) -> E:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.of(kind)) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -81,7 +81,7 @@ async def running(*models: Model) -> AsyncIterator[Engine]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  what is waited for happens in a thread
             await asyncio.sleep(0.001)
 
@@ -99,7 +99,7 @@ async def test_a_model_that_hangs_is_taken_out_and_others_go_on() -> None:
             with pytest.raises(ModelFailed, match="taken out because a run had not ended after 0 s"):
                 await task
         assert (await neighbour)["y"][0, 0] == 6
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
         assert engine.statistics()["doubler"].state == "failed"
         assert list(engine.models()) == ["other"]
         await engine.load("doubler")  # another one of that name

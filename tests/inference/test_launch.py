@@ -23,7 +23,9 @@ T = TypeVar("T")
 class Overlapping(CpuDevice):
     """As a card: the worker launches, the end is waited for elsewhere."""
 
-    places = 2
+    def __init__(self) -> None:
+        super().__init__(places=1)
+        self.places = 2
 
     async def launch(self, work: Callable[[], Callable[[], T]]) -> T:
         return await asyncio.to_thread(await self.run(work))
@@ -50,7 +52,7 @@ class Launched(Doubler):
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  what is waited for happens in a thread
             await asyncio.sleep(0.001)
 

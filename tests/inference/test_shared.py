@@ -65,12 +65,12 @@ async def test_a_light_model_does_not_wait_behind_a_long_run() -> None:
     slow.noting = True
     slow.gate.clear()
     long = asyncio.create_task(engine.submit("slow", row(1), session="a"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not slow.entered.is_set():  # noqa: ASYNC110  it happens in a thread
             await asyncio.sleep(0.001)
         begun = time.monotonic()
         answer = await engine.submit("light", row(2), session="b")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     assert np.all(next(iter(answer.values())) == 4)
     assert not long.done()
     slow.gate.set()

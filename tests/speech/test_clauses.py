@@ -81,7 +81,7 @@ def test_a_megabyte_takes_time_in_proportion() -> None:
     begun = time.thread_time()
     large = cut("Some words, and more. " * 40_000, 0)
     assert len(large) == pytest.approx(20 * len(small), rel=0.01)
-    assert time.thread_time() - begun < 60 * max(once, 0.005)
+    assert time.thread_time() - begun < 150 * max(once, 0.005)
 
 
 @given(st.text(alphabet="ab .,!?…\n\"'。，5", max_size=400), st.integers(1, 9))

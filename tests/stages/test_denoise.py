@@ -159,7 +159,7 @@ async def test_gtcrn(tmp_path: Path) -> None:
     delay = await apart(lag, clean, after)
     assert delay == pytest.approx(0.037 * 48_000, abs=96)
     assert await apart(si_sdr, clean, after, delay) > await apart(si_sdr, clean, mixed, 0) + 3
-    assert engine.statistics()["enhancer"].run_p50 < 0.01
+    assert engine.statistics()["enhancer"].run_p50 < 0.05
     await engine.close()
 
 

@@ -68,7 +68,7 @@ async def painted(stage: Style, picture: Pixels = SCENE) -> Pixels:
 
 
 async def until_another(stage: Style, before: Pixels) -> Pixels:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while gap(now := await painted(stage), before) < 1:
             pass
     return now
@@ -204,7 +204,7 @@ async def test_a_session_takes_a_picture_and_misses_none() -> None:
 
         first = await seen()
         await socket.say({"type": "stage.update", "index": 0, "params": {"name": FIRST}})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while gap(second := await seen(), first) < 7:
                 pass
         await socket.say({"type": "stage.update", "index": 0, "params": {"second": "data:image/png;base64,AAAA"}})

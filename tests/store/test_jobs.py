@@ -229,7 +229,7 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Pa
             what, _, job_id = line.strip().partition(" ")
             state = (await jobs.get(job_id)).state
             assert (what, state) in {("added", "queued"), ("done", "done"), ("leased", "done"), ("leased", "running")}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(await jobs.find(kind="work", state="done")) < len(work):
                 job = await jobs.lease("survivor", ["work"], 5)
                 if job is None:  # the victim's last lease has yet to run out

@@ -75,10 +75,10 @@ class Visitor:
         """Go there; waits for the processed picture unless told otherwise."""
         self.page.goto(url)
         if picture:
-            self.page.wait_for_selector(".monitor.has-picture", timeout=10_000)
+            self.page.wait_for_selector(".monitor.has-picture", timeout=30_000)
         return self.page
 
-    def until(self, expression: str, seconds: float = 8) -> Any:
+    def until(self, expression: str, seconds: float = 30) -> Any:
         """Waits until a JavaScript expression is true, answers it. The page's policy forbids playwright's own way."""
         return self.page.evaluate(f"""() => new Promise((resolve, reject) => {{
           const end = performance.now() + {seconds * 1000};

@@ -148,7 +148,7 @@ async def _connect(http: httpx.AsyncClient, peer: Any, body: dict[str, Any]) -> 
     await peer.setLocalDescription(await peer.createOffer())
     answer = await _post(http, {"sdp": peer.localDescription.sdp, **body})
     await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await came.wait()
     return answer
 

@@ -87,7 +87,7 @@ class Context:
     async def steer(self, pipeline: list[dict[str, Any]]) -> None:
         self.running = pipeline
 
-    async def until_emitted(self, count: int, seconds: float = 10) -> None:
+    async def until_emitted(self, count: int, seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while len(self.emitted) < count:
                 self._news.clear()

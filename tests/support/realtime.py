@@ -18,7 +18,7 @@ from aimass_stream.frames import Samples
 from tests.support.speech import SENTENCE, speak
 
 RATE = 24_000
-WAIT = 15.0  # s for one event
+WAIT = 40.0  # s for one event
 
 
 @cache

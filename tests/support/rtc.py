@@ -234,14 +234,14 @@ class Client:
         """A control message."""
         self.data.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until something that came makes `condition` true."""
         async with asyncio.timeout(seconds):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
 
-    async def more(self, pictures: int = 0, sounds: int = 0, seconds: float = 10) -> None:
+    async def more(self, pictures: int = 0, sounds: int = 0, seconds: float = 30) -> None:
         """Wait until so many more pictures and pieces of sound came back."""
         pictures, sounds = len(self.pictures) + pictures, len(self.sounds) + sounds
         await self.until(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds, seconds)

@@ -52,7 +52,7 @@ class Viewer:
         self._news.set()
         return True
 
-    async def until(self, count: int, seconds: float = 5) -> None:
+    async def until(self, count: int, seconds: float = 30) -> None:
         """Wait until so much was sent."""
         async with asyncio.timeout(seconds):
             while len(self.sent) < count:

@@ -73,7 +73,7 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(30)
             finally:
                 process.kill()
                 process.wait()

@@ -55,7 +55,7 @@ class Collector:
     def typed(self, event: str) -> list[Event]:
         return [each for each in self.events if each.type == event]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 self._news.clear()

@@ -70,7 +70,7 @@ class Socket:
     async def picture(self, number: int, width: int = 160, height: int = 120, pts: int | None = None) -> None:
         await self.send(JPEG, 1, number * 3000 if pts is None else pts, jpeg(number, width, height))
 
-    async def receive(self, seconds: float = 5) -> dict[str, Any] | Piece:
+    async def receive(self, seconds: float = 30) -> dict[str, Any] | Piece:
         async with asyncio.timeout(seconds):
             message = await self.websocket.recv()
         self.received += 1
@@ -84,7 +84,7 @@ class Socket:
         self.pieces.append(Piece(codec, flags, track, pts, message[12:]))
         return self.pieces[-1]
 
-    async def event(self, name: str, seconds: float = 5, **data: Any) -> dict[str, Any]:
+    async def event(self, name: str, seconds: float = 30, **data: Any) -> dict[str, Any]:
         """The next text message of this type, with these fields in its data; others are kept in `texts`."""
         async with asyncio.timeout(seconds):
             while True:
@@ -93,7 +93,7 @@ class Socket:
                         message["data"][key] == value for key, value in data.items()):
                     return message
 
-    async def piece(self, track: int, seconds: float = 5) -> Piece:
+    async def piece(self, track: int, seconds: float = 30) -> Piece:
         """The next media message of this track."""
         async with asyncio.timeout(seconds):
             while True:

@@ -37,7 +37,7 @@ sys.stdout.buffer.write(rate.to_bytes(4, "little") + b"".join(pieces))
 
 def speak(text: str = SENTENCE) -> Samples:
     """The text as sound at 48 kHz, (n, 1) int16."""
-    done = subprocess.run([sys.executable, "-c", _SPEAK, text], capture_output=True, check=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", _SPEAK, text], capture_output=True, check=True, timeout=60)
     rate, said = int.from_bytes(done.stdout[:4], "little"), np.frombuffer(done.stdout[4:], "<i2")
     # a voice ends well below half of espeak's 22 kHz, so straight lines between its samples do
     moments = np.arange(int(len(said) * AUDIO_RATE / rate)) * rate / AUDIO_RATE

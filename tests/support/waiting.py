@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aimass_stream.frames import now
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Return once `condition()` holds; fails after `seconds`."""
     deadline = now() + seconds
     while not condition():

@@ -125,7 +125,7 @@ async def test_a_call_is_answered_and_interrupted(monkeypatch: pytest.MonkeyPatc
             running) as twilio:
         await twilio.say(story, pause=1.0)
         talking = asyncio.create_task(twilio.say(np.zeros((16_000, 1), np.int16)))
-        await until(lambda: len(twilio.played) > 40, 15)
+        await until(lambda: len(twilio.played) > 40)
         await talking
         assert np.abs(twilio.sound).max() > 2000
         asked = [str(each["messages"][-1]["content"]) for each in chat.requests]  # a pause may have asked with less
@@ -133,7 +133,7 @@ async def test_a_call_is_answered_and_interrupted(monkeypatch: pytest.MonkeyPatc
         before = len(asked)
         await twilio.say(stop, pause=1.5)
         assert "clear" in twilio.kinds
-        await until(lambda: len(chat.requests) > before, 10)
+        await until(lambda: len(chat.requests) > before)
         heard = [each["content"] for each in chat.requests[before]["messages"] if each["role"] == "assistant"]
         assert heard[0].startswith(FIRST[:10])
 
@@ -160,7 +160,7 @@ async def ended(running: Running, *messages: str | bytes) -> tuple[int, str]:
         with contextlib.suppress(ConnectionClosed):
             for message in messages:
                 await websocket.send(message)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await websocket.wait_closed()
         assert websocket.close_code is not None
         return websocket.close_code, websocket.close_reason or ""
@@ -229,7 +229,7 @@ async def test_a_phone_that_does_not_read_is_bounded_and_ended(bound: str, monke
         await until(running.node.sessions)
         [session] = running.node.sessions()
         waiting, at = 0, 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while session.state != "closed":  # it speaks, gets all of it back, and reads nothing
                 with contextlib.suppress(ConnectionClosed):
                     await phone.send("media", media={"track": "inbound", "timestamp": str(at), "payload": media})

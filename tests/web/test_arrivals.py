@@ -44,7 +44,7 @@ def test_a_new_style_is_offered_and_taken(visit: Visit, tmp_path: Path) -> None:
         visitor.until("document.querySelector('#log').textContent.includes('My cat is new')")
 
         async def painted() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while running.node.sessions()[0].spec.json()[-1].get("name") != "my-cat":  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
 

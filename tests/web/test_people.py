@@ -89,7 +89,7 @@ def test_enrolled_named_and_deleted(browser: Browser, server: str, tmp_path: Pat
         assert "8 pictures, agreed on" in row.inner_text()
         assert enrol.is_disabled()
         log = page.locator("#log")
-        log.get_by_text("Ada came").wait_for(timeout=20_000)
+        log.get_by_text("Ada came").wait_for(timeout=30_000)
 
         remove = row.get_by_role("button", name="Delete Ada")
         remove.click()
@@ -98,7 +98,7 @@ def test_enrolled_named_and_deleted(browser: Browser, server: str, tmp_path: Pat
         status.get_by_text("Ada is deleted, with all pictures.").wait_for()
         panel.get_by_text("Nobody is enrolled.").wait_for()
         assert row.count() == 0
-        log.get_by_text("somebody who was deleted left").wait_for(timeout=20_000)
+        log.get_by_text("somebody who was deleted left").wait_for(timeout=30_000)
         assert not any(b"Ada" in path.read_bytes() for path in (tmp_path / "data").glob("faces*"))
         told: list[Any] = [text for text in visitor.complaints if "422" not in text]
         assert told == []

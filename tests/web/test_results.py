@@ -88,7 +88,7 @@ def sides(found: Any) -> tuple[int, int] | None:
 def test_boxes_are_drawn_on_the_picture_they_belong_to(visit: Visit, server: str, clip: Path) -> None:
     visitor = visit()
     page = playing(visitor, server, clip)
-    compared, end = 0, time.monotonic() + 20
+    compared, end = 0, time.monotonic() + 60
     places: set[int] = set()
     while compared < 40 and time.monotonic() < end:
         layer = look(page).astype(int)

@@ -35,7 +35,7 @@ def _shape(visitor: Visitor, ratio: float) -> None:
 
 def _number(visitor: Visitor, video: str) -> tuple[int, bool]:
     """The number a video shows, and whether it is mirrored; a picture that is just changing is looked at again."""
-    for _ in range(40):
+    for _ in range(400):
         picture = visitor.look(video)
         number = read_number(picture)
         if number is not None and number < CLIP_PICTURES:

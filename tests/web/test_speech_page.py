@@ -102,7 +102,7 @@ def test_stop_ends_a_reply(person: Visitor, hearing: str) -> None:
     page = person.open(f"{hearing}/{_link(pipeline)}", picture=False)
     person.until("document.body.dataset.state === 'live'")
     page.get_by_role("button", name="Talk to it").click()
-    page.get_by_role("button", name="Stop speaking").click(timeout=15_000)
+    page.get_by_role("button", name="Stop speaking").click(timeout=30_000)
     person.until("document.querySelector('.bubble.assistant.interrupted s')?.textContent.includes('lighthouse')")
     person.until("document.getElementById('talk-state').dataset.state === 'listening'")
     assert page.locator("#talk-stop").is_hidden()

@@ -56,7 +56,7 @@ def test_a_picture_is_dropped_onto_the_stage(visit: Visit, painting: str, tmp_pa
     page.evaluate(DROP, ['.stage[data-stage="style"] .stage-head', "mine.png", "image/png", file(1200, 600)])
     visitor.until(f"document.querySelector('{NAME} img').src.startsWith('data:image/jpeg')")
     [stage] = running(painting, visitor)
-    for _ in range(100):
+    for _ in range(750):
         if stage["name"].startswith("data:"):
             break
         page.wait_for_timeout(40)
@@ -71,7 +71,7 @@ def test_a_picture_is_dropped_onto_the_stage(visit: Visit, painting: str, tmp_pa
     assert shown.evaluate("(long) => long.textContent.length > 400 && long.clientWidth < 200")
     page.locator(f"{NAME} .picture-field button").click()
     visitor.until(f"document.querySelector('{NAME} img').hidden")
-    for _ in range(100):
+    for _ in range(750):
         if running(painting, visitor)[0]["name"] == "starry-night":
             break
         page.wait_for_timeout(40)

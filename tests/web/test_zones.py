@@ -45,7 +45,7 @@ def click(page: Page, x: float, y: float) -> None:
 
 def zones(server: str, visitor: Visitor, name: str = "zones") -> Any:
     """Waits until the server's detect has some."""
-    for _ in range(100):
+    for _ in range(750):
         found = running(server, visitor)[0].get(name)
         if found:
             return found

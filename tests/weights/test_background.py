@@ -31,7 +31,7 @@ OTHER = weights(WeightFile("c.json", "config.json"), name="useless", needs="no_s
 
 
 async def _until(fetcher: Fetcher, name: str, state: str) -> DownloadProgress:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while name not in fetcher.news or fetcher.news[name].state != state:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return fetcher.news[name]
@@ -76,7 +76,7 @@ async def test_without_a_hub_nothing_waits_and_nothing_fails(monkeypatch: pytest
             options = settings(hub="http://127.0.0.1:9", data_dir=tmp_path, fetch=True)
         if how == "empty":
             hub.files.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async with serve(options) as server, httpx.AsyncClient(base_url=server.url) as http:
                 assert (await http.get("/healthz")).status_code == 200
                 fetcher: Fetcher = server.server.config.app.state.fetcher  # type: ignore[union-attr]
@@ -129,7 +129,7 @@ async def test_closing_stops_a_download(monkeypatch: pytest.MonkeyPatch, tmp_pat
         hub.silent.set()
         fetcher = Fetcher(_settings(hub, tmp_path, fetch=False))
         fetcher.begin(SOME.name)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await fetcher.close()
         with pytest.raises(NotFound):
             fetcher.begin("nothing")
