@@ -41,7 +41,7 @@ def test_the_heat_map_is_shown_renewed_and_put_away(visit: Visit, server: str, c
     assert button.get_attribute("aria-pressed") == "true"
     visitor.until(f"({WARM})()[2] > 100")  # it comes anew until something was followed for a while
     assert page.evaluate(WARM)[:2] == [640, 360]
-    assert panel.get_by_role("status").inner_text() == ""
+    assert panel.locator(".kept-status").text_content() == ""
     button.press("Enter")
     assert figure.is_hidden()
     assert button.get_attribute("aria-pressed") == "false"

@@ -21,6 +21,7 @@ import { PromiseView } from "./promise.js";
 import { Placing } from "./placing.js";
 import { ResultsView } from "./results.js";
 import { rates } from "./rtc-stats.js";
+import { SessionRecord } from "./record.js";
 import { SignBadge } from "./sign-badge.js";
 import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
@@ -65,6 +66,7 @@ export class App {
   models = new SpeechModels(this.signalling);
   people = new People(byId("stages", HTMLElement), /** @type {HTMLVideoElement} */ (
     byId("monitor", HTMLElement).querySelector("video.raw")), this.signalling);
+  record = new SessionRecord(byId("stages", HTMLElement), this.signalling, () => this.connection.sessionId);
   signs = new SignBadge(byId("monitor", HTMLElement));
   builders = new Builders(apiKey);
   speech = new Speech(this.model, this.connection, this.monitor, this.signalling);

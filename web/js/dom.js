@@ -124,6 +124,19 @@ export async function copy(text, what) {
 }
 
 /**
+ * Hands a file to whoever reads the page.
+ * @param {Blob} blob
+ * @param {string} name
+ */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/**
  * Arrow keys along a row of tabs or radio buttons.
  * @param {KeyboardEvent} event
  * @param {HTMLElement[]} items

@@ -5,10 +5,10 @@
 
 import { Compare } from "./compare.js";
 import { DemoClip } from "./demo.js";
-import { arrowTarget, byId, h, icon, toast } from "./dom.js";
+import { arrowTarget, byId, h, icon, save, toast } from "./dom.js";
 import { Emitter } from "./emitter.js";
 import { explain } from "./errors.js";
-import { Recorder, save } from "./recorder.js";
+import { Recorder } from "./recorder.js";
 import { listDevices, openCamera, openFile, openScreen, openVoice } from "./sources.js";
 
 /**

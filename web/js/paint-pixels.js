@@ -50,12 +50,3 @@ export async function inline(file) {
   const bitmap = await createImageBitmap(file);
   return mixed(bitmap, bitmap, 1, INLINE).toDataURL("image/jpeg", 0.85);
 }
-
-/** @param {Blob} blob @param {string} name */
-export function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}

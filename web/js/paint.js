@@ -3,13 +3,13 @@
 import { CodePanel } from "./code-panel.js";
 import { scene } from "./demo.js";
 import { KeyDialog } from "./dialogs.js";
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, save } from "./dom.js";
 import { filesDropped } from "./drop.js";
 import { PaintApi } from "./paint-api.js";
 import { DistanceChart } from "./paint-chart.js";
 import { PaintJob } from "./paint-job.js";
 import { LessonPanel } from "./paint-lesson.js";
-import { inline, mixed, mixedToMeasure, save, toMeasure, written } from "./paint-pixels.js";
+import { inline, mixed, mixedToMeasure, toMeasure, written } from "./paint-pixels.js";
 import { choice, mark } from "./paint-radios.js";
 import { paintSnippet } from "./paint-snippets.js";
 import { StyleChoice } from "./paint-styles.js";

@@ -54,15 +54,3 @@ export class Recorder {
     return { blob, name: `AI Mass ${stamp}.${type.includes("mp4") ? "mp4" : "webm"}` };
   }
 }
-
-/**
- * @param {Blob} blob
- * @param {string} name
- */
-export function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}

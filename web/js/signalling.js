@@ -91,7 +91,17 @@ export class Signalling {
    */
   transcript(sessionId, format) {
     return this.#call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/transcript?format=${format}`, undefined,
-      { text: true });
+      { read: "text" });
+  }
+
+  /**
+   * A picture or table of what was seen in a session.
+   * @param {string} sessionId
+   * @param {string} name heatmap.png, tracks.csv or attendance.csv
+   * @returns {Promise<Blob>}
+   */
+  kept(sessionId, name) {
+    return this.#call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/${name}`, undefined, { read: "blob" });
   }
 
   /**
@@ -106,11 +116,11 @@ export class Signalling {
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
-   * @param {{signal?: AbortSignal, keepalive?: boolean, text?: boolean}} [options] `text`: the answer is no JSON
+   * @param {{signal?: AbortSignal, keepalive?: boolean, read?: "json" | "text" | "blob"}} [options]
    * @returns {Promise<any>}
    */
-  async #call(method, path, body, { signal, keepalive = false, text: plain = false } = {}) {
-    const headers = new Headers({ Accept: plain ? "*/*" : "application/json" });
+  async #call(method, path, body, { signal, keepalive = false, read = "json" } = {}) {
+    const headers = new Headers({ Accept: read === "json" ? "application/json" : "*/*" });
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
     const form = body instanceof FormData; // the browser names its type itself
@@ -123,8 +133,7 @@ export class Signalling {
       if (signal?.aborted) throw signal.reason;
       throw serverGone(error);
     }
-    if (response.ok && plain) return response.text();
-    if (response.ok) return response.status === 204 ? null : response.json();
+    if (response.ok) return response.status === 204 ? null : response[read]();
     throw await problem(response);
   }
 }
