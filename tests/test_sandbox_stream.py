@@ -56,7 +56,7 @@ async def test_a_slow_reader_holds_the_child_back_and_may_leave() -> None:
 @pytest.mark.parametrize(("function", "limits", "error"), [
     (work.yield_and_refuse, Limits(), InvalidMedia),
     (work.yield_and_crash, Limits(), SandboxKilled),
-    (work.yield_and_sleep, Limits(seconds=1), SandboxTimeout),
+    (work.yield_and_sleep, Limits(seconds=3), SandboxTimeout),
     (work.yield_and_refuse, Limits(output_bytes=8), SandboxTooBig),
 ])
 async def test_the_end_of_a_child_is_told_after_its_pieces(function: Any, limits: Limits, error: type) -> None:

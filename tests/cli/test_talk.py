@@ -34,7 +34,7 @@ def sounds(path: Path) -> float:
         return float(np.count_nonzero(np.abs(samples.astype(int)) > 300) / file.getframerate())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_files_are_said_in_turn_and_the_replies_are_written(url: str, tmp_path: Path) -> None:
     write_wav(tmp_path / "one.wav", speak("what can you do"))
     write_wav(tmp_path / "two.wav", speak("what is two plus two"))
@@ -52,7 +52,7 @@ def test_files_are_said_in_turn_and_the_replies_are_written(url: str, tmp_path: 
     assert here("talk", "--url", url, "-f", str(tmp_path / "one.wav"), "-o", str(out)).code == 2  # it is there already
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_without_a_server_there_is_one_and_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     write_wav(tmp_path / "quiet.wav", np.zeros((48_000 * 60, 1), np.int16))
     out = tmp_path / "out.wav"
@@ -69,7 +69,7 @@ def test_without_a_server_there_is_one_and_ctrl_c_loses_nothing(tmp_path: Path) 
     assert out.stat().st_size > 44
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_file_waits_for_the_greeting_and_one_without_an_answer_is_an_error(url: str, tmp_path: Path,
                                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "ANSWER", 4.0)
@@ -85,7 +85,7 @@ def test_a_file_waits_for_the_greeting_and_one_without_an_answer_is_an_error(url
     assert done.code == 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_refusal_ends_it_at_once_and_leaves_no_file(url: str, tmp_path: Path) -> None:
     write_wav(tmp_path / "one.wav", speak("what can you do"))
     out = tmp_path / "out.wav"

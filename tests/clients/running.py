@@ -17,7 +17,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 stock = pytest.mark.skipif(not PYTHON.exists(), reason=".venv-clients is not here: `make test` installs it")
 
 
-async def run(program: str, *arguments: str | Path, seconds: float = 100) -> dict[str, dict[str, Any]]:
+async def run(program: str, *arguments: str | Path, seconds: float = 150) -> dict[str, dict[str, Any]]:
     """What the program told, by name. It fails with what it wrote to stderr."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         process = await asyncio.create_subprocess_exec(PYTHON, PROGRAMS / program, *arguments, stdout=out,

@@ -21,7 +21,7 @@ from tests.support.server import serve
 
 from .running import run, stock
 
-pytestmark = [pytest.mark.anyio, stock, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.anyio, stock, pytest.mark.timeout(300)]
 
 KEY = "a-key-of-ours"
 QUESTION, INTERRUPTION = "What is two plus three?", "What is ten minus four?"

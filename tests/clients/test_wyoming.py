@@ -14,7 +14,7 @@ from tests.support.server import serve
 
 from .running import run, stock
 
-pytestmark = [pytest.mark.anyio, stock, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.anyio, stock, pytest.mark.timeout(300)]
 
 QUESTION = "What is the weather like?"
 

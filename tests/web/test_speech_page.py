@@ -20,7 +20,7 @@ from ..support.speech import speak, write_wav
 from .conftest import KEY, Visit, serving
 from .test_pipeline import names
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 QUESTION = "What time is it?"
 PAUSE = 7.0  # s behind the question, before the clip begins again

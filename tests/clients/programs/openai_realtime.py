@@ -21,8 +21,8 @@ async def speak(connection, path):
         await asyncio.sleep(0.02)
 
 
-async def answer(connection, *, wanted="completed"):
-    """Events up to the response's end; what was heard and said."""
+async def answer(connection, *, wanted="completed", sounding=None):
+    """Events up to the response's end; what was heard and said. `sounding` is set with the first sound."""
     facts = {"transcript": "", "reply": "", "sound": 0, "calls": [], "kinds": []}
     async for event in connection:
         facts["kinds"].append(event.type)
@@ -33,6 +33,8 @@ async def answer(connection, *, wanted="completed"):
         elif event.type == "response.output_audio.delta":
             facts["sound"] += len(base64.b64decode(event.delta))
             facts["item"] = event.item_id
+            if sounding is not None:
+                sounding.set()
         elif event.type == "response.function_call_arguments.done":
             facts["calls"].append([event.name, json.loads(event.arguments), event.call_id])
         elif event.type == "error":
@@ -63,7 +65,9 @@ async def main(url, key, question, interruption):
         await connection.conversation.item.create(item={
             "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Tell me a long story."}]})
         await connection.response.create()
-        told = asyncio.create_task(answer(connection, wanted="cancelled"))
+        sounding = asyncio.Event()
+        told = asyncio.create_task(answer(connection, wanted="cancelled", sounding=sounding))
+        await sounding.wait()
         await asyncio.sleep(1.0)
         speaking = asyncio.create_task(speak(connection, interruption))
         cut = await told
