@@ -18,7 +18,8 @@ from aimass_stream.errors import InvalidInput
 Row = tuple[float, str]
 
 FOREIGN = ["", "x", "é", "a" * 512, *(urlsafe_b64encode(text.encode()).decode() for text in (
-    "null", "{}", "[]", "[1]", '["a","b"]', '[1,2]', '[true,"b"]', '[NaN,"b"]', '[1e999,"b"]', "[" * 300, f'[{"9" * 400},"b"]'))]
+    "null", "{}", "[]", "[1]", '["a","b"]', '[1,2]', '[true,"b"]', '[NaN,"b"]', '[1e999,"b"]', "[" * 300,
+    f'[{"9" * 400},"b"]'))]
 
 
 def rows_after(rows: list[Row], after: cursors.Position | None, limit: int) -> list[Row]:
