@@ -52,6 +52,20 @@ class Caller:
     team: str = ""  # the team's id that a key was made for
     role: Role = "user"
     scopes: frozenset[str] = ROLES["user"]
+    teams: frozenset[str] = frozenset()  # ids of those that they belong to
+
+    @property
+    def owner(self) -> str:
+        """Whose is what they make: a team's or a user's id, "" for the server's own."""
+        return self.team or self.user
+
+    def owns(self, owner: str) -> bool:
+        """Whether this is theirs, or they run the server. What one of a team makes is everybody's in it."""
+        if "admin" in self.scopes:
+            return True
+        if self.team:  # a team's key sees what is the team's, and not what else is its maker's
+            return owner == self.team
+        return owner != "" and (owner == self.user or owner in self.teams)
 
     def need(self, scope: str) -> None:
         """Raises `Forbidden` unless the caller may do what `scope` names."""
@@ -60,8 +74,36 @@ class Caller:
 
 
 class Authorizer(Protocol):
-    """Says who may come in. Raises `Unauthorized` or `Forbidden`."""
+    """Says who may come in. Raises `Unauthorized`, `Forbidden` or `Busy`."""
 
-    def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None) -> Caller:
-        """`authorization` is the header's value; `token` the same secret where no header can be set."""
+    def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None,
+                  cookie: str | None = None, csrf: str | None = None, reads: bool = False) -> Caller:
+        """`authorization` is the header's value; `token` the same secret where no header can be set.
+
+        `cookie` is that header's value. A browser sends it with whatever any page makes it send: so it counts where
+        `csrf` is the token that belongs to it, or where the request only `reads`, or is a websocket whose Origin was
+        looked at.
+        """
         ...
+
+    def confirm(self, caller: Caller) -> Caller:
+        """Who was let in before, as they are now. Raises `Unauthorized` where their key is no longer good."""
+        ...
+
+
+class Auditor(Protocol):
+    """Keeps who did what, and when."""
+
+    async def write(self, caller: Caller, what: str, object: str = "", **details: Any) -> None:
+        """`what` as ``model.deployed``, `object` an id. Never a secret, and of a person nothing but the id."""
+        ...
+
+
+class Personal(Protocol):
+    """Something that keeps what is a person's own."""
+
+    async def export(self, user: str) -> Any:
+        """All of it, as JSON."""
+        ...
+
+    async def erase(self, user: str) -> None: ...

@@ -14,7 +14,8 @@ class ApiKey:
     def __init__(self, key: str | None) -> None:
         self._key = key
 
-    def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None) -> Caller:
+    def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None,
+                  cookie: str | None = None, csrf: str | None = None, reads: bool = False) -> Caller:
         if self._key is None:
             return Caller("anyone", address, role="admin", scopes=SCOPES)
         scheme, _, secret = (authorization or "").partition(" ")
@@ -24,3 +25,6 @@ class ApiKey:
         if not hmac.compare_digest(given.encode(), self._key.encode()):
             raise Unauthorized("the API key is wrong")
         return Caller("api-key", address, role="admin", scopes=SCOPES)
+
+    def confirm(self, caller: Caller) -> Caller:
+        return caller
