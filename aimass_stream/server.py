@@ -6,9 +6,10 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -58,6 +59,9 @@ from .transports.wyoming import Wyoming
 from .weights import folder_of
 from .weights.background import Fetcher
 
+if TYPE_CHECKING:
+    from .store import Database
+
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router,
@@ -85,6 +89,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        app.state.database = database = await _database(settings)
         await node.start()
         await peers.start()
         await wyoming.start()
@@ -104,6 +109,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await node.close()
             await peers.close()
             await engine.close()
+            await database.close()
 
     app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
                   description="AI models as a service for live media: sessions, pipelines, WebRTC signalling.",
@@ -129,6 +135,17 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)
     app.openapi()  # made once, now: it takes longer than the event loop may be held
     return app
+
+
+async def _database(settings: Settings) -> Database:
+    """SQLAlchemy takes most of a second to import: not on the loop."""
+    return await (await asyncio.to_thread(_opener))(settings)
+
+
+def _opener() -> Callable[[Settings], Awaitable[Database]]:
+    from .store.database import open_database
+
+    return open_database
 
 
 async def warm(engine: Engine, settings: Settings) -> None:

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
         "comma-separated; the server's own is always allowed")
     data_dir: Path = Field(Path("~/.local/share/aimass-stream").expanduser(),
                            description="database, certificates, fetched models")
+    database: str = Field("", repr=False, description="URL of the database, as postgresql://USER:PASSWORD@HOST/NAME; "
+                          "empty: the SQLite file aimass.db in data_dir")
 
     # admission
     max_sessions: int = Field(32, ge=1, description="sessions at once")

@@ -1,52 +1,79 @@
-"""The database: SQLite in WAL mode, in one file.
+"""The database: SQLite in WAL mode, in one file; or PostgreSQL by URL.
 
 Every commit is on disk when it returns (`synchronous=FULL`): what was acknowledged survives a killed process
-and a pulled plug. The schema's version is the file's `user_version`; a file of an older version is brought up
-to date when it is opened, one of a newer version is refused. What is deleted is overwritten (`secure_delete`).
+and a pulled plug. There is one writer at a time, on both: SQLite begins what may write with `BEGIN IMMEDIATE`, and in
+PostgreSQL it takes a lock of the whole schema first. So a transaction that reads and writes then needs no second try,
+and readers wait for nobody.
+
+The main database is brought up to date by the migrations beside this file when it is opened; the schema of another
+one has its version in the file's `user_version`. A database of a newer version is refused. What is deleted from SQLite
+is overwritten (`secure_delete`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, event
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, MetaData, NullPool, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ..errors import Unavailable
+from ..errors import InvalidInput, Unavailable
+from ..settings import Settings
+from .migrations import head, upgrade
 
 BUSY_SECONDS = 10  # a writer waits for another one, in this process or another
+FILE = "aimass.db"
+DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
+WRITERS = 0x61696D617373  # of the lock that a writer takes in PostgreSQL
 
-METADATA = MetaData()
-
-# from version n to n + 1; a new one is added at the end, none is ever changed. Enough for a table or two: once
-# columns change, Alembic takes over from here.
-MIGRATIONS: list[Callable[[Connection], None]] = [METADATA.create_all]
+METADATA = MetaData()  # of the main database: the tables of all packages that keep something
 
 
 class Database:
-    """`async with Database(path) as database`, or `open` and `close`."""
+    """`async with Database(path or URL) as database`, or `open` and `close`."""
 
-    def __init__(self, path: Path, *, migrations: Sequence[Callable[[Connection], None]] | None = None) -> None:
-        """`migrations` are those of a database with other tables than `METADATA` has."""
-        self.path = path
-        self._migrations = MIGRATIONS if migrations is None else migrations
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
-        event.listen(self._engine.sync_engine, "connect", _prepare)
-        event.listen(self._engine.sync_engine, "begin", _begin)
+    def __init__(self, where: Path | str, *, migrations: Sequence[Callable[[Connection], None]] | None = None) -> None:
+        """`migrations` are those of a database with other tables than `METADATA` has, from each version to the next.
+
+        Raises `InvalidInput` for a URL of another kind of database, and `Unavailable` without its driver.
+        """
+        self.url = _url(where)
+        self._migrations = migrations
+        self._engine = _engine(self.url)
+
+    @property
+    def path(self) -> Path:
+        """SQLite's file. Raises `Unavailable` where there is none."""
+        if self.url.get_backend_name() != "sqlite":
+            raise Unavailable("this database is no file")
+        return Path(self.url.database or "")
 
     async def open(self) -> None:
-        """Create or update the tables. Raises `Unavailable` if the file is of a newer version or no database."""
+        """Create or update the tables. Raises `Unavailable` if it is of a newer version or can't be opened."""
         try:
-            async with self.begin() as connection:
-                await connection.run_sync(_migrate, self._migrations)
+            if self._migrations is None:
+                await self._upgrade()
+            else:
+                async with self.begin() as connection:
+                    await connection.run_sync(_migrate, self._migrations)
         except Exception as error:
             await self.close()
             if isinstance(error, Unavailable):
                 raise
-            raise Unavailable(f"the database {self.path.name} can't be opened: {error}") from error
+            raise Unavailable(f"the database {_named(self.url)} can't be opened: {error}") from error
+
+    async def _upgrade(self) -> None:
+        async with self.read() as connection:
+            version = await connection.run_sync(head)
+        if version.there != version.known:
+            # Alembic's import and its work take long: in a thread, with a loop and a connection of its own
+            await asyncio.to_thread(lambda: asyncio.run(_upgraded(self.url)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -72,6 +99,59 @@ class Database:
         await self.close()
 
 
+async def open_database(settings: Settings) -> Database:
+    """The main one. Raises `InvalidInput` or `Unavailable`."""
+    # in a thread: SQLAlchemy imports the driver
+    database = await asyncio.to_thread(Database, settings.database or settings.data_dir / FILE)
+    if database.url.get_backend_name() == "sqlite":
+        await asyncio.to_thread(_made, database.path)
+    await database.open()
+    return database
+
+
+def _made(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
+    except OSError as error:
+        raise Unavailable(f"the database {path} can't be made: {error.strerror}") from None
+
+
+def _url(where: Path | str) -> URL:
+    if isinstance(where, Path):
+        return URL.create("sqlite+aiosqlite", database=str(where))
+    try:
+        url = make_url(where)
+    except ArgumentError:
+        raise InvalidInput("the database is no URL; one is postgresql://USER:PASSWORD@HOST/NAME",
+                           field="database") from None
+    backend = url.get_backend_name()
+    if backend not in DRIVERS:
+        raise InvalidInput(f"there is no database of kind {backend[:64]!r}; there are: {', '.join(DRIVERS)}",
+                           field="database")
+    return url.set(drivername=f"{backend}+{DRIVERS[backend]}")
+
+
+def _named(url: URL) -> str:
+    """For people: without its password."""
+    return Path(url.database or "").name if url.get_backend_name() == "sqlite" else url.render_as_string()
+
+
+def _engine(url: URL, **options: Any) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+        event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+    try:
+        engine = create_async_engine(url, pool_pre_ping=True, connect_args={
+            "timeout": BUSY_SECONDS, "server_settings": {"lock_timeout": f"{BUSY_SECONDS}s"}}, **options)
+    except ModuleNotFoundError:
+        raise Unavailable("PostgreSQL needs asyncpg: pip install 'aimass-stream[postgres]'") from None
+    event.listen(engine.sync_engine, "begin", _begin_postgresql)
+    return engine
+
+
 def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, and not behind our back by the driver
     cursor = connection.cursor()
@@ -83,8 +163,27 @@ def _prepare(connection: Any, _: object) -> None:
 def _begin(connection: Connection) -> None:
     # a transaction that reads first and writes then could meet another writer half-way and fail; so one that
     # may write says so at its beginning
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if _reads(connection):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
+
+
+def _reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("read_only", False))
+
+
+async def _upgraded(url: URL) -> None:
+    engine = _engine(url, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()
 
 
 def _migrate(connection: Connection, migrations: Sequence[Callable[[Connection], None]]) -> None:

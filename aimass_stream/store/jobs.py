@@ -19,7 +19,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, Row, String, Table, and_, case, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    and_,
+    case,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -35,21 +52,40 @@ JOBS = Table(
     "jobs", METADATA,
     Column("id", String, primary_key=True),
     Column("kind", String, nullable=False),
+    Column("owner", String, nullable=False, default=""),
     Column("state", String, nullable=False),
     Column("payload", JSON, nullable=False),
+    Column("name", String, nullable=False, default=""),  # of the result's file, for people
+    Column("media_type", String, nullable=False, default=""),  # of the result
+    Column("facts", JSON, nullable=False, default=dict),  # what is known of the result
     Column("result", JSON),
-    Column("error", String),
+    Column("blob", String),  # the result's file
+    Column("size", BigInteger, nullable=False, default=0),  # bytes of it
+    Column("error", JSON),
     Column("progress", Float, nullable=False, default=0.0),
     Column("message", String, nullable=False, default=""),
     Column("attempts", Integer, nullable=False, default=0),
     Column("max_attempts", Integer, nullable=False),
-    Column("idempotency_key", String, unique=True),
+    Column("idempotency_key", String),
+    Column("webhook", String),  # who is told how it ended
+    Column("told", Integer, nullable=False, default=0),
     Column("worker", String),
     Column("lease", String),
     Column("cancelling", Integer, nullable=False, default=0),
     Column("created", Float, nullable=False),  # s since the epoch, as all times here: workers may be other processes
+    Column("begun", Float),  # of the last attempt
+    Column("ended", Float),
+    Column("expires", Float),  # only what has ended does
     Column("due", Float, nullable=False),  # not leased before; while leased, the end of the lease
+    UniqueConstraint("owner", "idempotency_key", name="jobs_by_key"),
     Index("jobs_by_state", "state", "due"),
+    Index("jobs_by_owner", "owner", "created"),
+)
+JOB_BLOBS = Table(  # what it was given and what it made: kept as long as somebody names it
+    "job_blobs", METADATA,
+    Column("job", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", String, primary_key=True),
+    Index("job_blobs_by_content", "sha256"),
 )
 
 
@@ -191,8 +227,7 @@ async def _bury(connection: AsyncConnection, now: float) -> None:
     gone = and_(JOBS.c.state == "running", JOBS.c.due <= now)
     await connection.execute(update(JOBS).where(gone, JOBS.c.cancelling == 1).values(state="cancelled", lease=None))
     await connection.execute(update(JOBS).where(gone, JOBS.c.attempts >= JOBS.c.max_attempts).values(
-        state="failed", lease=None,
-        error=func.coalesce(JOBS.c.error, "") + "the worker was lost and no attempts are left"))
+        state="failed", lease=None, error="the worker was lost and no attempts are left"))
 
 
 async def _row(connection: AsyncConnection, job_id: str) -> Row[Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aimass_stream.errors import Conflict, InvalidInput, NotFound, TooLarge, Unavailable
+from aimass_stream.errors import Conflict, InvalidInput, NotFound, TooLarge
 from aimass_stream.store import Database, Jobs
 
 pytestmark = pytest.mark.anyio
@@ -239,21 +239,3 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Pa
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
-
-
-async def test_versions_of_the_schema(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.db"
-    async with Database(path) as database:
-        kept = await Jobs(database).add("a", {})
-    async with Database(path) as database:
-        assert (await Jobs(database).get(kept.id)).kind == "a"
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(Unavailable, match="version 99"):
-        await Database(path).open()
-    (tmp_path / "rubbish.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(Unavailable, match=r"rubbish\.db can't be opened"):
-        await Database(tmp_path / "rubbish.db").open()

@@ -1,0 +1,99 @@
+"""Versions of the database: what the migrations make is what the packages' tables say, on each kind."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+import aimass_stream
+from aimass_stream.errors import InvalidInput, Unavailable
+from aimass_stream.store.database import METADATA, Database, open_database
+from aimass_stream.store.migrations import revisions
+from tests.support.options import settings
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(aimass_stream.__file__).parent
+
+
+def load_tables() -> None:
+    """Every module that puts tables into `METADATA`."""
+    importlib.import_module("aimass_stream.store.jobs")
+    for file in ROOT.glob("*/tables.py"):
+        importlib.import_module(f"aimass_stream.{file.parent.name}.tables")
+
+
+load_tables()  # before the loop runs: an import may take long
+
+
+def _differences(connection: Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+
+
+async def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
+    async with Database(tmp_path / "new.db") as database, database.begin() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+def test_revisions_are_one_line_named_as_their_files() -> None:
+    line = [None, *revisions()]
+    for before, name in itertools.pairwise(line):
+        source = (ROOT / "store" / "migrations" / "versions" / f"{name}.py").read_text(encoding="utf-8")
+        assert f'revision = "{name}"' in source
+        assert f'down_revision = "{before}"' in source or (before is None and "down_revision = None" in source)
+
+
+async def test_an_older_database_is_brought_up_and_a_newer_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    async with Database(path) as database, database.begin() as connection:
+        await connection.execute(text("CREATE TABLE mark (n INTEGER)"))
+    async with Database(path) as database, database.read() as connection:  # nothing is made twice
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == revisions()[-1]
+        assert (await connection.execute(text("SELECT count(*) FROM mark"))).scalar() == 0
+    connection_ = sqlite3.connect(path)
+    assert connection_.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection_.execute("UPDATE alembic_version SET version_num = '9999_future'")
+    connection_.commit()
+    connection_.close()
+    with pytest.raises(Unavailable, match="9999_future"):
+        await Database(path).open()
+    (tmp_path / "rubbish.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(Unavailable, match=r"rubbish\.db can't be opened"):
+        await Database(tmp_path / "rubbish.db").open()
+
+
+async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "half.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE job_blobs (mine INTEGER)")  # in the way of the first revision's last table
+    connection.close()
+    with pytest.raises(Unavailable, match="job_blobs"):
+        await Database(path).open()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("job_blobs",)]
+    connection.close()
+
+
+async def test_where_the_database_is(tmp_path: Path) -> None:
+    database = await open_database(settings(data_dir=tmp_path / "new"))
+    assert database.path == tmp_path / "new" / "aimass.db"
+    assert database.path.stat().st_mode & 0o077 == 0
+    await database.close()
+    database = await open_database(settings(database=f"sqlite:///{tmp_path / 'other.db'}"))
+    assert (tmp_path / "other.db").exists()
+    await database.close()
+    for wrong in ("mysql://host/name", "not a URL"):
+        with pytest.raises(InvalidInput) as refused:
+            await open_database(settings(database=wrong))
+        assert refused.value.field == "database"
+    with pytest.raises(Unavailable, match="can't be opened") as failed:
+        await open_database(settings(database="postgresql://me:secret@127.0.0.1:1/x"))
+    assert "secret" not in failed.value.detail
