@@ -13,13 +13,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from ..errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound
+from ..errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound, Unavailable
 from ..frames import Pixels, now
 from ..inference import Batch, Engine, Entry
-from ..seeing import reader
+from ..seeing import classifier, reader
+from ..seeing.classifier import Class, Classifier
 from ..seeing.detector import Detector, Thing, Wish, choose
 from ..seeing.reader import Line
 from ..seeing.tiles import look
+from ..vision.boxes import Floats
 from ..vision.drawing import marked, outline
 from ..vision.overlay import Mark
 from .deps import CallerDep, NodeDep, SettingsDep
@@ -41,6 +43,12 @@ FIELDS = {
     "tiles": {"type": "integer", "minimum": 1, "maximum": MOST_TILES, "description":
               "looks also at parts of the picture, up to so many across, for small things; 1: at the whole only. "
               "Without it as the detector's card says"}}
+TOP, LEAST = 5, 0.01  # labels that are told of a picture, and the least chance of one
+CLASSIFY = {
+    "image": FIELDS["image"],
+    "model": {"type": "string", "description": "which network; without it the best there is"},
+    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": LEAST, "description": "least score"},
+    "top": {"type": "integer", "minimum": 1, "maximum": 100, "default": TOP, "description": "most labels"}}
 ANSWER: dict[int | str, dict[str, Any]] = {200: {
     "description": "What was found; with `Accept: image/*`, image/png or image/jpeg the picture with it drawn in",
     "content": {PNG: {}, JPEG: {}}}}
@@ -61,6 +69,16 @@ class Detections(BaseModel):
     height: int = Field(description="px")
     points: list[str] = Field(default=[], description="what the points of each are, in their order")
     detections: list[Detection] = Field(description="the surest first")
+
+
+class Label(BaseModel):
+    label: str
+    score: float = Field(description="0 to 1")
+
+
+class Labels(BaseModel):
+    model: str
+    labels: list[Label] = Field(description="the likeliest first")
 
 
 class TextLine(BaseModel):
@@ -114,6 +132,26 @@ async def ocr(request: Request, node: NodeDep, settings: SettingsDep, caller: Ca
                     headers={"Vary": "Accept", "X-Model": reader.READER})
 
 
+@router.post("/classify", response_model=Labels, responses=ANSWER, openapi_extra=body(CLASSIFY, ["image"]))
+async def classify(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Labels | Response:
+    """Say what a picture as a whole is of, by a network of the catalogue with the task ``classification``."""
+    kind = wanted(request.headers.get("accept"))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(Place())
+        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        fields = known(form, ("model", "threshold", "top"))
+        least = number(fields, "threshold", LEAST, 0, 1)
+        top = whole(fields, "top", TOP, 1, 100)
+        network = await run_in_threadpool(_network, node.engine, fields.get("model", ""))
+        picture = await run_in_threadpool(on_white, await read(only(form, "image")))
+        classes = network.best(await _chances(node.engine, network, picture), top, least)
+    if kind == JSON:
+        return Labels(model=network.name, labels=[Label(label=each.label, score=round(each.score, 3))
+                                                  for each in classes])
+    return Response(await run_in_threadpool(_labelled, picture, classes, kind), media_type=kind,
+                    headers={"Vary": "Accept", "X-Model": network.name})
+
+
 async def _answer(request: Request, engine: Engine, form: Form, label: str) -> Detections | Response:
     kind = wanted(request.headers.get("accept"))
     wish, tiles, entry = await run_in_threadpool(_asked, engine, form, label)
@@ -146,11 +184,9 @@ def _asked(engine: Engine, form: Form, label: str) -> tuple[Wish, int, Entry]:
     except InvalidPipeline as error:
         raise NotFound(error.detail, field="model") from None
     usual = entry.options.get("tiles", 1)
-    tiles = number(fields, "tiles", int(usual) if isinstance(usual, int) else 1, 1, MOST_TILES)
-    if tiles != int(tiles):
-        raise InvalidInput(f"tiles is a whole number from 1 to {MOST_TILES}", field="tiles")
+    tiles = whole(fields, "tiles", int(usual) if isinstance(usual, int) else 1, 1, MOST_TILES)
     labels = frozenset({label} if label else ())
-    return Wish(threshold=number(fields, "threshold", 0.5, 0.01, 1), labels=labels), int(tiles), entry
+    return Wish(threshold=number(fields, "threshold", 0.5, 0.01, 1), labels=labels), tiles, entry
 
 
 def known(form: Form, names: Sequence[str]) -> dict[str, str]:
@@ -172,6 +208,13 @@ def number(fields: dict[str, str], name: str, usual: float, least: float, most: 
     return value
 
 
+def whole(fields: dict[str, str], name: str, usual: int, least: int, most: int) -> int:
+    value = number(fields, name, usual, least, most)
+    if value != int(value):
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}", field=name)
+    return int(value)
+
+
 def _listed(detector: Detector, things: Sequence[Thing], picture: Pixels) -> Detections:
     names = [str(name) for name in detector.options.get("points", ())]
     told = Detections(model=detector.name, tier=detector.tier, width=picture.shape[1], height=picture.shape[0],
@@ -185,6 +228,27 @@ def _drawn(picture: Pixels, things: Sequence[Thing], kind: str) -> bytes:
     marks = [Mark(thing.box, f"{thing.text or thing.label} {thing.score:.0%}", thing.number, thing.points)
              for thing in things]
     return written(marked(picture, marks), kind)
+
+
+def _network(engine: Engine, model: str) -> Classifier:
+    """Raises `NotFound` for one that there is not, `Unavailable` where there is none at all."""
+    try:
+        return Classifier(classifier.choose(engine.store, model))
+    except InvalidPipeline as error:
+        if not classifier.classifiers(engine.store):
+            raise Unavailable(error.detail) from None
+        raise NotFound(error.detail, field="model") from None
+
+
+async def _chances(engine: Engine, network: Classifier, picture: Pixels) -> Floats:
+    await engine.load(network.name)
+    batch, _, _ = await run_in_threadpool(network.input.prepare, picture)
+    outputs = await asked(engine, f"picture {secrets.token_hex(8)}", network.name, batch)
+    return await run_in_threadpool(network.read, outputs)
+
+
+def _labelled(picture: Pixels, classes: Sequence[Class], kind: str) -> bytes:
+    return written(marked(picture, classifier.marks_of(classes, picture.shape[0])), kind)
 
 
 async def _lines(engine: Engine, picture: Pixels) -> list[Line]:

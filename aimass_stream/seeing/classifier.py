@@ -12,6 +12,7 @@ picture as input (`input` says how it goes in; mostly ``fit = "crop"``) and one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +22,13 @@ from ..inference import Entry, ModelStore
 from ..vision.boxes import Floats
 from ..vision.heads import Outputs, sigmoid
 from ..vision.labels import labels_of
+from ..vision.overlay import Mark
 from .input import PictureInput
 
 TASK, ATTRIBUTES = "classification", "attributes"
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 LIST_BYTES = 1 << 20  # of a file of labels
+LINE = 14  # lines of this height fit into a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,13 @@ class Classifier:
         return [Class(self.labels[row], float(chances[row])) for row in order if chances[row] >= least]
 
 
+def marks_of(classes: Sequence[Class], height: int) -> list[Mark]:
+    """A line for each in the corner of a picture of that height, px."""
+    step = height / LINE
+    return [Mark((step / 3, step / 3 + row * step, 0, 0), f"{each.label} {each.score:.0%}", row, framed=False)
+            for row, each in enumerate(classes)]
+
+
 def classifiers(store: ModelStore, task: str = TASK) -> list[Entry]:
     """The best first, as their cards say (`accuracy`)."""
     found = [entry for entry in store.entries() if entry.task == task]
@@ -90,8 +100,8 @@ def choose(store: ModelStore, model: str = "", task: str = TASK) -> Entry:
         if model in ("", entry.name):
             return entry
     if not there:
-        raise InvalidPipeline(f"there is no model for {task}: put a folder with a model.toml into one of "
-                              "AIMASS_MODEL_DIRS", field="model")
+        raise InvalidPipeline(f"there is no model for {task}: put a folder with a network and its model.toml "
+                              f'(task = "{task}") into one of AIMASS_MODEL_DIRS', field="model")
     raise InvalidPipeline(f"there is no model {model[:64]!r} for {task}; there are: "
                           f"{', '.join(entry.name for entry in there)}", field="model")
 

@@ -12,16 +12,15 @@ from pydantic import Field
 from ..errors import Busy, DeadlineMissed, ModelFailed
 from ..frames import Kind, Pixels, VideoFrame, now
 from ..inference import Engine, installed
-from ..seeing.classifier import Class, Classifier, choose, classifiers
+from ..seeing.classifier import Class, Classifier, choose, classifiers, marks_of
 from ..seeing.patience import Patience
-from ..stage import Context, Result
+from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
 from ..vision.boxes import Floats
-from ..vision.overlay import Mark, drawn
+from ..vision.overlay import drawn
 
 NOTE = "classify"
 HANGS = 1.0  # s after its deadline at which a model counts as hanging
-LINE = 14  # lines of this height fit into a picture
 
 
 def _offer(schema: dict[str, Any]) -> None:
@@ -49,6 +48,9 @@ class Classify(BaseStage[ClassifyParams]):
     title = "Classify"
     accepts: ClassVar[frozenset[Kind]] = VIDEO
     Params = ClassifyParams
+    ladder = (Rung("every look"), Rung("half as often", "looks at half as many pictures", 1 / 2),
+              Rung("a third as often", "looks at a third as many pictures", 1 / 3))
+    load = 0.1  # of a network that takes 10 ms
 
     def __init__(self, params: ClassifyParams) -> None:
         super().__init__(params)
@@ -96,7 +98,8 @@ class Classify(BaseStage[ClassifyParams]):
         if size != self._size:
             self._size, self._chances, self._shown = size, None, []
         classifier = self._classifier
-        if classifier is not None and self._count % self.params.every == 0 and not self._patience.resting:
+        due = self._count % (self.params.every * (self.rung + 1)) == 0 and not self._patience.resting
+        if classifier is not None and due:
             skipped = await self._look(frame, classifier)
             told: dict[str, Any] = {"model": classifier.name, "width": size[0], "height": size[1]}
             told |= {"skipped": skipped} if skipped else {"classes": [each.json() for each in self._shown]}
@@ -139,7 +142,4 @@ def _prepared(classifier: Classifier, frame: VideoFrame) -> Any:
 
 def _drawn(frame: VideoFrame, classes: Sequence[Class]) -> VideoFrame:
     picture = upright(frame)
-    step = picture.height / LINE
-    marks = [Mark((step / 3, step / 3 + row * step, 0, 0), f"{each.label} {each.score:.0%}", row, framed=False)
-             for row, each in enumerate(classes)]
-    return frame.replace(picture=picture.from_i420(drawn(picture.i420, marks)), rotation=0)
+    return frame.replace(picture=picture.from_i420(drawn(picture.i420, marks_of(classes, picture.height))), rotation=0)

@@ -116,7 +116,7 @@ def test_weights_that_are_broken_and_graphs_of_another_shape(tmp_path: Path) -> 
 
 def test_which_one(tmp_path: Path) -> None:
     store = FolderStore([tmp_path])
-    with pytest.raises(InvalidPipeline, match="there is no model for classification: put a folder"):
+    with pytest.raises(InvalidPipeline, match="there is no model for classification: put a folder with a network"):
         choose(store)
     small_networks.colours(tmp_path)
     small_networks.colours(tmp_path, "clothes", task="attributes")

@@ -17,7 +17,7 @@ from aimass_stream.engines import style as engine_style  # noqa: F401
 from aimass_stream.frames import Picture, Pixels, VideoFrame
 from aimass_stream.governor import costs
 from aimass_stream.inference import Batch, Engine, installed
-from tests.support import styles
+from tests.support import small_networks, styles
 from tests.support.context import REGISTRY, Context, params, video
 from tests.support.mediapipe import needs
 from tests.support.sights import person, wall
@@ -82,7 +82,7 @@ def test_ladders_are_told_with_words_and_cost_less_and_less(name: str) -> None:
 
 
 def test_the_stages_that_take_most_have_ladders() -> None:
-    assert {"style", "detect", "ocr", "background", "hands", "cartoon"} <= set(LADDERED)
+    assert {"style", "detect", "faces", "classify", "ocr", "background", "hands", "cartoon"} <= set(LADDERED)
 
 
 @pytest.mark.usefixtures("painting")
@@ -156,3 +156,22 @@ async def test_detect_looks_at_fewer_pictures_and_at_fewer_parts() -> None:
         assert stage.reach() == range(4)
         stage.update(params("detect", **given | {"tiles": 1}))
         assert stage.reach() == range(3)
+
+
+async def test_classify_and_faces_look_at_fewer_pictures(tmp_path: Path) -> None:
+    needs("mediapipe-faces")
+    small_networks.colours(tmp_path)
+    store, before = installed(), installed().folders
+    store.folders = (*before, tmp_path)
+    try:
+        for name, given in (("classify", {"model": "colours"}), ("faces", {"model": "patterns"})):
+            async with at_work(name, every=1, deadline=5000, **given) as (stage, context, engine):
+                looks = []
+                for rung in range(3):
+                    context.rung, stage._count, had = rung, 0, len(engine.asked)
+                    for number in range(12):
+                        await stage.process(sitting(12 * rung + number))
+                    looks.append(len(engine.asked) - had)
+            assert looks == [12, 6, 4]
+    finally:
+        store.folders = before

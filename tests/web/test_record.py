@@ -32,7 +32,7 @@ def test_the_heat_map_is_shown_renewed_and_put_away(visit: Visit, server: str, c
     visitor = visit()
     page = playing(visitor, server, clip)
     arrange(visitor, server, [WATCH])
-    panel = page.get_by_role("region", name="Record")
+    panel = page.get_by_role("region", name="What was seen")
     button = panel.get_by_role("button", name="Heat map")
     figure = panel.locator("figure")
     assert figure.is_hidden()
@@ -51,7 +51,7 @@ def test_tracks_are_saved_as_a_table(visit: Visit, server: str, clip: Path, tmp_
     visitor = visit()
     page = playing(visitor, server, clip)
     arrange(visitor, server, [WATCH])
-    button = page.get_by_role("region", name="Record").get_by_role("button", name="Save tracks")
+    button = page.get_by_role("region", name="What was seen").get_by_role("button", name="Save tracks")
     seen: list[dict[str, str]] = []
     for _ in range(100):
         with page.expect_download() as saved:

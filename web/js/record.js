@@ -60,7 +60,7 @@ class Panel {
     this.#signalling = signalling;
     this.#session = session;
     this.#picture.addEventListener("load", () => URL.revokeObjectURL(this.#picture.src));
-    this.element = h("section", { class: "kept", "aria-label": "Record" }, h("p", { class: "kept-row" },
+    this.element = h("section", { class: "kept", "aria-label": "What was seen" }, h("p", { class: "kept-row" },
       map && this.#button, h("button", { type: "button", class: "button small", onclick: () => void this.#save() }, words)),
       map && this.#shown, this.#status);
   }
