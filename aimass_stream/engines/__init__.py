@@ -13,4 +13,5 @@ ENGINES = {
     "rapidocr": "aimass_stream.engines.rapidocr:LineFinder",  # or LineReader
     "torch": "aimass_stream.engines.torch_network:TorchNetwork",
     "style": "aimass_stream.engines.style:Style",
+    "sklearn": "aimass_stream.engines.sklearn:SklearnModel",
 }
