@@ -314,7 +314,7 @@ async def test_a_client_that_hangs_up_while_its_file_is_made_leaves_none_open(
 
 
 async def test_an_upload_that_stalls_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "STALLED", 0.3)
+    monkeypatch.setattr(uploads, "STALLED", 1.0)
     async with served(max_listeners=1) as (_, http):
         reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port)
         writer.write(b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"

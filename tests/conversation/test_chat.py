@@ -194,7 +194,7 @@ async def test_sure_commands_never_reach_the_model() -> None:
     (HEAD + WORD, False, "Well" + BROKE_OFF),
 ])
 async def test_a_model_that_fails_is_told_and_the_conversation_lives(answer: bytes, close: bool, said: str) -> None:
-    async with raw_server(answer, close=close) as url, brain_at(url, timeout=0.2) as model:
+    async with raw_server(answer, close=close) as url, brain_at(url, timeout=0.6) as model:
         assert await guarded(model, "who was Napoleon") == said
         assert await guarded(model, "what is two plus two") == "That is 4."
 

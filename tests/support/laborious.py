@@ -17,6 +17,8 @@ from aimass_stream.training.styles import names_of
 from . import styles
 from .picture_files import file
 
+ENOUGH, LONGEST = "enough", 300  # a file's name; steps
+
 
 def writes(result: int, text: str) -> Iterator[bytes]:
     yield report(Progress(0.5, "half of it", {"length": len(text)}))
@@ -63,15 +65,17 @@ def grows(result: int) -> Iterator[bytes]:
 
 
 def learns(result: int, source: int, lesson: Lesson) -> Iterator[bytes]:
-    """As a training does, with weights by chance."""
-    for step in range(1, 5):
+    """As a training does, with weights by chance, until there is a file ENOUGH among the models."""
+    for step in range(1, LONGEST):
         yield report(Preview(file(clips.draw(step, 64, 48), "JPEG")))
-        yield report(Progress(step / 4, f"step {step} of 4", left=4.0 - step))
+        yield report(Progress(step / LONGEST, f"step {step} of {LONGEST}", left=LONGEST - step))
+        if (Path(lesson.models) / ENOUGH).exists():
+            break
         time.sleep(0.3)
     style = names_of(lesson.name, Path(lesson.file))[0]
     styles.write(Path(lesson.models), style, title=lesson.name)
     os.write(result, b"the folder")
-    yield report(Progress(1.0, "4 steps", {"style": style.removeprefix("style-")}))
+    yield report(Progress(1.0, "done", {"style": style.removeprefix("style-")}))
 
 
 def reaches_out(result: int) -> Iterator[bytes]:

@@ -122,7 +122,7 @@ async def leave(server: Running, **options: Any) -> Client:
 
 
 async def test_a_killed_client_is_noticed_by_its_silence() -> None:
-    async with serve(settings(peer_silence=1.5, resume_seconds=0)) as server:
+    async with serve(settings(peer_silence=3, resume_seconds=0)) as server:
         client = await leave(server)
         for protocol in sockets(client.pc):
             protocol.transport = Mute(protocol.transport)  # no goodbye, no close_notify: as a killed process
@@ -131,7 +131,7 @@ async def test_a_killed_client_is_noticed_by_its_silence() -> None:
 
 
 async def test_a_client_that_closes_is_noticed_at_once_and_waited_for() -> None:
-    async with serve(settings(resume_seconds=0.5)) as server:
+    async with serve(settings(resume_seconds=1)) as server:
         client = await leave(server)
         session = server.node.get(client.session_id)
         await client.close()
