@@ -166,3 +166,9 @@ def variation(pictures: Tensor) -> Tensor:
     """Mean squared step between neighbouring pixels."""
     return ((pictures[..., 1:] - pictures[..., :-1]).square().mean()
             + (pictures[..., 1:, :] - pictures[..., :-1, :]).square().mean())
+
+
+def overlap(made: Tensor, dy: int, dx: int) -> Tensor:
+    """What a picture shares with one that begins so many px further down and right."""
+    height, width = made.shape[2:]
+    return made[:, :, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]

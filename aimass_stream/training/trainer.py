@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,14 +14,14 @@ from torch import Tensor, nn
 from ..architectures.style import StyleNetwork, repaint
 from ..errors import ModelFailed
 from .contents import Array, Contents, scaled
-from .losses import CONTENT_LAYER, Manner, SqueezeNet, content_loss, manner, style_loss, variation
+from .loop import run
+from .losses import CONTENT_LAYER, Manner, SqueezeNet, content_loss, manner, overlap, style_loss, variation
 from .wishes import Style
 
 SIZE, PICTURES = 224, 1  # px of a cut; cuts of a step: more steps teach more than larger ones
 MARGIN = 48  # px around it, by which the second look may be shifted
 WINDOW = 8  # px: what is judged begins anywhere in a coarse cell, so that no pattern can lie on SqueezeNet's own grid
 RATE, WARM_UP, DECAY_FROM, LAST_RATE = 3e-3, 50, 0.4, 0.01  # of Adam; the last two in parts of the steps
-SAVED_EVERY = 60.0  # s
 LOSSES = ("style", "content", "smooth", "steady", "alike")
 
 
@@ -103,7 +102,7 @@ class Trainer:
         second = wide[:, :, MARGIN + dy : MARGIN + dy + SIZE, MARGIN + dx : MARGIN + dx + SIZE]
         second = second * float(rng.uniform(0.97, 1.03)) + torch.randn_like(second) * float(rng.uniform(0, 0.04))
         again = self.network(second.clamp(0, 1).contiguous(memory_format=torch.channels_last))
-        both = (_overlap(made, dy, dx), _overlap(again, -dy, -dx))
+        both = (overlap(made, dy, dx), overlap(again, -dy, -dx))
         return (both[0] - both[1]).square().mean()
 
     def save(self, path: Path) -> None:
@@ -127,22 +126,5 @@ class Trainer:
         return int(torch.load(path, weights_only=True)["step"])
 
     def run(self, checkpoint: Path, told: Callable[[Trainer], None]) -> None:
-        """The steps that are left; `told` is called after every one. An interrupt leaves a checkpoint."""
-        saved, spent = time.monotonic(), time.process_time()
-        try:
-            while self.step < self.steps:
-                self.update()
-                now = time.process_time()
-                self.elapsed, spent = self.elapsed + now - spent, now
-                told(self)
-                if time.monotonic() - saved > SAVED_EVERY:
-                    self.save(checkpoint)
-                    saved = time.monotonic()
-        finally:
-            self.save(checkpoint)
-
-
-def _overlap(made: Tensor, dy: int, dx: int) -> Tensor:
-    """What a picture shares with one that begins so many px further down and right."""
-    height, width = made.shape[2:]
-    return made[:, :, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+        """As `loop.run`."""
+        run(self, checkpoint, told)

@@ -18,7 +18,7 @@ import argparse
 import contextlib
 import os
 import signal
-import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a shared machine, one thread spins while the other waits
@@ -28,33 +28,11 @@ from export import preview, write
 from rich.console import Console
 from training import LOSSES, STYLES, Trainer
 
+from aimass_stream.training.loop import Teller
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SHARED = ROOT.parent / "shared" / "data"
-TOLD_EVERY, SHOWN_EVERY = 30.0, 120.0  # s
-
-
-class Teller:
-    """A line on how the training goes now and then, and a preview."""
-
-    def __init__(self, picture: Path) -> None:
-        self.picture, self.console = picture, Console(width=140)
-        self.told = self.shown = self.begun = time.monotonic()
-        self.first = -1
-
-    def __call__(self, trainer: Trainer) -> None:
-        now = time.monotonic()
-        if self.first < 0:
-            self.begun, self.first = now, trainer.step
-        if now - self.told > TOLD_EVERY or trainer.step == trainer.steps:
-            self.told = now
-            pace = (now - self.begun) / max(trainer.step - self.first, 1)
-            losses = ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, trainer.losses, strict=True))
-            self.console.log(f"step {trainer.step} of {trainer.steps}, {losses}, "
-                             f"{(trainer.steps - trainer.step) * pace / 60:.0f} min left")
-        if now - self.shown > SHOWN_EVERY:
-            self.shown = now
-            preview(self.picture, trainer.network)
 
 
 def main() -> None:
@@ -75,7 +53,8 @@ def main() -> None:
     console = Console(width=140)
     if not options.export:
         with contextlib.suppress(KeyboardInterrupt):
-            trainer.run(checkpoint, Teller(checkpoint.with_suffix(".jpg")))
+            shown = partial(preview, checkpoint.with_suffix(".jpg"), trainer.network)
+            trainer.run(checkpoint, Teller(shown, LOSSES))
         if trainer.step < trainer.steps:
             console.log("stopped; the same command goes on")
             return

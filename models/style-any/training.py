@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from torch.nn import functional
 from aimass_stream.architectures.style_any import AnyStyleNetwork, Exchange
 from aimass_stream.frames import Pixels
 from aimass_stream.training.contents import MAKERS, Array, Contents, photographs
+from aimass_stream.training.loop import run
 from aimass_stream.training.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -28,6 +28,7 @@ from aimass_stream.training.losses import (
     SqueezeNet,
     content_loss,
     moments,
+    overlap,
     variation,
 )
 
@@ -41,7 +42,6 @@ STYLES, STYLE_SIZE = 480, 288  # pictures of the bank, px
 AFTER_PHOTOGRAPHS = 0.5  # share of them
 RATE, WARM_UP, DECAY_FROM, LAST_RATE = 1.5e-3, 50, 0.4, 0.02  # of Adam; the last two in parts of the steps
 USUAL = 0.01  # of a step's styles in the usual deviations
-SAVED_EVERY = 60.0  # s
 DISTILLED = {5: 2, 9: 1}  # SqueezeNet's layers that the encoder answers like; means of so many cells
 SPREAD = {5: 163.0, 9: 56.0}  # deviations of their answers: the encoder's own keep the size that the decoder takes
 DISTILLED_ALONE = 500  # steps at the beginning, of the encoder alone
@@ -213,7 +213,7 @@ class Trainer:
         second = second * float(rng.uniform(0.97, 1.03)) + torch.randn_like(second) * float(rng.uniform(0, 0.04))
         again = self.network.inner(second.clamp(0, 1).contiguous(memory_format=torch.channels_last), Exchange(own))
         inside = slice(EDGE, -EDGE)
-        one, other = _overlap(made, dy, dx), _overlap(again, -dy, -dx)
+        one, other = overlap(made, dy, dx), overlap(again, -dy, -dx)
         return (one - other)[..., inside, inside].square().mean()
 
     def save(self, path: Path) -> None:
@@ -231,22 +231,5 @@ class Trainer:
         self.step, self.elapsed = state["step"], state["elapsed"]
 
     def run(self, checkpoint: Path, told: Callable[[Trainer], None]) -> None:
-        """The steps that are left; `told` is called after every one. An interrupt leaves a checkpoint."""
-        saved, spent = time.monotonic(), time.process_time()
-        try:
-            while self.step < self.steps:
-                self.update()
-                now = time.process_time()
-                self.elapsed, spent = self.elapsed + now - spent, now
-                told(self)
-                if time.monotonic() - saved > SAVED_EVERY:
-                    self.save(checkpoint)
-                    saved = time.monotonic()
-        finally:
-            self.save(checkpoint)
-
-
-def _overlap(made: Tensor, dy: int, dx: int) -> Tensor:
-    """What a picture shares with one that begins so many px further down and right."""
-    height, width = made.shape[2:]
-    return made[:, :, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+        """As `loop.run`."""
+        run(self, checkpoint, told)

@@ -18,8 +18,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import time
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -32,37 +32,14 @@ from rich.console import Console
 from training import STYLES, held_out, told, trainer
 
 from aimass_stream.training.folder import sample, write
+from aimass_stream.training.loop import Teller
 from aimass_stream.training.trainer import LOSSES, Trainer
 from aimass_stream.training.wishes import Style
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SHARED = ROOT.parent / "shared" / "data"
-TOLD_EVERY, SHOWN_EVERY = 30.0, 120.0  # s
 TRUNK = "trunk.pt"
-
-
-class Teller:
-    """A line on how the training goes now and then, and a preview."""
-
-    def __init__(self, preview: Path) -> None:
-        self.preview, self.console = preview, Console(width=140)
-        self.told = self.shown = self.begun = time.monotonic()
-        self.first = -1
-
-    def __call__(self, trainer: Trainer) -> None:
-        now = time.monotonic()
-        if self.first < 0:
-            self.begun, self.first = now, trainer.step
-        if now - self.told > TOLD_EVERY or trainer.step == trainer.steps:
-            self.told = now
-            pace = (now - self.begun) / max(trainer.step - self.first, 1)
-            losses = ", ".join(f"{name} {value:.3f}" for name, value in zip(LOSSES, trainer.losses, strict=True))
-            self.console.log(f"{self.preview.stem}: step {trainer.step} of {trainer.steps}, {losses}, "
-                             f"{(trainer.steps - trainer.step) * pace / 60:.0f} min left")
-        if now - self.shown > SHOWN_EVERY:
-            self.shown = now
-            sample(self.preview, trainer.network)
 
 
 def learn(style: Style, checkpoint: Path, steps: int, threads: int, *, trunk: int = 0,
@@ -76,7 +53,8 @@ def learn(style: Style, checkpoint: Path, steps: int, threads: int, *, trunk: in
             learner.load(checkpoint)
         elif trunk:
             learner.load(checkpoint.with_name(TRUNK), only_weights=True)
-        learner.run(checkpoint, Teller(checkpoint.with_suffix(".jpg")))
+        preview = partial(sample, checkpoint.with_suffix(".jpg"), learner.network)
+        learner.run(checkpoint, Teller(preview, LOSSES, checkpoint.stem))
         if out is not None:
             export(learner, out, trunk)
 
