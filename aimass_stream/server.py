@@ -40,6 +40,8 @@ from .api import (
     whip,
 )
 from .api.keys import ApiKey
+from .api.oip import routes as oip
+from .api.oip.offered import FolderCatalogue, Offered
 from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
@@ -86,6 +88,8 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
     board = Jobs(settings)
+    catalogue = FolderCatalogue(store)
+    offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -94,7 +98,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await peers.start()
         await wyoming.start()
         await fetcher.start()
-        beside = [asyncio.create_task(follow(store, known, engine, node), name="models")]
+        beside = [asyncio.create_task(follow(store, known, engine, node, catalogue), name="models")]
         if settings.warm:
             beside.append(asyncio.create_task(warm(engine, settings), name="warm"))
         try:
@@ -120,6 +124,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
     app.state.jobs = board
+    app.state.offered = offered
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
@@ -128,6 +133,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
                            allow_headers=["Authorization", "Content-Type", "If-Match"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After"])
+    app.router.routes.extend(oip.routes(offered, settings.max_infer))  # first: they are asked most often
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_websocket_route("/v1/stream", websocket.stream)
@@ -157,7 +163,8 @@ async def warm(engine: Engine, settings: Settings) -> None:
         log.warning("speech is not ready: %s", error.detail)
 
 
-async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, node: Node) -> None:
+async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, node: Node,
+                 catalogue: FolderCatalogue) -> None:
     """Offer models that come while the server runs, use what changed, and say so in every session."""
     async def told(change: Change) -> None:
         for name in change.changed:
@@ -166,6 +173,7 @@ async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, 
             except AimassError as error:
                 log.warning("%s changed, and sessions go on with what it was: %s", name, error.detail)
         await asyncio.to_thread(node.stages.refresh)
+        await asyncio.to_thread(catalogue.refresh)
         added, changed = [await asyncio.to_thread(_installed, store, names) for names in (change.added, change.changed)]
         node.tell(ModelsChanged(added=added, changed=changed, removed=list(change.removed)))
 

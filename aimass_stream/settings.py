@@ -81,6 +81,7 @@ class Settings(BaseSettings):
 
     # jobs
     max_jobs: int = Field(8, ge=0, description="jobs that run or wait at once; more are refused")
+    max_infer: int = Field(64 * 1024 * 1024, ge=1024, description="bytes of one request for inference by REST")
     running_jobs: int = Field(1, ge=1, description="jobs of one kind that run at once, each in a niced process")
     job_seconds: float = Field(3600, gt=0, description="s a job may take")
     job_keep_seconds: float = Field(3600, gt=0, description="s the result of a job is kept")

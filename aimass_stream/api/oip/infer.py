@@ -1,0 +1,78 @@
+"""POST /v2/models/{name}/infer, as plain ASGI."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+
+from ...errors import AimassError
+from ..deps import caller_of
+from ..problems import headers_of
+from .bodies import Desk, Disconnected, body_of, respond, status_of
+from .offered import Counts, Offered
+
+log = logging.getLogger(__name__)
+
+
+class Infer:
+    """One for the server: it keeps what all requests share."""
+
+    def __init__(self, offered: Offered, most: int) -> None:
+        """`most` is how many bytes a request may have."""
+        self.offered, self.most = offered, most
+        self.desk = Desk()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Disconnected:
+            log.debug("a client left before it had sent its request")
+        except AimassError as error:
+            await fail(send, error)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = caller_of(HTTPConnection(scope))
+        caller.need("media")
+        begun = time.perf_counter()
+        body = await body_of(scope, receive, self.most)
+        path = scope["path_params"]
+        who = caller.user or caller.id or caller.address
+        served, model = await self.offered.ready(path["name"], path.get("version", ""), who)
+        counts = self.offered.count(served)
+        try:
+            read = time.perf_counter()
+            asked = await self.desk.read(body, model)
+            ready = time.perf_counter()
+            results = await self.offered.run(served, model, asked.inputs, caller=who, timeout=asked.timeout,
+                                             stream=asked.stream)
+            done = time.perf_counter()
+            order = tuple(spec.name for spec in model.outputs)
+            text, parts = await self.desk.written(served, asked, results, order)
+        except BaseException:
+            counts.failed += 1
+            counts.failing += time.perf_counter() - begun
+            raise
+        _succeeded(counts, begun, read, ready, done)
+        rows = next(iter(asked.inputs.values())).shape[0] if model.capabilities.batchable else 1
+        counts.rows += rows
+        counts.sizes[rows] += 1
+        await respond(send, 200, text, parts)
+
+
+def _succeeded(counts: Counts, begun: float, read: float, ready: float, done: float) -> None:
+    now = time.perf_counter()
+    counts.succeeded += 1
+    counts.whole += now - begun
+    counts.reading += ready - read
+    counts.running += done - ready
+    counts.writing += now - done
+    counts.last = time.time()
+
+
+async def fail(send: Send, error: AimassError) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
+    await respond(send, status_of(error), json.dumps({"error": error.detail}).encode(), None, headers)
