@@ -64,6 +64,7 @@ class Capabilities:
     light: bool = False  # a run takes about a millisecond: it gets a worker that long runs don't hold up
     accelerated: bool = False  # it runs on the engine's accelerator; others on the processor
     longest: float = LONGEST  # s of a run on input of the usual size; one that takes longer hangs
+    beside: bool = False  # `run` may be called while another one is under way, in another thread; it keeps no states
 
     @property
     def stateful(self) -> bool:
@@ -72,7 +73,7 @@ class Capabilities:
 
 class Model(Protocol):
     """Built, warmed up and measured in a thread beside the others; from then on its methods are called on its device's
-    worker. They may take their time, one call at a time.
+    worker. They may take their time, one call at a time; of `run` also several, where the model says so (`beside`).
     """
 
     name: str

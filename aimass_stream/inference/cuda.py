@@ -40,6 +40,7 @@ class CudaDevice:
     """One card. Models of torch and of onnxruntime's CUDA provider run on it; the engine has a processor for others."""
 
     places = PLACES
+    workers = 1
 
     def __init__(self, number: int = 0) -> None:
         """Raises `Unavailable` where there is no torch or no such card."""

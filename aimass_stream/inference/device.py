@@ -1,19 +1,20 @@
-"""A device runs one piece of work after another, on a worker of its own, away from the event loop."""
+"""A device runs pieces of work away from the event loop, on workers of its own: one after another, or two at once."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from ..workers import Workers
 
 T = TypeVar("T")
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: "<quota µs or max> <period µs>"
+PLACES = 2  # runs at once
 STATM = Path("/proc/self/statm")  # Linux: sizes of this process in pages; the second is what is resident
 
 
@@ -23,6 +24,7 @@ class Device(Protocol):
     name: str  # "cpu", "cuda:0"
     threads: int  # that a model on it may use for one run
     places: int
+    workers: int  # more than one: launched pieces run beside each other, so they must be such as can
 
     async def run(self, work: Callable[[], T]) -> T: ...
     async def launch(self, work: Callable[[], Callable[[], T]]) -> T:
@@ -53,53 +55,94 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._workers = Workers(1, name)
-        self._pending: set[Future[Any]] = set()
+        # what was given to the thread, and the work itself in a list: whoever takes it out of there has it
+        self._pending: dict[asyncio.Future[Any], list[Callable[[], Any]]] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._pending)
 
     async def run(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
         while True:
-            workers = self._workers
-            future = workers.submit(work)
-            self._pending.add(future)
+            workers, done, given = self._workers, loop.create_future(), [work]
+            self._pending[done] = given
+            workers.post(_work, given, done, loop)
             try:
-                return await asyncio.wrap_future(future)
+                return cast(T, await done)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if workers is self._workers or (task is not None and task.cancelling()):
                     raise  # the caller's own
             finally:
-                self._pending.discard(future)
+                given.clear()
+                del self._pending[done]
 
     def renew(self) -> None:
         lost, self._workers = self._workers, Workers(1, self._name)
-        for future in list(self._pending):
-            future.cancel()  # has no effect on what is at work
+        for done, given in list(self._pending.items()):
+            if _taken(given) is not None:  # what is at work stays there
+                done.cancel()
         lost.shutdown(wait=False)
 
     def close(self) -> None:
         self._workers.shutdown(wait=True)
 
 
-class CpuDevice:
-    """The machine's cores: one worker thread, and half of the cores for the arithmetic of one run.
+def _taken(given: list[Callable[[], Any]]) -> Callable[[], Any] | None:
+    try:
+        return given.pop()  # one thread gets it
+    except IndexError:
+        return None
 
-    The other half is for codecs and the event loop, which have to be on time while a model computes.
+
+def _work(given: list[Callable[[], Any]], done: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
+    """In the thread."""
+    work = _taken(given)
+    if work is None:  # nobody waits any more, or another thread has it
+        return
+    result, failure = None, None
+    try:
+        result = work()
+    except BaseException as error:
+        failure = error
+    with suppress(RuntimeError):  # the loop was closed meanwhile
+        loop.call_soon_threadsafe(_settle, done, result, failure)
+
+
+def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(result)
+    else:
+        done.set_exception(failure)
+
+
+class CpuDevice:
+    """The machine's cores: half of them for the arithmetic of one run, and two runs at once where so many are there.
+
+    The other half is for codecs and the event loop, which have to be on time while a model computes. A second run
+    takes it only while requests wait, and what runs at once has together no more threads than there are cores.
     """
 
-    places = 1
-
-    def __init__(self, *, threads: int | None = None, name: str = "cpu") -> None:
+    def __init__(self, *, threads: int | None = None, name: str = "cpu", places: int | None = None) -> None:
         self.name = name
         self.threads = threads or max(1, cores() // 2)
-        self._worker = Worker(f"aimass-{name}")
+        self.places = self.workers = places or max(1, min(PLACES, cores() // self.threads))
+        self._workers = [Worker(f"aimass-{name}{f'-{number}' if number else ''}") for number in range(self.workers)]
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await self._worker.run(work)
+        return await self._workers[0].run(work)
 
     async def launch(self, work: Callable[[], Callable[[], T]]) -> T:
-        return await self._worker.run(lambda: work()())
+        # the first one if it can be had: what the C library keeps for a thread stays in few threads
+        worker = next((worker for worker in self._workers if not worker.busy), self._workers[0])
+        return await worker.run(lambda: work()())
 
     def renew(self) -> None:
-        self._worker.renew()
+        for worker in self._workers:
+            worker.renew()
 
     def used(self) -> int:
         try:
@@ -114,7 +157,8 @@ class CpuDevice:
         return {"name": self.name, "kind": "cpu", "threads": self.threads, "cores": cores()}
 
     def close(self) -> None:
-        self._worker.close()
+        for worker in self._workers:
+            worker.close()
 
 
 def cores() -> int:

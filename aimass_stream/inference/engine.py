@@ -18,14 +18,14 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
-from .batches import Run, out_of_memory
+from .batches import Answer, Run, out_of_memory
 from .contract import Batch, Model, check_inputs
 from .device import CpuDevice, Device, Worker
 from .loader import ModelStore
 from .slots import Slots
-from .statistics import ModelStatistics, Tally, best_batch
+from .statistics import ModelStatistics, Tally, best_way
 from .waiting import Request, Waiting
-from .warming import prepare
+from .warming import Speed, measured
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class _Desk:
     waiting: Waiting
     work: asyncio.Event = field(default_factory=asyncio.Event)
     servers: list[asyncio.Task[None]] = field(default_factory=list)
+    under_way: list[_Loaded] = field(default_factory=list)  # whose runs
     free_since: float = 0.0  # s, monotonic: end of the last run
 
 
@@ -65,13 +66,21 @@ class _Desk:
 class _Loaded:
     model: Model
     desk: _Desk
-    measured: dict[int, float]
-    limit: int  # rows put together
+    speed: Speed
     slots: Slots
     tally: Tally
+    limit: int = 1  # rows put together
+    at_once: int = 1  # runs
+    running: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0  # in a row
     failed: str = ""  # why it was taken out
     closed: bool = False
+    lost: bool = False  # with a thread that does not come back from it
+
+    def __post_init__(self) -> None:
+        self.limit, self.at_once = best_way(self.speed.alone, self.speed.beside)
+        self.idle.set()
 
 
 class Engine:
@@ -83,7 +92,7 @@ class Engine:
         self._models: dict[str, _Loaded] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._desk = _Desk(self.device, Waiting(per_session))
-        self._light = _Desk(CpuDevice(threads=1, name="cpu-light"), Waiting(per_session))
+        self._light = _Desk(CpuDevice(threads=1, name="cpu-light", places=1), Waiting(per_session))
         self._processor = self._desk if isinstance(self.device, CpuDevice) else _Desk(CpuDevice(), Waiting(per_session))
         self._desks = tuple({id(desk): desk for desk in (self._desk, self._light, self._processor)}.values())
         # idle ones, the last used first: what the C library keeps for each thread would go up and down with new ones
@@ -145,7 +154,7 @@ class Engine:
             raise Conflict(f"the model {model.name!r} is loaded already")
         desk = self._desk_of(model)
         try:
-            measured = await self._beside(partial(prepare, model), f"{model.name} does not warm up")
+            speed = await self._prepared(model, desk)
             if model.name in self._models:
                 raise Conflict(f"the model {model.name!r} was loaded meanwhile")
         except Exception as error:
@@ -154,10 +163,14 @@ class Engine:
                 raise
             raise ModelFailed(f"{model.name} does not run on {desk.device.name}: {error}") from error
         tally = Tally(memory=max(0, self.device.used() - before))
-        self._models[model.name] = _Loaded(model, desk, measured, best_batch(measured),
-                                           Slots(model.capabilities.slots), tally)
-        log.info("model %s %s is ready on %s: %s", model.name, model.version, desk.device.name, ", ".join(
-            f"batch {size} {seconds * 1000:.1f} ms" for size, seconds in measured.items()))
+        loaded = self._models[model.name] = _Loaded(model, desk, speed, Slots(model.capabilities.slots), tally)
+        log.info("model %s %s is ready on %s, %d runs at once of %d rows: %s", model.name, model.version,
+                 desk.device.name, loaded.at_once, loaded.limit, speed)
+
+    async def _prepared(self, model: Model, desk: _Desk) -> Speed:
+        can = model.capabilities
+        return await measured(model, partial(self._beside, what=f"{model.name} does not warm up"),
+                              two=can.beside and not can.stateful and desk.device.workers > 1)
 
     def _desk_of(self, model: Model) -> _Desk:
         can = model.capabilities
@@ -182,14 +195,14 @@ class Engine:
         before = self.device.used()
         model = await self._beside(partial(self.store.open, name, self.device), f"{name} could not be built")
         try:
-            measured = await self._beside(partial(prepare, model), f"{name} does not warm up")
+            speed = await self._prepared(model, self._desk_of(model))
             old = self._models.get(name)
             if old is None or (old.model.inputs, old.model.capabilities) != (model.inputs, model.capabilities):
                 raise Conflict(f"{name} is another kind of model now: it is used by sessions that load it anew")
         except BaseException:  # a cancelled renewal leaves no model behind, too
             await self._end(self._desk_of(model), model)
             raise
-        self._models[name] = _Loaded(model, old.desk, measured, best_batch(measured), old.slots,
+        self._models[name] = _Loaded(model, old.desk, speed, old.slots,
                                      Tally(memory=max(0, self.device.used() - before)))
         log.info("model %s is renewed", name)
         await self._release(old)
@@ -197,10 +210,11 @@ class Engine:
     async def _release(self, loaded: _Loaded) -> None:
         if not loaded.closed:
             loaded.closed = True
-            await self._end(loaded.desk, loaded.model)
+            await loaded.idle.wait()
+            if not loaded.lost:
+                await self._end(loaded.desk, loaded.model)
 
     async def _end(self, desk: _Desk, model: Model) -> None:
-        """The device keeps the order, so a running batch comes before."""
         begun = False
 
         def close() -> None:
@@ -316,14 +330,26 @@ class Engine:
     async def _run(self, desk: _Desk) -> None:
         while not self._closed:
             await desk.work.wait()
-            first = desk.waiting.first()
+            first = desk.waiting.first(partial(self._may_begin, desk))
             if first is None:
                 desk.work.clear()
                 continue
             loaded = self._models[first.model]
-            batch = self._punctual(desk.waiting.take(loaded.limit))
+            batch = self._punctual(desk.waiting.take(loaded.limit, first))
             if batch:
-                await self._run_batch(loaded, batch)
+                desk.under_way.append(loaded)
+                try:
+                    await self._run_batch(loaded, batch)
+                finally:
+                    desk.under_way.remove(loaded)
+                    desk.work.set()  # what could not go beside this one
+
+    def _may_begin(self, desk: _Desk, request: Request) -> bool:
+        """Where runs go on beside each other, at most one is of a model that does not gain by that."""
+        if desk.device.workers < 2 or not desk.under_way:
+            return True
+        return not request.background and (
+            self._models[request.model].at_once > 1 or all(other.at_once > 1 for other in desk.under_way))
 
     def _punctual(self, batch: list[Request]) -> list[Request]:
         """What is still worth starting; timers may fire late on a busy loop."""
@@ -334,16 +360,16 @@ class Engine:
         return [request for request in batch if request not in late and not request.done.done()]
 
     async def _run_batch(self, loaded: _Loaded, batch: list[Request]) -> None:
-        if loaded.failed:  # while it was its turn
-            _fail(batch, ModelFailed(loaded.failed))
+        if loaded.failed or loaded.closed:  # while it was its turn
+            _fail(batch, ModelFailed(loaded.failed or f"{loaded.model.name} was unloaded"))
             return
         desk, begun = loaded.desk, time.monotonic()
         run = Run(loaded.model, batch, [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)])
         try:
-            results, seconds = await _watched(desk.device.launch(run), run.patience, lambda: run.begun)
+            results, seconds = await self._launched(loaded, run)
         except _Hangs:
             desk.device.renew()
-            loaded.closed = True  # nobody can end it: its thread is lost
+            loaded.closed = loaded.lost = True  # nobody can end it
             self._take_out(loaded, batch, f"because a run had not ended after {run.patience:.0f} s")
         except Exception as error:
             await self._failed(loaded, batch, error)
@@ -356,6 +382,16 @@ class Engine:
             for request, result in zip(batch, results, strict=True):
                 if not request.done.done():
                     request.done.set_result(result)
+
+    async def _launched(self, loaded: _Loaded, run: Run) -> Answer:
+        loaded.running += 1
+        loaded.idle.clear()
+        try:
+            return await _watched(loaded.desk.device.launch(run), run.patience, lambda: run.begun)
+        finally:
+            loaded.running -= 1
+            if not loaded.running:
+                loaded.idle.set()
 
     async def _failed(self, loaded: _Loaded, batch: list[Request], error: Exception) -> None:
         name = loaded.model.name
@@ -393,8 +429,9 @@ class Engine:
         waiting = [request.model for desk in self._desks for request in desk.waiting]
         return {name: loaded.tally.statistics(
             name=name, version=loaded.model.version, device=loaded.desk.device.name,
-            state="failed" if loaded.failed else "ready", measured=dict(loaded.measured), batch_limit=loaded.limit,
-            waiting=waiting.count(name)) for name, loaded in self._models.items()}
+            state="failed" if loaded.failed else "ready", measured=dict(loaded.speed.alone),
+            batch_limit=loaded.limit, at_once=loaded.at_once, waiting=waiting.count(name))
+            for name, loaded in self._models.items()}
 
     async def close(self) -> None:
         """Refuse what waits, finish what runs, end every model, what is shared and the devices. May be called again."""
@@ -433,14 +470,24 @@ def _fail(requests: list[Request], error: Exception) -> None:
 
 async def _watched(work: Awaitable[R], patience: float, begun: Callable[[], bool]) -> R:
     """Raises `_Hangs` when it has not ended so many seconds after it was begun; what runs in a thread is left there."""
-    task = asyncio.ensure_future(work)
+    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+    timer: asyncio.TimerHandle
+
+    def look(parts: int) -> None:
+        nonlocal timer
+        parts += begun()
+        if parts < PARTS:
+            timer = loop.call_later(patience / PARTS, look, parts)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(patience / PARTS, look, 0)
     try:
-        parts = 0
-        while parts < PARTS:
-            done, _ = await asyncio.wait([task], timeout=patience / PARTS)
-            if done:
-                return task.result()
-            parts += begun()
-        raise _Hangs
+        async with limit:
+            return await work
+    except TimeoutError:
+        if limit.expired():
+            raise _Hangs from None
+        raise
     finally:
-        task.cancel()
+        timer.cancel()

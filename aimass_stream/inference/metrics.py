@@ -23,6 +23,7 @@ GAUGES = {
     "waiting": ("Requests that wait", "waiting"),
     "batch_rows": ("Rows of a run, mean of the last ones", "batch"),
     "batch_limit": ("Rows put together at most; 1 where batches don't pay", "batch_limit"),
+    "runs_at_once": ("Runs under way at a time; 1 where two don't pay", "at_once"),
     "memory_bytes": ("What the process grew by while the model was loaded, about", "memory"),
 }
 TIMES = {

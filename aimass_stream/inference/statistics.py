@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 WINDOW = 256  # runs remembered for percentiles
 RECENT = 10.0  # s
 GAIN = 1.1  # a batch pays if it gives this many times the rows a second of single runs
+BESIDE = 1.25  # and two runs at once, which take cores that others can use, if they give so many times those of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class ModelStatistics:
     state: str  # "ready" or "failed"
     measured: dict[int, float]  # batch size -> seconds of one run, measured while loading
     batch_limit: int  # rows put together here; 1: batching does not pay or is not possible
+    at_once: int  # runs of it under way at a time
     waiting: int  # requests now
     runs: int
     rows: int
@@ -72,9 +74,9 @@ class Tally:
         return min(1.0, sum(busy for _, busy in recent) / max(now - since, 1e-6))
 
     def statistics(self, *, name: str, version: str, device: str, state: str, measured: dict[int, float],
-                   batch_limit: int, waiting: int) -> ModelStatistics:
+                   batch_limit: int, at_once: int, waiting: int) -> ModelStatistics:
         return ModelStatistics(
-            name, version, device, state, measured, batch_limit, waiting, self.runs, self.rows, self.failures,
+            name, version, device, state, measured, batch_limit, at_once, waiting, self.runs, self.rows, self.failures,
             dict(self.drops), self.busy, self.occupancy(), self.memory,
             sum(self.batches) / len(self.batches) if self.batches else 0.0,
             percentile(self.waits, 0.5), percentile(self.waits, 0.95),
@@ -93,3 +95,15 @@ def best_batch(measured: dict[int, float]) -> int:
     if 1 not in rates or best < GAIN * rates[1]:
         return 1
     return min(size for size, rate in rates.items() if rate >= 0.95 * best)
+
+
+def best_way(alone: dict[int, float], beside: dict[int, float]) -> tuple[int, int]:
+    """Rows to put together, and runs at once: 1, or 2 where those are measured to give `BESIDE` times the rows.
+
+    Both are seconds by batch size: of one run, and of two at once.
+    """
+    limit = best_batch(alone)
+    if not alone or not beside or (
+            max(2 * size / seconds for size, seconds in beside.items()) < BESIDE * limit / alone[limit]):
+        return limit, 1
+    return best_batch(beside), 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +71,17 @@ class Waiting:
             del turns[request.session]
         return True
 
-    def first(self) -> Request | None:
-        """The oldest request of the session whose turn it is."""
-        return next(iter(self), None)
+    def first(self, may: Callable[[Request], bool] = lambda request: True) -> Request | None:
+        """The oldest request of the session whose turn it is, of those that may be begun now."""
+        return next((request for request in self if may(request)), None)
 
-    def take(self, limit: int) -> list[Request]:
+    def take(self, limit: int, leader: Request | None = None) -> list[Request]:
         """The next batch, of at most `limit` rows unless the first request alone has more.
 
-        The session whose turn it is leads; the others add what fits beside its request, one each, and round
-        again while there is room.
+        The session whose turn it is leads, or that `leader`; the others add what fits beside its request, one each,
+        and round again while there is room.
         """
-        leader = self.first()
+        leader = leader or self.first()
         if leader is None:
             return []
         turns = self._turns(leader)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ..errors import InvalidInput, InvalidPipeline
 from ..inference import Entry, ModelStore
 from ..vision import face_heads, heads
-from ..vision.boxes import Found, blend, clip, sane, suppress
+from ..vision.boxes import blend, clip, sane, suppress
 from ..vision.heads import Head, Outputs, Question
 from ..vision.labels import labels_of
 from ..vision.letterbox import Letterbox
@@ -99,16 +100,11 @@ class Detector:
         kept = self._merge(candidates, wish.overlap, wish.limit)
         boxes = clip(place.back(kept.boxes), *picture)
         points = place.back(kept.points) if kept.points.size else kept.points
-        return [_thing(self.labels, kept, boxes, points, row) for row in range(len(kept))]
-
-
-def _thing(labels: tuple[str, ...], kept: Found, boxes: Any, points: Any, row: int) -> Thing:
-    number = int(kept.classes[row])
-    return Thing(
-        label=labels[number], score=float(kept.scores[row]), number=number,
-        box=(float(boxes[row, 0]), float(boxes[row, 1]), float(boxes[row, 2]), float(boxes[row, 3])),
-        points=tuple((float(x), float(y)) for x, y in points[row]) if len(points) else (),
-        text=kept.texts[row] if kept.texts else "")
+        count = len(kept)
+        each = zip(kept.classes.tolist(), kept.scores.tolist(), boxes.tolist(),
+                   points.tolist() if points.size else repeat((), count), kept.texts or repeat("", count), strict=True)
+        return [Thing(self.labels[number], score, tuple(box), number, tuple(map(tuple, marks)), text)
+                for number, score, box, marks, text in each]
 
 
 # which one -------------------------------------------------------------------------------------------

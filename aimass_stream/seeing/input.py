@@ -24,6 +24,7 @@ from ..vision.letterbox import Fit, Letterbox, Resize, letterbox
 LONGEST = 640  # px, of a picture for an input of any size
 CROP = 0.875
 KNOWN = {"fit": (*get_args(Fit), "crop"), "resize": get_args(Resize), "colour": ("bgr", "rgb", "grey")}
+SPARE = 4  # tensors
 CELL = 32  # px: networks halve their maps five times
 
 
@@ -48,6 +49,7 @@ class PictureInput:
         self.channels_last = not self.flat and self.spec.shape[-1] == 3
         axes = (0, 1) if self.flat else (1, 2) if self.channels_last else (2, 3)
         self._height, self._width = (self.spec.shape[axis] for axis in axes)
+        self._spare: list[NDArray[np.float32]] = []  # of a few hundred kilobytes to megabytes, which are dear to get
 
     def size(self, picture: Pixels) -> tuple[int, int]:
         """Width and height of the input for this picture (h, w, ...)."""
@@ -71,6 +73,20 @@ class PictureInput:
             made = np.asarray(cv2.cvtColor(made, code), np.uint8)
         return {self.spec.name: self._tensor(made)}, place, (width, height)
 
+    def give_back(self, batch: Batch) -> None:
+        """What `prepare` made and nobody needs any more may be used for another picture; from any thread."""
+        values = batch[self.spec.name]
+        if values.dtype == np.float32 and len(self._spare) < SPARE:
+            self._spare.append(values)
+
+    def _floats(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        try:
+            made = self._spare.pop().reshape(values.shape)
+        except (IndexError, ValueError):  # there is none, or none of this size
+            return values.astype(np.float32)
+        np.copyto(made, values)
+        return made
+
     def _tensor(self, picture: Pixels) -> NDArray[Any]:
         values: NDArray[Any] = picture
         mean, scale = self._mean, self._scale
@@ -78,7 +94,7 @@ class PictureInput:
             values = np.stack(cv2.split(picture))
             mean, scale = (each.reshape(-1, 1, 1) if each.ndim else each for each in (mean, scale))
         if self.spec.dtype != "uint8":
-            values = values.astype(np.float32)
+            values = self._floats(values)
             if mean.any():
                 values -= mean
             if (scale != 1).any():

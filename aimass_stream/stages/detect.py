@@ -21,9 +21,10 @@ from ..seeing.classifier import choose as choose_classifier
 from ..seeing.detector import Detector, Thing, Wish, choose, detectors
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
-from ..seeing.tiles import look
+from ..seeing.tiles import Ask, look
 from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
+from ..vision.letterbox import Letterbox
 from ..vision.overlay import Mark, drawn, outlined
 from ..vision.zones import Happening, Watch
 
@@ -247,12 +248,9 @@ class Detect(BaseStage[DetectParams]):
 
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + params.deadline / 1000 + HANGS):
-                picture = await context.run(_bgr, frame)
-                things = await look(detector, picture, params.wish, params.tiles, partial(ask, detector.name),
-                                    context.run)
-                await context.run(self._take, things, frame.seconds, size, params)
+                picture = await self._found(frame, size, detector, params, partial(ask, detector.name))
                 with suppress(DeadlineMissed, Busy):  # then things are told without them
-                    seen = self._follower.things if params.follow else things
+                    seen = self._follower.things if params.follow else self._things
                     await self._attributes.look(picture, seen, frame.seconds, ask, context.run)
         except (DeadlineMissed, Busy) as error:
             self._patience.missed()
@@ -262,6 +260,30 @@ class Detect(BaseStage[DetectParams]):
             raise ModelFailed(f"{detector.name} has not answered for {params.deadline / 1000 + HANGS:g} s") from None
         self._patience.answered()
         return ""
+
+    async def _found(self, frame: VideoFrame, size: Size, detector: Detector, params: DetectParams, ask: Ask) -> Pixels:
+        """Take what is in the picture, and answer it as it was looked at. Raises what `ask` raises."""
+        run = self.context.run
+        if params.tiles > 1:
+            picture: Pixels = await run(_bgr, frame)
+            things = await look(detector, picture, params.wish, params.tiles, ask, run)
+            await run(self._take, things, frame.seconds, size, params)
+            return picture
+
+        def begin() -> tuple[Pixels, Batch, Letterbox, Size]:
+            picture = _bgr(frame)
+            return picture, *detector.input.prepare(picture)
+
+        def end() -> None:
+            things = detector.read(outputs, place, shape, (picture.shape[1], picture.shape[0]), params.wish)
+            detector.input.give_back(batch)
+            self._take(things, frame.seconds, size, params)
+
+        # two ways to a thread and back, no more: they cost as much as the work there
+        picture, batch, place, shape = await run(begin)
+        outputs = await ask(batch)
+        await run(end)
+        return picture
 
     def _take(self, things: Sequence[Thing], seconds: float, size: Size, params: DetectParams) -> None:
         """What was found in the picture of that time and size; in a thread."""

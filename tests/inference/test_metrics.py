@@ -42,7 +42,7 @@ async def test_runs_batches_drops_times_and_states_are_told() -> None:
     assert found["aimass_model_failures_total", "picky", "cpu"] == 5
     assert (found["aimass_model_ready", "doubler", "cpu"], found["aimass_model_ready", "picky", "cpu"]) == (1, 0)
     assert {name for name, *_ in found} >= {f"aimass_model_{name}" for name in (
-        "waiting", "batch_limit", "memory_bytes", "wait_seconds")}
+        "waiting", "batch_limit", "runs_at_once", "memory_bytes", "wait_seconds")}
 
 
 def test_the_server_tells_them() -> None:

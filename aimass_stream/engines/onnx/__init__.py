@@ -56,7 +56,8 @@ class OnnxModel:
         self.capabilities = Capabilities(
             batchable=rows and entry.capabilities.batchable, max_batch=entry.capabilities.max_batch if rows else 1,
             fixed_shapes=all(isinstance(axis, int) for argument in takes for axis in argument.shape[1:]),
-            accelerated=self._place is not None, longest=entry.capabilities.longest, light=entry.capabilities.light)
+            accelerated=self._place is not None, longest=entry.capabilities.longest, light=entry.capabilities.light,
+            beside=self._place is None)
 
     def _rewritten(self, file: Path, device: Device) -> bool:
         """Whether the graph takes any number of rows from now on."""
