@@ -83,9 +83,10 @@ class Visitor:
         return self.page.evaluate(f"""() => new Promise((resolve, reject) => {{
           const end = performance.now() + {seconds * 1000};
           const look = () => {{
-            const value = {expression};
+            let value, trouble = "";
+            try {{ value = {expression}; }} catch (error) {{ trouble = `${{error}}`; }} // what it asks is not there yet
             if (value) resolve(value);
-            else if (performance.now() > end) reject(new Error("it never came: " + {json.dumps(expression)}));
+            else if (performance.now() > end) reject(new Error("it never came: " + {json.dumps(expression)} + trouble));
             else setTimeout(look, 30);
           }};
           look();

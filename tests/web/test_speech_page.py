@@ -126,7 +126,7 @@ def test_captions_over_the_clip_hear_the_microphone(person: Visitor, hearing: st
     assert page.locator("#captions-list li span").first.inner_text() == "what time is it"
     assert page.locator("#captions-engine").inner_text().startswith("Heard by prompted")
     captions.click()
-    assert page.locator("#captions").is_hidden()
+    page.locator("#captions").wait_for(state="hidden")
     assert names(page) == []
     assert page.locator("#line-in").inner_text() == "Clip, made in this page"
 
