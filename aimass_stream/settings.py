@@ -31,6 +31,22 @@ class Settings(BaseSettings):
     database: str = Field("", repr=False, description="URL of the database, as postgresql://USER:PASSWORD@HOST/NAME; "
                           "empty: the SQLite file aimass.db in data_dir")
 
+    # accounts
+    accounts: bool = Field(False, description="everybody signs in or shows a key, also on loopback; the first start "
+                           "prints a link that makes the first admin")
+    sign_up: bool = Field(False, description="people may make accounts for themselves; else an admin invites them")
+    sign_in_days: float = Field(14, gt=0, description="days after which one signs in again")
+    audit_days: float = Field(365, ge=30, description="days that the audit log is kept")
+    keep_days: float = Field(90, gt=0, description="days that revoked and expired keys and sign-ins are kept")
+    limit_requests: int = Field(1200, ge=0, description="requests a minute of one user or team")
+    limit_sessions: int = Field(60, ge=0, description="sessions begun a minute, likewise")
+    limit_session_minutes: int = Field(2880, ge=0, description="minutes of sessions a day, likewise")
+    limit_upload_bytes: int = Field(20 << 30, ge=0, description="bytes sent in requests a day, likewise")
+    limit_concurrent_sessions: int = Field(8, ge=0, description="sessions at once, likewise")
+    limit_per_address: int = Field(4, ge=1, description="times that what one address may use of each")
+    limit_store: str = Field("memory", repr=False, description="where limits are counted: memory, or redis://HOST:PORT "
+                             "for several servers")
+
     # admission
     max_sessions: int = Field(32, ge=1, description="sessions at once")
     max_load: float = Field(0.9, gt=0, le=1, description="share of all cores above which nobody is admitted")
@@ -65,6 +81,7 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
                         description="where models that can use a card run: auto, cpu, cuda, cuda:1")
+    max_infer: int = Field(64 * 1024 * 1024, ge=1024, description="bytes of one request for inference by REST")
     hub: str = Field("https://huggingface.co", description="where weights are fetched from; empty: nowhere")
     fetch: bool = Field(True, description="fetch the default weights in the background when the hub answers")
 
@@ -81,7 +98,6 @@ class Settings(BaseSettings):
 
     # jobs
     max_jobs: int = Field(8, ge=0, description="jobs that run or wait at once; more are refused")
-    max_infer: int = Field(64 * 1024 * 1024, ge=1024, description="bytes of one request for inference by REST")
     running_jobs: int = Field(1, ge=1, description="jobs of one kind that run at once, each in a niced process")
     job_seconds: float = Field(3600, gt=0, description="s a job may take")
     job_keep_seconds: float = Field(3600, gt=0, description="s the result of a job is kept")
