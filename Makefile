@@ -1,6 +1,8 @@
 # make run and make test need nothing but Python 3.11, make and npm; without npm, make run goes on, and some models are
 # missing.
 PYTHON ?= python3
+# processes that run tests, each whole files; 0: one after another in one process
+WORKERS ?= 2
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
@@ -13,8 +15,10 @@ run: .venv/.run web/node_modules/.models ## install what is missing, start the s
 	@$(BIN)/aimass serve $(ARGS)
 
 test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## install what tests need, check, run all tests
+	@# many tests wait for media, so two at once fit on two cores; the files' order keeps a folder's browser and server
 	@# a machine that others use can be late for once; what fails twice has failed, and what failed once is told
-	@$(BIN)/python -m pytest $(ARGS) || { status=$$?; test $$status -eq 1 || exit $$status; \
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || { \
+	  status=$$?; test $$status -eq 1 || exit $$status; \
 	  echo "Once more, what failed above. What passes only now wants mending, too."; \
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 4; }
 
