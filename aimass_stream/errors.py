@@ -14,6 +14,7 @@
     +-- Unavailable                 503  draining, or a part that is needed is missing
     |   +-- ModelFailed             503  a model raised, or was taken out for raising too often
     |   +-- DeadlineMissed          503  work that came too late to be worth starting
+    +-- NoSpace                     507  the disk is full; nothing was kept
     +-- SandboxError                422  work in a child process came to nothing
         +-- SandboxTimeout          422  over its wall clock or CPU time
         +-- SandboxTooBig           422  over its memory, or its answer is too long
@@ -106,6 +107,10 @@ class ModelFailed(Unavailable):
 
 class DeadlineMissed(Unavailable):
     title = "Deadline missed"
+
+
+class NoSpace(AimassError):
+    status, title = 507, "No space left"
 
 
 class SandboxError(AimassError):

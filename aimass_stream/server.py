@@ -50,11 +50,12 @@ from .hearing.recognizers import RECOGNIZERS, open_recognizer
 from .inference import Engine, FolderStore, installed
 from .inference.arrivals import Change, Version, versions, watch
 from .inference.cuda import open_device
-from .jobs import Jobs
+from .jobs import Job, Jobs
 from .node import Node
 from .settings import Settings
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
+from .store import open_blobs
 from .transports import realtime, telephony, websocket
 from .transports.webrtc import WebRtc
 from .transports.wyoming import Wyoming
@@ -87,14 +88,15 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     toolbox = Toolbox().load()
     wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
-    board = Jobs(settings)
     catalogue = FolderCatalogue(store)
     offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.state.database = database = await _database(settings)
+        app.state.jobs = board = await _jobs(settings, database, node)
         await node.start()
+        await board.start()
         await peers.start()
         await wyoming.start()
         await fetcher.start()
@@ -107,10 +109,10 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)
-            await board.close()
             await fetcher.close()
             await wyoming.close()
             await node.close()
+            await board.close()
             await peers.close()
             await engine.close()
             await database.close()
@@ -123,7 +125,6 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.webrtc = peers
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
-    app.state.jobs = board
     app.state.offered = offered
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
@@ -152,6 +153,24 @@ def _opener() -> Callable[[Settings], Awaitable[Database]]:
     from .store.database import open_database
 
     return open_database
+
+
+async def _jobs(settings: Settings, database: Database, node: Node) -> Jobs:
+    """The jobs of this server; each module that has some says what they do."""
+    from .store import Jobs as Table
+
+    def tell(job: Job, told: Callable[[], None]) -> None:
+        def ended(detail: str, attempts: int) -> None:
+            if attempts:  # else the next start tries again
+                told()
+
+        node.webhooks.post(job.row.webhook or "", f"job {job.id}", jobs.ended(job), ended, message_id=f"msg_{job.id}")
+
+    blobs = await open_blobs(settings, "jobs")
+    board = Jobs(settings, Table(database, blobs, keep=settings.job_keep_seconds), blobs, tell)
+    videos.register(board, settings)
+    lessons.register(board, settings)
+    return board
 
 
 async def warm(engine: Engine, settings: Settings) -> None:
@@ -213,7 +232,7 @@ class Server(uvicorn.Server):
         self.settings = settings
         self._on_started = on_started
         self.node: Node = app.state.node
-        self._jobs: Jobs = app.state.jobs
+        self._state = app.state
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -241,5 +260,5 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         await self.node.drain(self.settings.drain_seconds)
-        await self._jobs.close()
+        await self._state.jobs.close()
         self.should_exit = True

@@ -42,6 +42,7 @@ GRACE = 3.0  # s that the server's end waits for what is on its way
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 Tell: TypeAlias = Callable[[str, WebhookFailed], None]  # of which session
+Ended: TypeAlias = Callable[[str, int], None]  # why it was not delivered, "" if it was; and the number of attempts
 
 
 class Undeliverable(Exception):
@@ -51,8 +52,9 @@ class Undeliverable(Exception):
 @dataclass(frozen=True, slots=True)
 class Delivery:
     url: httpx.URL
-    session: str  # id
+    about: str  # which session, which job
     body: bytes
+    ended: Ended
     id: str = field(default_factory=lambda: f"msg_{secrets.token_urlsafe(18)}")
 
 
@@ -127,8 +129,8 @@ class Webhooks:
         lost = list(self._tasks.items())
         for task, delivery in lost:
             task.cancel()
-            log.warning("the server stops before webhook %s of session %s reached %s", delivery.id,
-                        delivery.session, delivery.url.host)
+            log.warning("the server stops before webhook %s of %s reached %s", delivery.id, delivery.about,
+                        delivery.url.host)
         if lost:
             metrics.WEBHOOKS.labels("lost").inc(len(lost))
             await asyncio.wait([task for task, _ in lost])
@@ -137,13 +139,22 @@ class Webhooks:
 
     def send(self, url: str, session: str, event: Event) -> None:
         """Post this event; never waits. What can't be posted is counted, logged and told."""
+        def ended(detail: str, attempts: int) -> None:
+            if detail:
+                self._tell(session, WebhookFailed(url=url, detail=detail, attempts=attempts))
+
+        self.post(url, f"session {session}", payload(session, event), ended)
+
+    def post(self, url: str, about: str, body: bytes, ended: Ended, *, message_id: str | None = None) -> None:
+        """Post this JSON; never waits. `ended` is called once, unless the server stops before; with 0 attempts where
+        none could be made. The same message has the same id, so that it is known when it comes twice."""
         try:
             target = target_of(url, self._settings)
         except InvalidInput as error:
-            return self._failed(url, session, "dropped", error.detail, 0)
+            return self._failed(about, ended, "dropped", error.detail, 0)
         if len(self._tasks) >= MOST or self._of_host[target.host] >= MOST_OF_HOST or self._client is None:
-            return self._failed(url, session, "dropped", "too many are on their way", 0)
-        delivery = Delivery(target, session, payload(session, event))
+            return self._failed(about, ended, "dropped", "too many are on their way", 0)
+        delivery = Delivery(target, about, body, ended, **({"id": message_id} if message_id else {}))
         task = asyncio.create_task(self._deliver(delivery), name=f"webhook {delivery.id}")
         self._tasks[task] = delivery
         self._of_host[target.host] += 1
@@ -157,10 +168,10 @@ class Webhooks:
         if not self._of_host[host]:
             del self._of_host[host], self._turns[host]
 
-    def _failed(self, url: str, session: str, result: str, detail: str, attempts: int) -> None:
+    def _failed(self, about: str, ended: Ended, result: str, detail: str, attempts: int) -> None:
         metrics.WEBHOOKS.labels(result).inc()
-        log.warning("a webhook of session %s was not delivered: %s", session, detail)
-        self._tell(session, WebhookFailed(url=url, detail=detail, attempts=attempts))
+        log.warning("a webhook of %s was not delivered: %s", about, detail)
+        ended(detail, attempts)
 
     async def _deliver(self, delivery: Delivery) -> None:
         detail = ""
@@ -172,15 +183,15 @@ class Webhooks:
                 async with self._turns[delivery.url.host], self._turn, asyncio.timeout(TIMEOUT):
                     await self._attempt(delivery, number)
             except Undeliverable as error:
-                return self._failed(str(delivery.url), delivery.session, "failed", str(error), number + 1)
+                return self._failed(delivery.about, delivery.ended, "failed", str(error), number + 1)
             except TimeoutError:
                 detail = f"{delivery.url.host} has not answered for {TIMEOUT:g} s"
             except (httpx.HTTPError, OSError) as error:
                 detail = f"{delivery.url.host}: {error or type(error).__name__}"
             else:
                 metrics.WEBHOOKS.labels("delivered").inc()
-                return None
-        return self._failed(str(delivery.url), delivery.session, "failed", detail, len(self._pauses) + 1)
+                return delivery.ended("", number + 1)
+        return self._failed(delivery.about, delivery.ended, "failed", detail, len(self._pauses) + 1)
 
     async def _attempt(self, delivery: Delivery, number: int) -> None:
         """Raises `Undeliverable`, or what makes another attempt worth it."""

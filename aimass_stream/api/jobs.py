@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from ..errors import Busy, Conflict, NotFound
+from ..errors import Busy, NotFound
 from ..jobs import Job, Jobs
-from .deps import CallerDep
+from ..webhooks import target_of
+from .deps import CallerDep, SettingsDep
 from .problems import RESPONSES, Problem
 
 log = logging.getLogger(__name__)
@@ -44,6 +49,7 @@ class JobInfo(BaseModel):
     facts: dict[str, Any] = Field(description="what is known of the result; which, depends on the kind")
     error: Problem | None = Field(description="why it failed")
     result: JobResult | None = Field(description="what GET .../result has")
+    attempts: int = Field(description="how often it was begun; what is lost with its process is begun again")
     created: float = Field(description="s since the epoch")
     expires: float | None = Field(description="s since the epoch: until then the result is kept")
 
@@ -59,38 +65,72 @@ def jobs_of(request: Request) -> Jobs:
 JobsDep = Annotated[Jobs, Depends(jobs_of)]
 
 
-def job_of(job_id: str, jobs: JobsDep, caller: CallerDep) -> Job:
-    return jobs.get(job_id, caller.name)
+async def job_of(job_id: str, jobs: JobsDep, caller: CallerDep) -> Job:
+    caller.need("jobs")
+    return await jobs.get(job_id, caller.owns)
 
 
 JobDep = Annotated[Job, Depends(job_of)]
 
 
-def info(jobs: Jobs, job: Job) -> JobInfo:
-    done = job.state == "done"
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What may be said to every route that begins a job."""
+
+    key: str | None
+    webhook: str | None
+
+
+def order_of(
+    settings: SettingsDep, caller: CallerDep,
+    idempotency_key: Annotated[str | None, Header(
+        min_length=1, max_length=255, description="the same key again answers the job that it began")] = None,
+    webhook: Annotated[str | None, Query(max_length=2000, description="URL that is told how it ended")] = None,
+) -> Order:
+    caller.need("jobs")
+    if webhook is not None:
+        target_of(webhook, settings)
+    return Order(idempotency_key, webhook)
+
+
+OrderDep = Annotated[Order, Depends(order_of)]
+
+
+def info(job: Job) -> JobInfo:
+    row = job.row
     return JobInfo(
-        id=job.id, kind=job.kind, state=job.state, waiting=jobs.waiting(job), progress=round(job.progress, 4),
-        message=job.message, eta=None if job.eta is None else round(job.eta, 1), preview=job.previews, facts=job.facts,
-        error=None if job.error is None else Problem.model_validate(job.error.problem()),
-        result=JobResult(name=job.name, media_type=job.media_type, bytes=job.size) if done else None,
-        created=job.created, expires=job.expires)
+        id=row.id, kind=row.kind, state=row.state, waiting=row.waiting, progress=round(row.progress, 4),
+        message=row.message, eta=None if job.eta is None else round(job.eta, 1), preview=job.previews, facts=row.facts,
+        error=Problem.model_validate(row.error) if row.state == "failed" else None,
+        result=JobResult(name=row.name, media_type=row.media_type, bytes=row.size) if row.state == "done" else None,
+        attempts=row.attempts, created=row.created, expires=row.expires)
 
 
-def accepted(jobs: Jobs, job: Job, response: Response) -> JobInfo:
+def accepted(job: Job, response: Response) -> JobInfo:
     """What is answered to who began it."""
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return info(jobs, job)
+    return info(job)
+
+
+def ended(job: Job) -> bytes:
+    """What a webhook is told."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"type": f"job.{job.state}", "timestamp": moment, "data": info(job).model_dump(mode="json")},
+                      ensure_ascii=False).encode()
 
 
 @router.get("")
-async def list_jobs(jobs: JobsDep, caller: CallerDep) -> JobList:
+async def list_jobs(jobs: JobsDep, caller: CallerDep,
+                    everybody: Annotated[bool, Query(description="all jobs there are; for admins")] = False) -> JobList:
     """The caller's jobs: those that wait or run, and those whose results are kept."""
-    return JobList(jobs=[info(jobs, job) for job in jobs.find(caller.name)])
+    caller.need("admin" if everybody else "jobs")
+    owners = None if everybody else {caller.owner} if caller.team else {caller.owner, *caller.teams}
+    return JobList(jobs=[info(job) for job in await jobs.find(owners)])
 
 
 @router.get("/{job_id}")
-async def show_job(job: JobDep, jobs: JobsDep) -> JobInfo:
-    return info(jobs, job)
+async def show_job(job: JobDep) -> JobInfo:
+    return info(job)
 
 
 @router.get("/{job_id}/events", response_class=Response, responses={200: {
@@ -113,13 +153,15 @@ async def preview(job: JobDep) -> Response:
 
 @router.get("/{job_id}/result", response_class=Response, responses={200: {
     "description": "The file; parts of it with `Range`", "content": {"application/octet-stream": {}}}})
-async def result(job: JobDep) -> Response:
+async def result(job: JobDep, jobs: JobsDep) -> Response:
     """What came of the job. 409 while there is nothing."""
-    path = job.result()
-    if not await asyncio.to_thread(path.exists):
-        raise Conflict("the result can't be read on this system")
-    return FileResponse(path, media_type=job.media_type, filename=job.name, content_disposition_type="inline",
-                        headers={"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"})
+    return OpenFile(await jobs.blobs.open(jobs.result(job)), job.row.name, job.row.media_type)
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(job: JobDep, jobs: JobsDep) -> JobInfo:
+    """End a job, and keep it for a while as one that was cancelled. 409 if it has ended."""
+    return info(await jobs.cancel(job))
 
 
 @router.delete("/{job_id}", status_code=204)
@@ -129,8 +171,24 @@ async def end_job(job: JobDep, jobs: JobsDep) -> None:
 
 
 async def _events(jobs: Jobs, job: Job) -> AsyncIterator[bytes]:
-    async for new in jobs.watch(job, ALIVE):
-        yield f"event: job\ndata: {info(jobs, job).model_dump_json()}\n\n".encode() if new else b": alive\n\n"
+    async for news in jobs.watch(job, ALIVE):
+        yield b": alive\n\n" if news is None else f"event: job\ndata: {info(news).model_dump_json()}\n\n".encode()
+
+
+class OpenFile(FileResponse):
+    """A file that is open already, so that it can be read to its end even if it is forgotten meanwhile."""
+
+    def __init__(self, number: int, name: str, media_type: str) -> None:
+        super().__init__(f"/proc/self/fd/{number}", media_type=media_type, filename=name,
+                         content_disposition_type="inline",
+                         headers={"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"})
+        self._number = number
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._number)
 
 
 class Following(StreamingResponse):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -13,21 +13,23 @@ from .. import sandbox
 from ..errors import AimassError, Conflict, InvalidInput
 from ..inference import installed
 from ..inference.device import cores
-from ..jobs import Work
+from ..jobs import Jobs, Work
 from ..painting.names import named
 from ..settings import Settings
+from ..store.blobs import pieces_of
 from ..training import check, judge, picture
 from ..training.lesson import Lesson, learn
 from ..training.styles import NAME_LETTERS, STEPS, names_of, unmistakable
 from ..weights import folder_of
 from .deps import CallerDep, SettingsDep
-from .jobs import JobInfo, JobsDep, accepted
+from .jobs import JobInfo, JobsDep, OrderDep, accepted
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
-from .uploads import Form, form_of, on_disk
+from .uploads import Form, form_of
 
 router = APIRouter(prefix="/v1/images/style", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
 
+KIND = "style-train"
 MOST_STEPS = 20_000
 MEMORY = 32 << 30  # bytes of address space; torch takes much of it and uses little
 OUTPUT = 1 << 28  # bytes of reports and previews
@@ -41,10 +43,10 @@ TRAIN = body({
 
 @router.post("/train", status_code=202, openapi_extra=TRAIN)
 async def train_style(request: Request, response: Response, settings: SettingsDep, caller: CallerDep,
-                      jobs: JobsDep) -> JobInfo:
+                      jobs: JobsDep, order: OrderDep) -> JobInfo:
     """Learn the style of a picture. When the job is done, the style is one of those that are installed, also for
     sessions; its result is the model's folder as a ZIP file. Asked for again, a lesson that was broken off goes on."""
-    jobs.admit()
+    await jobs.admit(caller.owner, order.key)
     await run_in_threadpool(check)
     await run_in_threadpool(judge.find, None, folder_of(settings))
     async with AsyncExitStack() as stack:
@@ -55,15 +57,28 @@ async def train_style(request: Request, response: Response, settings: SettingsDe
         file = Path(upload.name.replace("\\", "/")).name[:100] or "picture"
         pixels = on_white(await read(upload))
         await run_in_threadpool(picture.checked, pixels, file, upload.part)  # what is wrong with it is told at once
-        known = await run_in_threadpool(_free, name, file)
-        number = os.dup(await run_in_threadpool(on_disk, upload.file))
-        lesson = Lesson(file, name, steps, str(folder_of(settings)), str(settings.data_dir.absolute() / "training"),
-                        str(folder_of(settings)), [str(folder) for folder in installed().folders],
-                        max(1, cores() // 2))
-        job = jobs.add("style-train", Work(learn, (number, lesson), _limits(settings), files=(number,)),
-                       owner=caller.name, name=f"style-{known}.zip", media_type="application/zip",
-                       facts={"style": known, "title": name, "steps": steps})
-    return accepted(jobs, job, response)
+        blob = await jobs.blobs.put(pieces_of(upload.file))
+        payload = {"picture": blob.sha256, "file": file, "name": name, "steps": steps}
+        job = await jobs.known(KIND, payload, owner=caller.owner, idempotency_key=order.key)
+        if job is None:
+            known = await run_in_threadpool(_free, name, file)
+            job = await jobs.begin(
+                KIND, payload, owner=caller.owner, name=f"style-{known}.zip", media_type="application/zip",
+                facts={"style": known, "title": name, "steps": steps}, blobs=[blob.sha256],
+                idempotency_key=order.key, webhook=order.webhook)
+    return accepted(job, response)
+
+
+def register(jobs: Jobs, settings: Settings) -> None:
+    """What such a job does."""
+    async def make(payload: dict[str, Any]) -> Work:
+        models, work = str(folder_of(settings)), str(settings.data_dir.absolute() / "training")
+        number = await jobs.blobs.open(payload["picture"])
+        lesson = Lesson(payload["file"], payload["name"], payload["steps"], models, work, models,
+                        [str(folder) for folder in installed().folders], max(1, cores() // 2))
+        return Work(learn, (number, lesson), _limits(settings), files=(number,))
+
+    jobs.register(KIND, make)
 
 
 def _wish(form: Form) -> tuple[str, int]:

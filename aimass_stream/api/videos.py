@@ -13,20 +13,22 @@ from starlette.concurrency import run_in_threadpool
 from .. import sandbox
 from ..errors import InvalidMedia, SandboxError, TooLarge
 from ..inference import installed
-from ..jobs import Work
+from ..jobs import Jobs, Work
 from ..jobs.film import Bounds, look, paint
 from ..painting.inline import encoded
 from ..settings import Settings
 from ..stages.style import StyleParams, strokes
+from ..store.blobs import pieces_of
 from .deps import CallerDep, SettingsDep
 from .images import PICTURE, near, wish
-from .jobs import JobInfo, JobsDep, accepted
+from .jobs import JobInfo, JobsDep, OrderDep, accepted
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Upload, form_of, on_disk
 
 router = APIRouter(prefix="/v1/videos", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
 
+KIND = "style-video"
 MEMORY = 3 << 30  # bytes of address space: networks, and pictures of 4096x4096
 LOOKING = sandbox.Limits(seconds=60, cpu_seconds=30, memory_bytes=MEMORY, file_bytes=1 << 20)
 OUTPUT = 1 << 28  # bytes of reports and previews
@@ -47,10 +49,10 @@ class VideoPlace(Place):
 
 @router.post("/style", status_code=202, openapi_extra=STYLE)
 async def paint_video(request: Request, response: Response, settings: SettingsDep, caller: CallerDep,
-                      jobs: JobsDep) -> JobInfo:
+                      jobs: JobsDep, order: OrderDep) -> JobInfo:
     """Paint a video file in a style of the library, steadily, as live pictures are. The result is an MP4 file with the
     video's own sound and timing, upright."""
-    jobs.admit()
+    await jobs.admit(caller.owner, order.key)
     async with AsyncExitStack() as stack:
         stack.enter_context(VideoPlace())
         form = await stack.enter_async_context(form_of(request, settings, ("video", "style_image")))
@@ -65,19 +67,29 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
             else:
                 name, style = PICTURE, await run_in_threadpool(lambda: encoded(strokes(on_white(example))))
         video = only(form, "video", "video file")
-        bounds = Bounds(settings.max_video_seconds, max(settings.max_width, settings.max_height))
-        number = os.dup(await run_in_threadpool(on_disk, video.file))
-        try:
-            facts |= await _look(video, number, bounds)
-        except BaseException:
-            os.close(number)
-            raise
+        facts |= await _look(video, await run_in_threadpool(on_disk, video.file), bounds_of(settings))
         params = StyleParams(name=style, strength=wanted.strength).model_dump()
-        work = Work(paint, (number, params, [str(folder) for folder in installed().folders], bounds), _limits(settings),
+        blob = await jobs.blobs.put(pieces_of(video.file))
+        job = await jobs.begin(
+            KIND, {"video": blob.sha256, "params": params}, owner=caller.owner, name=f"{_stem(video.name)}-{name}.mp4",
+            media_type="video/mp4", facts=facts | {"style": name, "strength": wanted.strength}, blobs=[blob.sha256],
+            idempotency_key=order.key, webhook=order.webhook)
+    return accepted(job, response)
+
+
+def register(jobs: Jobs, settings: Settings) -> None:
+    """What such a job does."""
+    async def make(payload: dict[str, Any]) -> Work:
+        number = await jobs.blobs.open(payload["video"])
+        folders = [str(folder) for folder in installed().folders]
+        return Work(paint, (number, payload["params"], folders, bounds_of(settings)), _limits(settings),
                     files=(number,))
-        job = jobs.add("style-video", work, owner=caller.name, name=f"{_stem(video.name)}-{name}.mp4",
-                       media_type="video/mp4", facts=facts | {"style": name, "strength": wanted.strength})
-    return accepted(jobs, job, response)
+
+    jobs.register(KIND, make)
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(settings.max_video_seconds, max(settings.max_width, settings.max_height))
 
 
 async def _look(video: Upload, number: int, bounds: Bounds) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Work that takes longer than a request: it waits its turn, runs in a niced child process without network, tells how
 far it is, can be ended at any time, and its result is kept for a while.
 
-    jobs = Jobs(settings)
-    work = Work(paint, (number, params), limits, files=(number,))
-    job = jobs.add("style-video", work, owner=caller.name, name="painted.mp4", media_type="video/mp4")
-    async for _ in jobs.watch(job, 10): ...      # each time that something about it is new
+    jobs.register("style-video", make)           # make(payload) -> Work(paint, (number,), limits, files=(number,))
+    await jobs.start()
+    job = await jobs.begin("style-video", {"video": sha256}, owner=caller.name, blobs=[sha256], name="painted.mp4")
+    async for news in jobs.watch(job, 10): ...   # each time that something about it is new
 
-Everything is bounded by settings and counted. The jobs live in this process: one that is killed forgets them, and their
-files, which have no name, are gone with it.
+Everything is bounded by settings and counted. Jobs outlive the process: what waits or runs when one stops, or is
+killed, is begun again by the next, or by another that has the same database.
 """
 
 from __future__ import annotations
 
-from .board import Job, Jobs, Work
+from .board import Job, Jobs
 from .report import Preview, Progress, report
+from .run import Work
 
 __all__ = ["Job", "Jobs", "Preview", "Progress", "Work", "report"]

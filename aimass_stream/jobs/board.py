@@ -1,295 +1,357 @@
-"""The jobs of this process: who waits, who runs, what came of them."""
+"""The jobs of this process and of all that share its database: who waits, who runs, what came of them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import secrets
-import tempfile
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from functools import partial
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .. import metrics, sandbox
-from ..errors import AimassError, Busy, Conflict, NotFound, SandboxError, Unavailable
+import psutil
+
+from .. import metrics
+from ..errors import AimassError, Busy, Conflict, NotFound, Unavailable
 from ..settings import Settings
-from .report import Preview, heard
+from .run import Finish, Make, Run
+
+if TYPE_CHECKING:  # they bring SQLAlchemy, which takes most of a second to import
+    from ..store.blobs import Blobs
+    from ..store.jobs import Job as Row
+    from ..store.jobs import Jobs as Table
+    from ..store.jobs import State, Wish
 
 log = logging.getLogger(__name__)
 
-State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
-
-ENDED = frozenset({"done", "failed", "cancelled"})
 MOST_KEPT = 256  # jobs that have ended
+MOST_SHOWN = 64  # of them whose last preview is kept
+LEASE = 15.0  # s; after that long without a word, a job's process counts as lost
+LOOK = 2.0  # s between looks for work of other processes
+NEWS = 1.0  # s between looks at how a job of another process is doing
 RETRY = 30  # s after which somebody who was refused may ask again
-SURE = 0.02  # share of the work from which on it can be foretold how long the rest takes
+
+Tell: TypeAlias = Callable[["Job", Callable[[], None]], None]  # the webhook, and call that when it was told
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A module's generator function, which runs in a child with its `limits` and yields what `report` makes. It gets
-    the number of the open file that it writes its result to, then `arguments`. The open `files` have the same numbers
-    in the child; they are closed here when the job has ended."""
-
-    function: Callable[..., Iterator[bytes]]
-    arguments: tuple[Any, ...]
-    limits: sandbox.Limits
-    files: Sequence[int] = ()
-
-
-@dataclass(slots=True, eq=False)
 class Job:
-    id: str
-    kind: str  # "style-video"...
-    owner: str  # the caller's name
-    name: str  # of the result's file, for people
-    media_type: str  # of the result
-    state: State = "queued"
-    progress: float = 0.0  # 0 to 1
-    message: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)  # JSON
+    """A job as it is now."""
+
+    row: Row
+    eta: float | None = None  # s until it is done, as far as can be foretold
     preview: bytes = b""  # a JPEG file, empty while there is none
     previews: int = 0  # how many there were
-    left: float | None = None  # s, as its child says
-    error: AimassError | None = None
-    size: int = 0  # bytes of the result
-    created: float = field(default_factory=time.time)  # s since the epoch
-    expires: float | None = None  # s since the epoch; only what has ended does
-    begun: float = 0.0  # s, monotonic
-    file: IO[bytes] | None = None  # the result
-    changed: asyncio.Event = field(default_factory=asyncio.Event)  # set when anything is; then there is another one
 
     @property
-    def ended(self) -> bool:
-        return self.state in ENDED
+    def id(self) -> str:
+        return self.row.id
 
     @property
-    def eta(self) -> float | None:
-        """Seconds until it is done, as far as can be foretold."""
-        if self.state != "running":
-            return None
-        if self.left is not None or self.progress < SURE:
-            return self.left
-        return (time.monotonic() - self.begun) * (1 - self.progress) / self.progress
+    def state(self) -> State:
+        return self.row.state
 
-    def result(self) -> Path:
-        """Where it can be read while the job is known. Raises `Conflict` while there is none."""
-        if self.state != "done" or self.file is None:
-            raise Conflict(f"the job is {self.state}" + (f": {self.error.detail}" if self.error else ""))
-        return Path(f"/proc/self/fd/{self.file.fileno()}")  # it has no other name
+    @property
+    def over(self) -> bool:
+        return self.row.over
 
-    def hear(self, piece: bytes) -> None:
-        told = heard(piece)
-        if isinstance(told, Preview):
-            self.preview, self.previews = told.jpeg, self.previews + 1
-        else:
-            self.progress, self.message, self.left = told.share, told.message, told.left
-            self.facts |= told.facts
-        self.touch()
 
-    def touch(self) -> None:
-        self.changed.set()
-        self.changed = asyncio.Event()
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    make: Make
+    finish: Finish | None
 
 
 class Jobs:
-    """Used on one event loop; `close` leaves no process, task or file behind."""
+    """Used on one event loop, between `start` and `close`, which leaves no process, task or file behind."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._turns: dict[str, asyncio.Semaphore] = {}  # by kind: a long one holds up no others
-        self._jobs: dict[str, Job] = {}  # the oldest first
-        self._tasks: dict[str, asyncio.Task[int]] = {}  # of those that have not ended
-        self._timers: dict[str, asyncio.TimerHandle] = {}  # of those that have
-        self._closed = False
+    def __init__(self, settings: Settings, table: Table, blobs: Blobs, tell: Tell | None = None) -> None:
+        """`tell` is given each job that has ended and has a webhook."""
+        self.blobs = blobs  # what jobs are given and what they make
+        self._settings, self._table, self._tell = settings, table, tell
+        self._kinds: dict[str, _Kind] = {}
+        self._runs: dict[str, Run] = {}  # of this process, by job
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._shown: OrderedDict[str, tuple[bytes, int]] = OrderedDict()  # the last previews of what has ended
+        self._worker = f"{_home()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+        self._moved = asyncio.Event()  # set when any job begins, ends or is added; then there is another one
+        self._leader: asyncio.Task[None] | None = None
+        self._closed = False  # no more is begun
+        self._stopped = False  # nothing runs here any more
 
-    def add(self, kind: str, work: Work, *, owner: str, name: str, media_type: str,
-            facts: dict[str, Any] | None = None) -> Job:
-        """A new job, which is begun as soon as it is its turn. Raises `Busy`, or `Unavailable` while the server stops;
-        `work.files` are closed then, too."""
-        try:
-            self.admit()
-        except AimassError:
-            _close(*work.files)
-            raise
-        job = Job(f"job_{secrets.token_urlsafe(12)}", kind, owner, name, media_type, facts=facts or {})
-        self._jobs[job.id] = job
-        self._tasks[job.id] = task = asyncio.create_task(self._run(job, work), name=f"job {job.id}")
-        task.add_done_callback(partial(self._settle, job, work))
-        self._count()
-        return job
+    def register(self, kind: str, make: Make, *, finish: Finish | None = None) -> None:
+        """What a job of this kind is, made from its payload in a thread each time that it is begun.
 
-    def admit(self) -> None:
-        """Raises what `add` would."""
+        `finish` is given the job and its result's file before the job counts as done: both happen once more where
+        this process is killed between them.
+        """
+        self._kinds[kind] = _Kind(make, finish)
+        self._move()
+
+    async def start(self) -> None:
+        """Begin with what waits. What a process of this machine had begun that is gone by now, waits as well."""
+        for row in await self._table.find(state="running", limit=1000):
+            if row.worker is not None and _gone(row.worker):
+                await self._table.free(row.worker)
+        await self._table.sweep()
+        for row in await self._table.untold():
+            self._told(Job(row))
+        await self._count()
+        self._leader = asyncio.create_task(self._lead(), name="jobs")
+
+    async def begin(self, kind: str, payload: dict[str, Any], *, owner: str, name: str = "result",
+                    media_type: str = "application/octet-stream", facts: dict[str, Any] | None = None,
+                    blobs: Sequence[str] = (), idempotency_key: str | None = None, webhook: str | None = None) -> Job:
+        """A new job, on disk when this returns, begun as soon as it is its turn. `payload` and `facts` are JSON, larger
+        things are `blobs`, whose names are in the payload. The same key from the same owner again is the same job.
+
+        Raises `Busy`; `Unavailable` while the server stops; `Conflict` for a key that was used for something else;
+        `NotFound` for a blob that is not there.
+        """
         if self._closed:
             raise Unavailable("the server is stopping", retry_after=RETRY)
-        if len(self._tasks) >= self._settings.max_jobs:
+        if kind not in self._kinds:
+            raise NotFound(f"there are no jobs of kind {kind[:64]!r}", field="kind")
+        wish = self.wish(kind, payload, owner=owner, name=name, media_type=media_type, facts=facts or {}, blobs=blobs,
+                         key=idempotency_key, webhook=webhook)
+        try:
+            row = await self._table.add(wish, most=self._settings.max_jobs)
+        except Busy:
             metrics.JOBS.labels("refused").inc()
-            raise Busy(f"{self._settings.max_jobs} jobs run or wait already, which is the limit", retry_after=RETRY)
+            raise
+        self._move()
+        await self._count()
+        return self._seen(row)
 
-    def get(self, job_id: str, owner: str) -> Job:
-        """Raises `NotFound`, also for somebody else's."""
-        job = self._jobs.get(job_id)
-        if job is None or job.owner != owner:
+    @staticmethod
+    def wish(kind: str, payload: dict[str, Any], **more: Any) -> Wish:
+        from ..store.jobs import Wish
+
+        return Wish(kind, payload, **more)
+
+    async def known(self, kind: str, payload: dict[str, Any], *, owner: str, idempotency_key: str | None) -> Job | None:
+        """What `begin` made of the same before. Raises `Conflict` as it does."""
+        row = await self._table.known(self.wish(kind, payload, owner=owner, key=idempotency_key))
+        return None if row is None else self._seen(row)
+
+    async def admit(self, owner: str, idempotency_key: str | None = None) -> None:
+        """Raises what `begin` would, as far as that is known by now."""
+        if self._closed:
+            raise Unavailable("the server is stopping", retry_after=RETRY)
+        try:
+            await self._table.admit(self._settings.max_jobs, owner, idempotency_key)
+        except Busy:
+            metrics.JOBS.labels("refused").inc()
+            raise
+
+    async def get(self, job_id: str, allowed: Callable[[str], bool]) -> Job:
+        """Raises `NotFound`, also for one whose owner is not `allowed`."""
+        try:
+            row = await self._table.get(job_id)
+        except NotFound:
+            row = None
+        if row is None or not allowed(row.owner):
             raise NotFound(f"there is no job {job_id[:64]!r}; results are kept for "
                            f"{self._settings.job_keep_seconds:g} s", field="job_id")
-        return job
+        return self._seen(row)
 
-    def find(self, owner: str) -> list[Job]:
-        """The newest first."""
-        return [job for job in reversed(self._jobs.values()) if job.owner == owner]
+    async def find(self, owners: Collection[str] | None = None, limit: int = MOST_KEPT) -> list[Job]:
+        """The newest first; None: everybody's."""
+        return [self._seen(row) for row in await self._table.find(owners=owners, limit=limit)]
 
-    def waiting(self, job: Job) -> int:
-        """How many are to begin before it."""
-        if job.state != "queued":
-            return 0
-        queued = [other.id for other in self._jobs.values() if (other.state, other.kind) == ("queued", job.kind)]
-        return queued.index(job.id)
+    @staticmethod
+    def result(job: Job) -> str:
+        """The blob of what came of it. Raises `Conflict` while there is nothing."""
+        if job.state != "done" or job.row.blob is None:
+            raise Conflict(f"the job is {job.state}" + (f": {job.row.error['detail']}" if job.row.error else ""))
+        return job.row.blob
 
-    async def watch(self, job: Job, every: float) -> AsyncIterator[bool]:
-        """True each time that something about it is new, now at first; False when nothing was for `every` s. Ends with
-        the job."""
+    async def watch(self, job: Job, every: float) -> AsyncIterator[Job | None]:
+        """The job each time that something about it is new, now at first; None when nothing was for `every` s. Ends
+        with the job, or when this server stops."""
+        said, silent = None, time.monotonic()
         while True:
-            changed = job.changed
-            yield True
-            if job.ended:
+            run = self._runs.get(job.id)
+            changed = run.changed if run is not None else self._moved
+            try:
+                job = self._seen(await self._table.get(job.id)) if run is None else self._seen(job.row)
+            except NotFound:  # forgotten meanwhile
+                job = job if job.over else replace(job, row=replace(job.row, state="cancelled"))
+            now = time.monotonic()
+            if said is None or replace(job, eta=None) != said:
+                said, silent = replace(job, eta=None), now
+                yield job
+            elif now - silent >= every:
+                silent = now
+                yield None
+            if job.over or self._stopped:
                 return
-            while not changed.is_set():
-                try:
-                    async with asyncio.timeout(every):
-                        await changed.wait()
-                except TimeoutError:
-                    yield False
+            try:
+                async with asyncio.timeout(min(every - (now - silent), every if run is not None else NEWS)):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+
+    async def cancel(self, job: Job) -> Job:
+        """Ends it and keeps it for a while as one that was. Raises `Conflict` if it has ended."""
+        run = self._runs.get(job.id)
+        if run is not None:
+            await self._stop(run, "cancelled")
+        else:
+            await self._table.cancel(job.id)
+            self._move()
+        await self._count()
+        return self._seen(await self._table.get(job.id))
 
     async def end(self, job: Job) -> None:
         """Ends it if it has not ended, and forgets it with its result."""
-        task = self._tasks.get(job.id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-        self._forget(job)
+        run = self._runs.get(job.id)
+        if run is not None:
+            await self._stop(run, "cancelled")
+        await self._table.delete([job.id])
+        self._move()
+        await self._count()
 
     async def close(self) -> None:
-        """Ends all. May be called again."""
+        """What runs here waits again, for this server's next start or for another one. May be called again."""
         self._closed = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for job in list(self._jobs.values()):
-            self._forget(job)
+        self._move()
+        if self._leader is not None:
+            await asyncio.wait([self._leader])
+        for run in list(self._runs.values()):
+            run.why = "closed"
+            self._tasks[run.row.id].cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+        self._stopped = True
+        self._move()
 
-    # one job ---------------------------------------------------------------------------------------
+    async def _stop(self, run: Run, why: Literal["cancelled", "lost"]) -> None:
+        run.why = why
+        task = self._tasks[run.row.id]
+        task.cancel()
+        await asyncio.wait([task])
 
-    async def _run(self, job: Job, work: Work) -> int:
-        """Bytes of the result."""
-        async with self._turns.setdefault(job.kind, asyncio.Semaphore(self._settings.running_jobs)):
-            job.state, job.begun = "running", time.monotonic()
-            job.touch()
-            self._count()
-            job.file = await _made(self._settings.data_dir)
-            number = job.file.fileno()
-            async with aclosing(sandbox.stream(work.function, number, *work.arguments, files=[number, *work.files],
-                                               limits=work.limits)) as pieces:
-                async for piece in pieces:
-                    job.hear(piece)
-            size = os.fstat(number).st_size
-            if not size:
-                raise SandboxError("it came to nothing")
-            return size
+    # the work --------------------------------------------------------------------------------------
 
-    def _settle(self, job: Job, work: Work, task: asyncio.Task[int]) -> None:
-        """Also for a task that was cancelled before it began."""
-        del self._tasks[job.id]
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled():
-            job.state = "failed" if self._closed else "cancelled"
-            job.error = Unavailable("the server stopped") if self._closed else None
-        elif error is not None:
-            job.state, job.error = "failed", _told(job, error)
-        else:
-            job.state, job.progress, job.size = "done", 1.0, task.result()
-        log.info("job %s (%s) is %s%s", job.id, job.kind, job.state, f": {job.error.detail}" if job.error else "")
-        metrics.JOBS.labels(job.state).inc()
-        file = None
-        if job.state != "done":
-            file, job.file = job.file, None
-        _later(partial(_close, *work.files, *([file] if file is not None else [])))
-        job.touch()
-        self._keep(job)
-        self._count()
+    async def _lead(self) -> None:
+        """Begins what is due, and forgets what has expired."""
+        while not self._closed:
+            moved = self._moved
+            wait = LOOK
+            try:
+                wait = await self._look()
+            except AimassError as error:
+                log.warning("jobs wait: %s", error.detail)
+            except Exception:
+                log.exception("jobs wait, for the database does not answer")
+            if wait <= 0:
+                continue
+            try:
+                async with asyncio.timeout(wait):
+                    await moved.wait()
+            except TimeoutError:
+                continue
 
-    def _keep(self, job: Job) -> None:
-        keep = self._settings.job_keep_seconds
-        job.expires = time.time() + keep
-        self._timers[job.id] = asyncio.get_running_loop().call_later(keep, self._drop, job, "expired")
-        ended = [other for other in self._jobs.values() if other.ended]
-        size = sum(other.size for other in ended)
-        while len(ended) > 1 and (size > self._settings.job_keep_bytes or len(ended) > MOST_KEPT):
-            oldest = ended.pop(0)
-            size -= oldest.size
-            self._drop(oldest, "no room")
+    async def _look(self) -> float:
+        """Seconds until the next look is worth it; 0: at once."""
+        busy = [run.row.kind for run in self._runs.values()]
+        kinds = [kind for kind in self._kinds if busy.count(kind) < self._settings.running_jobs]
+        moment = await self._table.next(kinds)
+        if moment is None or moment > (now := time.time()):
+            return LOOK if moment is None else min(LOOK, moment - now)
+        row = await self._table.lease(self._worker, kinds, LEASE)
+        if row is None:
+            await self._forget()
+            return 0.01  # somebody else may have been quicker
+        await self._begin(row)
+        return 0
 
-    def _drop(self, job: Job, why: str) -> None:
-        metrics.JOBS_DROPPED.labels(why).inc()
-        self._forget(job)
+    async def _begin(self, row: Row) -> None:
+        late = self._runs.get(row.id)
+        if late is not None:  # this process was too busy to renew its own lease
+            await self._stop(late, "lost")
+        kind = self._kinds[row.kind]
+        run = self._runs[row.id] = Run(row, kind.make, kind.finish, self._table, self.blobs, LEASE)
+        self._tasks[row.id] = task = asyncio.create_task(self._one(run), name=f"job {row.id}")
+        task.add_done_callback(lambda _: self._tasks.pop(row.id) if self._tasks.get(row.id) is task else None)
+        self._move()
+        await self._count()
 
-    def _forget(self, job: Job) -> None:
-        self._jobs.pop(job.id, None)
-        timer = self._timers.pop(job.id, None)
-        if timer is not None:
-            timer.cancel()
-        file, job.file = job.file, None
-        if file is not None:
-            _later(file.close)  # the last of a large file takes its time
-        self._count()
+    async def _one(self, run: Run) -> None:
+        try:
+            await run.run()
+        finally:
+            del self._runs[run.row.id]
+            if run.previews:
+                self._shown[run.row.id] = run.preview, run.previews
+                while len(self._shown) > MOST_SHOWN:
+                    self._shown.popitem(last=False)
+        if not self._closed:
+            await self._after(run.row)
+        run.touch()
+        self._move()
 
-    def _count(self) -> None:
-        states = [job.state for job in self._jobs.values()]
-        metrics.JOBS_NOW.labels("queued").set(states.count("queued"))
-        metrics.JOBS_NOW.labels("running").set(states.count("running"))
-        metrics.JOB_BYTES.set(sum(job.size for job in self._jobs.values()))
-        for job in self._jobs.values():
-            if job.state == "queued":
-                job.touch()  # its place in the queue
+    async def _after(self, row: Row) -> None:
+        if row.over:
+            detail = f": {row.error['detail']}" if row.error else ""
+            log.info("job %s (%s) is %s%s", row.id, row.kind, row.state, detail)
+            metrics.JOBS.labels(row.state).inc()
+            self._told(self._seen(row))
+        await self._forget()
+
+    def _told(self, job: Job) -> None:
+        if self._tell is not None and job.row.webhook is not None:
+            self._tell(job, lambda: self._write_down(job.id))
+
+    def _write_down(self, job_id: str) -> None:
+        task = asyncio.create_task(self._table.tell(job_id), name=f"job {job_id} was told")
+        self._tasks[task.get_name()] = task
+        task.add_done_callback(lambda _: self._tasks.pop(task.get_name()))
+
+    async def _forget(self) -> None:
+        late, crowd = await self._table.expire(self._settings.job_keep_bytes, MOST_KEPT)
+        metrics.JOBS_DROPPED.labels("expired").inc(late)
+        metrics.JOBS_DROPPED.labels("no room").inc(crowd)
+        await self._count()
+
+    async def _count(self) -> None:
+        states, size = await self._table.counts()
+        metrics.JOBS_NOW.labels("queued").set(states["queued"])
+        metrics.JOBS_NOW.labels("running").set(states["running"])
+        metrics.JOB_BYTES.set(size)
+
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _seen(self, row: Row) -> Job:
+        run = self._runs.get(row.id)
+        if run is not None and not row.over:
+            return Job(run.row, run.eta, run.preview, run.previews)
+        preview, previews = self._shown.get(row.id, (b"", 0))
+        return Job(row, None, preview, previews)
 
 
-def _told(job: Job, error: BaseException) -> AimassError:
-    if isinstance(error, AimassError):
-        return error
-    log.error("job %s failed", job.id, exc_info=error)
-    return AimassError("something of ours went wrong; the server's log has more")
+def _home() -> str:
+    """Where process numbers mean the same."""
+    space = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}:{os.readlink(space) if space.exists() else ''}"
 
 
-async def _made(folder: Path) -> IO[bytes]:
-    """A file without a name. Who is cancelled meanwhile leaves none open."""
-    making = asyncio.ensure_future(asyncio.to_thread(_nameless, folder))
+def _gone(worker: str) -> bool:
+    """Whether this process of this machine is known to be no more."""
+    home, _, process = worker.rpartition(":")
+    home, _, number = home.rpartition(":")
+    if home != _home() or not number.isdigit():
+        return False
     try:
-        return await asyncio.shield(making)
-    except asyncio.CancelledError:
-        making.add_done_callback(lambda made: made.cancelled() or made.exception() or made.result().close())
-        raise
-
-
-def _nameless(folder: Path) -> IO[bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return cast(IO[bytes], tempfile.TemporaryFile(dir=folder))
-
-
-def _close(*files: int | IO[bytes]) -> None:
-    for file in files:
-        if isinstance(file, int):
-            os.close(file)
-        else:
-            file.close()
-
-
-def _later(close: Callable[[], None]) -> None:
-    """In a thread, for nobody waits for it."""
-    asyncio.get_running_loop().run_in_executor(None, close)
+        return f"{psutil.Process(int(number)).create_time():.2f}" != process
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .blobs import Blob, Blobs
+from .blobs import Blob, Blobs, open_blobs
 
 if TYPE_CHECKING:
     from .database import Database
     from .jobs import Job, Jobs
 
-__all__ = ["Blob", "Blobs", "Database", "Job", "Jobs"]
+__all__ = ["Blob", "Blobs", "Database", "Job", "Jobs", "open_blobs"]
 
 
 def __getattr__(name: str) -> object:

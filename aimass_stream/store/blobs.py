@@ -7,16 +7,20 @@ temporary file that `sweep` removes, and never a wrong blob.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from ..errors import InvalidInput, NotFound, TooLarge
+from ..errors import InvalidInput, NoSpace, NotFound, TooLarge
+from ..settings import Settings
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PIECE = 1024 * 1024  # bytes read at a time
@@ -40,8 +44,8 @@ class Blobs:
                   expected: str | None = None) -> Blob:
         """Keep `content`, on disk when this returns. The same content twice is one file.
 
-        Raises `TooLarge` over `limit` bytes and `InvalidInput` when its SHA-256 is not the `expected` one;
-        then nothing is kept.
+        Raises `TooLarge` over `limit` bytes, `InvalidInput` when its SHA-256 is not the `expected` one and `NoSpace`
+        on a full disk; then nothing is kept.
         """
         writing = await asyncio.to_thread(_Writing, self.folder / "new" / secrets.token_hex(16))
         try:
@@ -56,6 +60,39 @@ class Blobs:
         finally:
             writing.discard()
         return blob
+
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """A new, empty file to be written and then adopted; removed at the end where it was not."""
+        path = self.folder / "new" / secrets.token_hex(16)
+        await asyncio.to_thread(path.touch, 0o600)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def adopt(self, path: Path) -> Blob:
+        """Keep a file that was written in `scratch`, without copying it. Raises `NoSpace`."""
+        return await asyncio.to_thread(self._adopt, path)
+
+    def _adopt(self, path: Path) -> Blob:
+        blob = Blob(_digest(path), path.stat().st_size)
+        with no_space():
+            _settle(path, self._place(blob.sha256))
+        return blob
+
+    async def check(self, sha256: str) -> None:
+        """Raises `NotFound`."""
+        await asyncio.to_thread(self.path, sha256)
+
+    @asynccontextmanager
+    async def local(self, sha256: str) -> AsyncIterator[Path]:
+        """Where the blob can be read until the end of this. Raises `NotFound`."""
+        yield await asyncio.to_thread(self.path, sha256)
+
+    async def open(self, sha256: str) -> int:
+        """The number of an open file to be read, and closed by the caller. Raises `NotFound`."""
+        return await asyncio.to_thread(lambda: os.open(self.path(sha256), os.O_RDONLY | os.O_CLOEXEC))
 
     def path(self, sha256: str) -> Path:
         """Where the blob lies, to be read only. Raises `NotFound`."""
@@ -93,6 +130,11 @@ class Blobs:
         return self.folder / sha256[:2] / sha256
 
 
+async def open_blobs(settings: Settings, name: str = "blobs") -> Blobs:
+    """Those of this name: what refers to them is in one place, which says what may be removed."""
+    return await asyncio.to_thread(Blobs, settings.data_dir / name)
+
+
 async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
     if isinstance(content, bytes):
         for start in range(0, len(content), PIECE):
@@ -102,36 +144,64 @@ async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]
             yield piece
 
 
+async def pieces_of(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """From the beginning of an open file."""
+    await asyncio.to_thread(file.seek, 0)
+    while piece := await asyncio.to_thread(file.read, PIECE):
+        yield piece
+
+
 class _Writing:
     """A blob under way; its methods block."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = path.open("xb")
+        with no_space():
+            self.file = path.open("xb")
         self.digest = hashlib.sha256()
         self.size = 0  # bytes
 
     def append(self, piece: bytes) -> None:
         self.digest.update(piece)
-        self.file.write(piece)
+        with no_space():
+            self.file.write(piece)
         self.size += len(piece)
 
     def finish(self, place: Path) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        place.parent.mkdir(exist_ok=True)
-        self.path.rename(place)
-        for folder in (place.parent, place.parent.parent):  # the names have to be on disk as well
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        with no_space():
+            self.file.flush()
+            _settle(self.path, place)
 
     def discard(self) -> None:
         """Remove what was not finished."""
-        self.file.close()
+        with suppress(OSError):  # what it still has in memory has no room on the disk either
+            self.file.close()
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def no_space() -> Iterator[None]:
+    """A full disk is told as `NoSpace`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoSpace("there is no room left on the server's disk") from error
+
+
+def _settle(path: Path, place: Path) -> None:
+    """The file's content on disk, then its name."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    place.parent.mkdir(exist_ok=True)
+    path.rename(place)
+    for folder in (place.parent, place.parent.parent):  # the names have to be on disk as well
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _digest(path: Path) -> str:

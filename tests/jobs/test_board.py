@@ -1,4 +1,4 @@
-"""Jobs: their turn, what they tell, how they end, and how long they are kept."""
+"""Jobs: their turn, what they tell, how they end, how they outlive a server, and how long they are kept."""
 
 from __future__ import annotations
 
@@ -13,149 +13,296 @@ import psutil
 import pytest
 
 from aimass_stream import sandbox
-from aimass_stream.errors import Busy, Conflict, NotFound, SandboxError, Unavailable
+from aimass_stream.errors import Busy, Conflict, NotFound, SandboxError, SandboxKilled, Unavailable
 from aimass_stream.jobs import Job, Jobs, Preview, Progress, Work, report
+from aimass_stream.jobs import board as board_module
 from aimass_stream.jobs.report import heard
+from aimass_stream.store.blobs import Blobs
+from aimass_stream.store.database import Database
+from aimass_stream.store.jobs import Jobs as Table
+from aimass_stream.store.jobs import Wish
 from tests.support import laborious, waiting
 from tests.support.options import settings
 
 pytestmark = pytest.mark.anyio
 
 LIMITS = sandbox.Limits(seconds=30, file_bytes=1 << 20)
+FUNCTIONS = {function.__name__: function for function in (
+    laborious.writes, laborious.waits, laborious.crashes, laborious.refuses, laborious.fails, laborious.grows,
+    laborious.reaches_out, laborious.says, laborious.tells_niceness)}
+
+
+def make(payload: dict[str, Any]) -> Work:
+    arguments = [each.encode() if payload["function"] == "says" else each for each in payload["arguments"]]
+    return Work(FUNCTIONS[payload["function"]], tuple(arguments), LIMITS)
 
 
 @asynccontextmanager
-async def board(folder: Path, **options: Any) -> AsyncIterator[Jobs]:
-    jobs = Jobs(settings(data_dir=folder, **options))
-    try:
-        yield jobs
-    finally:
-        await jobs.close()
+async def board(folder: Path, *, tell: Any = None, **options: Any) -> AsyncIterator[Jobs]:
+    async with Database(folder / "jobs.db") as database:
+        blobs = await asyncio.to_thread(Blobs, folder / "jobs")
+        given = settings(data_dir=folder, **options)
+        jobs = Jobs(given, Table(database, blobs, keep=given.job_keep_seconds), blobs, tell)
+        jobs.register("test", make)
+        try:
+            await jobs.start()
+            yield jobs
+        finally:
+            await jobs.close()
 
 
-def begin(jobs: Jobs, function: Callable[..., Iterator[bytes]], *arguments: Any, owner: str = "me",
-          files: tuple[int, ...] = ()) -> Job:
-    return jobs.add("test", Work(function, arguments, LIMITS, files), owner=owner, name="it.txt",
-                    media_type="text/plain")
+async def begin(jobs: Jobs, function: Callable[..., Iterator[bytes]], *arguments: Any, owner: str = "me",
+                **more: Any) -> Job:
+    return await jobs.begin("test", {"function": function.__name__, "arguments": list(arguments)}, owner=owner,
+                            name="it.txt", media_type="text/plain", **more)
 
 
 async def over(jobs: Jobs, job: Job) -> Job:
-    async for _ in jobs.watch(job, 30):
-        pass
+    async for news in jobs.watch(job, 30):
+        job = news or job
     return job
 
 
-async def until(jobs: Jobs, job: Job, true: Callable[[Job], object]) -> None:
-    async for _ in jobs.watch(job, 30):
-        if true(job):
-            return
-    raise AssertionError(f"it ended before: {job.error}")
+async def until(jobs: Jobs, job: Job, true: Callable[[Job], object]) -> Job:
+    async for news in jobs.watch(job, 30):
+        if news is not None and true(news):
+            return news
+    raise AssertionError(f"it ended before: {await jobs.get(job.id, mine)}")
+
+
+async def content(jobs: Jobs, job: Job) -> bytes:
+    return await asyncio.to_thread(jobs.blobs.path(jobs.result(job)).read_bytes)
+
+
+def mine(owner: str) -> bool:
+    return owner == "me"
+
+
+def blobs_of(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "jobs").rglob("*") if path.is_file()]
 
 
 async def test_a_job_tells_how_far_it_is_and_leaves_its_result(tmp_path: Path) -> None:
     async with board(tmp_path) as jobs:
-        job = begin(jobs, laborious.writes, "words")
-        states = [job.state async for _ in jobs.watch(job, 30)]
-        assert states[0] == "queued"
-        assert states[-1] == "done"
-        assert (job.progress, job.facts, job.previews, job.size) == (1.0, {"length": 5}, 1, 5)
+        job = await begin(jobs, laborious.writes, "words")
+        told = [news async for news in jobs.watch(job, 30) if news is not None]
+        assert told[0].state in ("queued", "running")
+        assert told[-1].state == "done"
+        job = told[-1]
+        assert (job.row.progress, job.row.facts, job.previews, job.row.size) == (1.0, {"length": 5}, 1, 5)
         assert job.preview.startswith(b"\xff\xd8")
-        assert await asyncio.to_thread(job.result().read_bytes) == b"words"
-        assert jobs.get(job.id, "me") is job
+        assert await content(jobs, job) == b"words"
+        assert await jobs.get(job.id, mine) == job
         with pytest.raises(NotFound):
-            jobs.get(job.id, "somebody else")
-        assert jobs.find("me") == [job]
-        assert jobs.find("somebody else") == []
-        assert not os.listdir(tmp_path)  # the file has no name
+            await jobs.get(job.id, lambda owner: owner == "somebody else")
+        assert await jobs.find({"me"}) == await jobs.find() == [job]
+        assert await jobs.find({"somebody else"}) == []
+        assert blobs_of(tmp_path) == [job.row.blob]
         await jobs.end(job)
+        assert blobs_of(tmp_path) == []
         with pytest.raises(NotFound):
-            jobs.get(job.id, "me")
+            await jobs.get(job.id, mine)
 
 
-async def test_files_travel_and_are_closed(tmp_path: Path) -> None:
-    (tmp_path / "source").write_bytes(b"given")
-    number = os.open(tmp_path / "source", os.O_RDONLY)
+async def test_blobs_and_files_travel_and_are_closed_or_removed(tmp_path: Path) -> None:
+    numbers: list[int] = []
+
     async with board(tmp_path) as jobs:
-        job = await over(jobs, begin(jobs, laborious.copies, number, files=(number,)))
-        assert await asyncio.to_thread(job.result().read_bytes) == b"given"
+        async def copies(payload: dict[str, Any]) -> Work:
+            numbers.append(await jobs.blobs.open(payload["source"]))
+            return Work(laborious.copies, (numbers[-1],), LIMITS, files=(numbers[-1],))
+
+        async def finish(job: Any, path: Path) -> None:
+            assert await asyncio.to_thread(path.read_bytes) == b"given"
+            finished.append(job.id)
+
+        finished: list[str] = []
+        jobs.register("copy", copies, finish=finish)
+        blob = await jobs.blobs.put(b"given")
+        first, second = [await jobs.begin("copy", {"source": blob.sha256}, owner="me", blobs=[blob.sha256])
+                         for _ in range(2)]
+        assert await content(jobs, await over(jobs, first)) == b"given"
+        await over(jobs, second)
+        assert finished == [first.id, second.id]
+        await jobs.end(first)
+        assert blobs_of(tmp_path) == [blob.sha256]  # the second one's, given and made
+        await jobs.end(second)
+        assert blobs_of(tmp_path) == []
+        with pytest.raises(NotFound):
+            await jobs.begin("copy", {"source": blob.sha256}, owner="me", blobs=[blob.sha256])
+        assert await jobs.find() == []
     await asyncio.get_running_loop().shutdown_default_executor()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(number)
+    for number in numbers:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
 
 
 async def test_children_are_niced(tmp_path: Path) -> None:
     async with board(tmp_path) as jobs:
-        job = await over(jobs, begin(jobs, laborious.tells_niceness))
-        assert int(await asyncio.to_thread(job.result().read_bytes)) >= LIMITS.niceness
+        job = await over(jobs, await begin(jobs, laborious.tells_niceness))
+        assert int(await content(jobs, job)) >= LIMITS.niceness
 
 
 @pytest.mark.parametrize(("function", "arguments", "told"), [
     (laborious.crashes, (), "ended by SIGSEGV"), (laborious.refuses, (), "is no good"),
     (laborious.fails, (), "ZeroDivisionError: one by none"),
     (laborious.grows, (), "File too large"), (laborious.reaches_out, (), "PermissionError"),
-    (laborious.says, (b"{}",), "can't be read"), (laborious.says, (b'{"share": 0.5, "message": "", "facts": {}}',),
-                                                  "came to nothing")],
+    (laborious.says, ("{}",), "can't be read"), (laborious.says, ('{"share": 0.5, "message": "", "facts": {}}',),
+                                                 "came to nothing")],
     ids=["crash", "refusal", "error", "too large", "network", "nonsense", "nothing"])
 async def test_why_a_job_failed(function: Callable[..., Iterator[bytes]], arguments: tuple[Any, ...], told: str,
                                 tmp_path: Path) -> None:
     async with board(tmp_path) as jobs:
-        job = await over(jobs, begin(jobs, function, *arguments))
-        assert job.state == "failed"
-        assert job.error is not None
-        assert told in job.error.detail
+        job = await over(jobs, await begin(jobs, function, *arguments))
+        assert (job.state, job.row.attempts) == ("failed", 1)
+        assert told in job.row.error["detail"]
         with pytest.raises(Conflict, match="failed"):
-            job.result()
+            jobs.result(job)
+        assert blobs_of(tmp_path) == []
 
 
 async def test_turns_limits_and_cancelling(tmp_path: Path) -> None:
     async with board(tmp_path, max_jobs=3) as jobs:
-        first, second, third = (begin(jobs, laborious.waits) for _ in range(3))
-        await until(jobs, first, lambda job: job.progress)
-        assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
-        assert [jobs.waiting(job) for job in (first, second, third)] == [0, 0, 1]
+        first, second, third = [await begin(jobs, laborious.waits) for _ in range(3)]
+        await until(jobs, first, lambda job: job.row.progress)
+        assert [job.state for job in await jobs.find()] == ["queued", "queued", "running"]
+        assert [job.row.waiting for job in await jobs.find()] == [1, 0, 0]
         with pytest.raises(Conflict, match="running"):
-            first.result()
-        number = os.open(tmp_path, os.O_RDONLY)
+            jobs.result(await jobs.get(first.id, mine))
         with pytest.raises(Busy, match="3 jobs run or wait"):
-            begin(jobs, laborious.waits, files=(number,))
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(number)
-        await jobs.end(second)  # which never began
-        assert second.state == "cancelled"
+            await begin(jobs, laborious.waits)
+        with pytest.raises(Busy, match="3 jobs run or wait"):
+            await jobs.admit("me")
+        assert (await jobs.cancel(second)).state == "cancelled"  # which never began
+        with pytest.raises(Conflict, match="cancelled"):
+            await jobs.cancel(second)
         child = psutil.Process().children(recursive=True)
         assert child
         watching = asyncio.create_task(over(jobs, first))
         await jobs.end(first)
         assert (await watching).state == "cancelled"
         assert not any(process.is_running() for process in child)
-        await until(jobs, third, lambda job: job.state == "running")
+        running = await until(jobs, third, lambda job: job.state == "running")
+        assert (await jobs.cancel(running)).state == "cancelled"
 
 
-async def test_the_server_stops(tmp_path: Path) -> None:
+async def test_the_same_wish_is_one_job(tmp_path: Path) -> None:
+    async with board(tmp_path, max_jobs=1) as jobs:
+        made = await asyncio.gather(*(begin(jobs, laborious.waits, idempotency_key="k") for _ in range(4)))
+        assert len({job.id for job in made}) == 1
+        await jobs.admit("me", "k")
+        with pytest.raises(Conflict, match="another job"):
+            await begin(jobs, laborious.writes, "other", idempotency_key="k")
+        with pytest.raises(Busy):
+            await begin(jobs, laborious.waits, idempotency_key="k", owner="you")  # whose key it is not
+
+
+async def test_a_server_stops_and_the_next_one_goes_on(tmp_path: Path) -> None:
     async with board(tmp_path) as jobs:
-        running, queued = begin(jobs, laborious.waits), begin(jobs, laborious.waits)
-        await until(jobs, running, lambda job: job.progress)
+        running, queued = await begin(jobs, laborious.waits), await begin(jobs, laborious.writes, "later")
+        await until(jobs, running, lambda job: job.row.progress)
         children = psutil.Process().children(recursive=True)
+        watching = asyncio.create_task(over(jobs, running))
         await jobs.close()
-        for job in (running, queued):
-            assert job.state == "failed"
-            assert job.error is not None
-            assert job.error.detail == "the server stopped"
+        assert (await watching).state == "queued"
         assert not any(process.is_running() for process in children)
         with pytest.raises(Unavailable):
-            begin(jobs, laborious.waits)
+            await begin(jobs, laborious.waits)
+    async with board(tmp_path) as jobs:
+        again = await until(jobs, running, lambda job: job.row.progress)
+        assert again.row.attempts == 1  # to be stopped is not its fault
+        await jobs.end(again)
+        assert await content(jobs, await over(jobs, queued)) == b"later"
+
+
+async def test_what_a_killed_process_had_begun_is_begun_again(tmp_path: Path) -> None:
+    async with Database(tmp_path / "jobs.db") as database:
+        table = Table(database)
+        lost = await table.add(Wish("test", {"function": "writes", "arguments": ["again"]}, owner="me"))
+        far = await table.add(Wish("test", {"function": "writes", "arguments": ["far"]}, owner="me"))
+        number = await asyncio.create_subprocess_exec("true")
+        await number.wait()
+        here = board_module._home()
+        assert await table.lease(f"{here}:{number.pid}:0.00", ["test"], 3600) is not None
+        assert await table.lease("another machine:1:0.00", ["test"], 3600) is not None
+    async with board(tmp_path) as jobs:
+        job = await over(jobs, await jobs.get(lost.id, mine))
+        assert (job.state, job.row.attempts) == ("done", 2)
+        assert await content(jobs, job) == b"again"
+        other = await jobs.get(far.id, mine)
+        assert (other.state, other.row.attempts) == ("running", 1)  # that one may live
+        await jobs.end(other)
+
+
+async def test_a_job_that_ran_into_something_passing_is_tried_again(tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aimass_stream.store.jobs.BACKOFF", 0.01)
+    async with board(tmp_path) as jobs:
+        attempts: list[Exception] = []
+
+        def trips(payload: dict[str, Any]) -> Work:
+            if attempts:
+                raise attempts.pop()
+            return Work(laborious.writes, ("done",), LIMITS)
+
+        jobs.register("trips", trips)
+        attempts = [SandboxKilled("ended by SIGKILL", signal=9), OSError(28, "No space left on device")]
+        job = await over(jobs, await jobs.begin("trips", {}, owner="me"))
+        assert (job.state, job.row.attempts) == ("done", 3)
+        attempts = [Unavailable(f"attempt {number}") for number in (3, 2, 1)]
+        job = await over(jobs, await jobs.begin("trips", {}, owner="me"))
+        assert (job.state, job.row.attempts, job.row.error["detail"]) == ("failed", 3, "attempt 3")
+
+
+async def test_a_lost_lease_ends_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "LEASE", 0.4)
+    async with board(tmp_path) as jobs, Database(tmp_path / "jobs.db") as elsewhere:
+        first = await begin(jobs, laborious.waits)
+        await until(jobs, first, lambda job: job.row.progress)
+        children = psutil.Process().children(recursive=True)
+        await Table(elsewhere).delete([first.id])  # as another server does
+        await waiting.until(lambda: not any(process.is_running() for process in children))
+        second = await begin(jobs, laborious.waits)
+        await until(jobs, second, lambda job: job.row.progress)
+        asked = await Table(elsewhere).cancel(second.id)
+        assert (asked.state, asked.cancelling) == ("running", True)
+        assert (await over(jobs, second)).state == "cancelled"
+
+
+async def test_a_webhook_is_told_once_and_again_after_a_kill(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+
+    def tell(job: Job, done: Callable[[], None]) -> None:
+        told.append((job.id, job.state))
+        if len(told) > 1:
+            done()
+
+    async with board(tmp_path, tell=tell) as jobs:
+        job = await over(jobs, await begin(jobs, laborious.writes, "x", webhook="https://example.org/"))
+        await over(jobs, await begin(jobs, laborious.writes, "nobody is told"))
+    assert told == [(job.id, "done")]
+    for _ in range(2):
+        async with board(tmp_path, tell=tell):
+            assert told == [(job.id, "done")] * 2
 
 
 async def test_results_expire_and_make_room(tmp_path: Path) -> None:
     async with board(tmp_path, job_keep_bytes=12) as jobs:
-        first, second = await over(jobs, begin(jobs, laborious.writes, "8 bytes.")), begin(jobs, laborious.writes, "8")
-        assert (await over(jobs, second)).size == 1
-        assert jobs.find("me") == [second, first]
-        third = await over(jobs, begin(jobs, laborious.writes, "8 bytes."))
-        assert jobs.find("me") == [third, second]
+        first = await over(jobs, await begin(jobs, laborious.writes, "8 bytes."))
+        second = await over(jobs, await begin(jobs, laborious.writes, "8"))
+        assert second.row.size == 1
+        assert [job.id for job in await jobs.find()] == [second.id, first.id]
+        third = await over(jobs, await begin(jobs, laborious.writes, "8 bytes!"))
+        assert [job.id for job in await jobs.find()] == [third.id, second.id]
+        assert len(blobs_of(tmp_path)) == 2
+        await jobs.end(third)
+        await jobs.end(second)
     async with board(tmp_path, job_keep_seconds=0.05) as jobs:
-        await over(jobs, begin(jobs, laborious.writes, "gone"))
-        await waiting.until(lambda: not jobs.find("me"))
+        job = await over(jobs, await begin(jobs, laborious.writes, "gone"))
+        await waiting.until(lambda: not blobs_of(tmp_path))
+        assert await jobs.find() == []
+        with pytest.raises(NotFound):
+            await jobs.get(job.id, mine)
 
 
 def test_reports_survive_the_way_and_lies_do_not() -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from aimass_stream.errors import Conflict, InvalidInput, NotFound, TooLarge
-from aimass_stream.store import Database, Jobs
+from aimass_stream.store.database import Database
+from aimass_stream.store.jobs import Jobs, Wish
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def table(folder: Path) -> AsyncIterator[tuple[Jobs, Clock]]:
 
 async def test_a_job_from_beginning_to_end(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, _):
-        added = await jobs.add("convert", {"model": "m"})
+        added = await jobs.add(Wish("convert", {"model": "m"}))
         assert (added.state, added.attempts, added.payload) == ("queued", 0, {"model": "m"})
         job = await jobs.lease("w1", ["convert"], 30)
         assert job is not None
@@ -59,9 +60,9 @@ async def test_a_job_from_beginning_to_end(tmp_path: Path) -> None:
 
 async def test_kinds_order_and_delay(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        later, clock.now = await jobs.add("a", {}, delay=11), clock.now + 1
-        first, clock.now = await jobs.add("a", {}), clock.now + 1
-        second = await jobs.add("b", {})
+        later, clock.now = await jobs.add(Wish("a", {}, delay=11)), clock.now + 1
+        first, clock.now = await jobs.add(Wish("a", {})), clock.now + 1
+        second = await jobs.add(Wish("b", {}))
         assert await jobs.lease("w", ["c"], 5) is None
         assert await jobs.lease("w", [], 5) is None
         leased = [await jobs.lease("w", ["a", "b"], 50) for _ in range(3)]
@@ -76,16 +77,16 @@ async def test_kinds_order_and_delay(tmp_path: Path) -> None:
 
 async def test_an_idempotency_key_makes_one_job(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, _):
-        made = await asyncio.gather(*(jobs.add("a", {"n": 1}, idempotency_key="k") for _ in range(5)))
+        made = await asyncio.gather(*(jobs.add(Wish("a", {"n": 1}, key="k")) for _ in range(5)))
         assert len({job.id for job in made}) == 1
         with pytest.raises(Conflict, match="another job"):
-            await jobs.add("a", {"n": 2}, idempotency_key="k")
+            await jobs.add(Wish("a", {"n": 2}, key="k"))
         assert len(await jobs.find()) == 1
 
 
 async def test_a_failure_is_tried_again_later_and_later(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        await jobs.add("a", {}, max_attempts=3)
+        await jobs.add(Wish("a", {}, max_attempts=3))
         waits = []
         for attempt in range(3):
             job = await jobs.lease("w", ["a"], 30)
@@ -98,7 +99,7 @@ async def test_a_failure_is_tried_again_later_and_later(tmp_path: Path) -> None:
         assert waits[:2] == [2, 4]
         assert (failed.state, failed.error) == ("failed", "attempt 2")
         assert await jobs.lease("w", ["a"], 30) is None
-        await jobs.add("a", {})
+        await jobs.add(Wish("a", {}))
         job = await jobs.lease("w", ["a"], 30)
         assert job is not None
         assert (await jobs.fail(job, "it can't work", retry=False)).state == "failed"
@@ -106,7 +107,7 @@ async def test_a_failure_is_tried_again_later_and_later(tmp_path: Path) -> None:
 
 async def test_an_expired_lease_goes_to_another_worker_and_the_late_one_changes_nothing(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        await jobs.add("a", {})
+        await jobs.add(Wish("a", {}))
         late = await jobs.lease("w", ["a"], 30)
         assert late is not None
         clock.now += 20
@@ -126,24 +127,25 @@ async def test_an_expired_lease_goes_to_another_worker_and_the_late_one_changes_
 
 async def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        added = await jobs.add("a", {}, max_attempts=2)
+        added = await jobs.add(Wish("a", {}, max_attempts=2))
         for _ in range(2):
             assert await jobs.lease("w", ["a"], 30) is not None
             clock.now += 31
         assert await jobs.lease("w", ["a"], 30) is None
         job = await jobs.get(added.id)
         assert (job.state, job.attempts) == ("failed", 2)
-        assert "no attempts are left" in (job.error or "")
+        assert "no attempts are left" in job.error["detail"]
+        assert job.expires == clock.now + 3600
 
 
 async def test_cancelling(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, clock):
-        waiting = await jobs.add("a", {})
+        waiting = await jobs.add(Wish("a", {}))
         assert (await jobs.cancel(waiting.id)).state == "cancelled"
         assert await jobs.lease("w", ["a"], 30) is None
 
         async def running() -> Any:
-            await jobs.add("a", {})
+            await jobs.add(Wish("a", {}))
             job = await jobs.lease("w", ["a"], 30)
             assert job is not None
             assert (await jobs.cancel(job.id)).state == "running"
@@ -162,21 +164,21 @@ async def test_cancelling(tmp_path: Path) -> None:
 async def test_what_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, _):
         with pytest.raises(TooLarge):
-            await jobs.add("a", {"text": "x" * 300_000})
+            await jobs.add(Wish("a", {"text": "x" * 600_000}))
         with pytest.raises(InvalidInput):
-            await jobs.add("a", {"bytes": b"x"})
+            await jobs.add(Wish("a", {"bytes": b"x"}))
         for call in (jobs.get("nothing"), jobs.cancel("'; DROP TABLE jobs; --")):
             with pytest.raises(NotFound):
                 await call
         hostile = {"<script>": "'; DROP TABLE jobs; --\x00"}
-        assert (await jobs.get((await jobs.add("a", hostile)).id)).payload == hostile
+        assert (await jobs.get((await jobs.add(Wish("a", hostile))).id)).payload == hostile
         assert len(await jobs.find()) == 1
 
 
 async def test_many_workers_never_get_the_same_job(tmp_path: Path) -> None:
     async with table(tmp_path) as (jobs, _), Database(tmp_path / "jobs.db") as second:
         elsewhere = Jobs(second, clock=Clock())
-        added = [await jobs.add("a", {"n": n}) for n in range(12)]
+        added = [await jobs.add(Wish("a", {"n": n})) for n in range(12)]
 
         async def work(table: Jobs, name: str) -> list[str]:
             mine = []
@@ -192,13 +194,14 @@ async def test_many_workers_never_get_the_same_job(tmp_path: Path) -> None:
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from aimass_stream.store import Database, Jobs
+from aimass_stream.store.database import Database
+from aimass_stream.store.jobs import Jobs, Wish
 
 async def main():
     async with Database(Path(sys.argv[1])) as database:
         jobs = Jobs(database)
         while True:
-            job = await jobs.add("fresh", {})
+            job = await jobs.add(Wish("fresh", {}))
             print("added", job.id, flush=True)
             leased = await jobs.lease("victim", ["work"], 0.2)
             if leased is not None:
@@ -214,7 +217,7 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Pa
     path = tmp_path / "jobs.db"
     async with Database(path) as database:
         jobs = Jobs(database)
-        work = [await jobs.add("work", {"n": n}, max_attempts=20) for n in range(40)]
+        work = [await jobs.add(Wish("work", {"n": n}, max_attempts=20)) for n in range(40)]
         said: list[str] = []
         for moment in range(3):
             process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, str(path),
