@@ -7,7 +7,6 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from aimass_stream import clips
 from aimass_stream.frames import Pixels, VideoFrame
 from aimass_stream.inference import FolderStore, installed
 from aimass_stream.weights import npm
+from aimass_stream.workers import Workers
 
 from ..aims import Aim
 from ..figures import percentiles
@@ -61,7 +61,7 @@ def run(quick: bool) -> Result:
 async def _measured(store: FolderStore, public: shelf.Public, data: Labelled, seconds: float) -> Result:
     plain = public.loop(OVERLAP)
     streamed = [data.read(name) for name in list(data.pictures)[:KEPT]]
-    with ThreadPoolExecutor(STREAMS) as threads:
+    with Workers(STREAMS, "streams") as threads:  # such as sessions have
         async with engine(store) as made, AsyncExitStack() as stack:
             stages = [await stack.enter_async_context(staged(
                 "detect", Around(made, f"stream {number}", threads), engine="onnx", model=public.name, overlap=OVERLAP,

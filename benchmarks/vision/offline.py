@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..stages import Surroundings
 class Around(Surroundings):
     """Of one stage. Work for threads is done in place, or by `threads`."""
 
-    def __init__(self, engine: Engine, session: str = "alone", threads: ThreadPoolExecutor | None = None) -> None:
+    def __init__(self, engine: Engine, session: str = "alone", threads: Executor | None = None) -> None:
         super().__init__()
         self.engine, self.session = engine, session
         self.dropped: dict[str, int] = {}
