@@ -6,12 +6,12 @@ Transfer for Videos* (arXiv:1604.08610), but after the network instead of inside
 
     picture ── small and grey ── flow from what was painted last (Kroeger et al., *DIS*, arXiv:1603.03590)
                     │                     │
-                    └── what differs ─────┴── what the flow does not explain: uncovered, painted anew
+                    └── what differs ─────┴── what the flow does not explain, in grey or in colour: painted anew
                              │
                              └── what does not differ: kept as it is; if it is all of the picture, nothing is painted
 
-What is remembered beside the last result is the small grey picture that it shows, part by part: a slow change is
-noticed when it has become large enough, not measured from one picture to the next.
+What is remembered beside the last result is the small picture that it shows, part by part: a slow change is noticed
+when it has become large enough, not measured from one picture to the next.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class Change:
     flow: Floats | None = None  # (h, w, 2) px of the small size: where in the last result a pixel was
     kept: Floats | None = None  # (h, w) share of the last result, moved along, in the new one
     moving: Floats | None = None  # (h, w) how far from settled the new one will be
+    tint: Floats | None = None  # (h/2, w/2, 2) the picture's chroma, where it was given
+    carried: Floats | None = None  # (h/2, w/2, 2) the last result's, moved along
 
 
 class Steadier:
@@ -93,18 +95,22 @@ class Steadier:
         self._finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self.last: Pixels | None = None  # the last result
         self._shown: Floats | None = None  # small and grey: what it shows, mixed in the same way
+        self._tint: Floats | None = None  # (h/2, w/2, 2) and in colour
         self._moving: Floats | None = None  # (h, w) 1 where something moved; fades while the result settles there
 
     def reset(self) -> None:
-        self.last = self._shown = self._moving = None
+        self.last = self._shown = self._tint = self._moving = None
 
-    def look(self, luma: Pixels) -> Change:
-        """What is to be painted of a picture, whose luma this is, (h, w)."""
+    def look(self, luma: Pixels, chroma: Sequence[Pixels] = ()) -> Change:
+        """What is to be painted of a picture, whose luma this is, (h, w); `chroma` are its U and V, of any size.
+
+        By these a thing is told from what is as bright: else it leaves a trail where it was.
+        """
         height, width = luma.shape
         grey = _small(luma)
         whole = Box(0, 0, width, height)
         if self.last is None or self._shown is None or self._moving is None or self.last.shape[:2] != luma.shape:
-            return Change(grey, True, whole)
+            return Change(grey, True, whole, tint=_tinted(chroma, grey))
         differs = _mean(np.abs(grey - self._shown)) > STILL
         moving = np.maximum(cv2.dilate(differs.astype(np.float32), AROUND), SETTLES * self._moving)
         moving[moving < SETTLED] = 0
@@ -124,13 +130,18 @@ class Steadier:
             _pan(flow, edges, steps)
             moving[:] = 1
             found = (0, 0, grey.shape[1], grey.shape[0])
-        explained = (UNCOVERED - _mean(np.abs(grey - _moved(self._shown, flow)), 3)) / (UNCOVERED - EXPLAINED)
-        explained = np.clip(explained, 0, 1)
+        tint, carried, left = _tinted(chroma, grey), None, _mean(np.abs(grey - _moved(self._shown, flow)), 3)
+        if tint is not None and self._tint is not None:
+            carried = _moved(self._tint, _halved(flow, tint) * np.float32(0.5))
+            other = cv2.max(*cv2.split(cv2.absdiff(tint, carried)))
+            left = np.maximum(left, cv2.resize(other, left.shape[::-1], interpolation=cv2.INTER_LINEAR))
+        explained = np.clip((UNCOVERED - left) / (UNCOVERED - EXPLAINED), 0, 1)
         if float(explained.mean()) < 1 - CUT:
-            return Change(grey, True, whole)
+            return Change(grey, True, whole, tint=tint)
         kept = np.where(moving > 0, (CARRIED if stands else PANNED) * explained, np.float32(1))
         kept = np.asarray(cv2.blur(kept, (3, 3)), np.float32)
-        return Change(grey, False, _box(found, grey, width, height), flow, kept, np.asarray(moving, np.float32))
+        return Change(grey, False, _box(found, grey, width, height), flow, kept, np.asarray(moving, np.float32),
+                      tint, carried)
 
     def settle(self, change: Change, painted: Pixels | None) -> Pixels:
         """The result for a change; `painted` is its box of the picture, None where nothing differs."""
@@ -140,7 +151,7 @@ class Steadier:
             return self.last
         if change.flow is None or change.kept is None or self.last is None or self._shown is None:
             self.last, self._shown = painted, change.grey.astype(np.float32)
-            self._moving = np.zeros_like(self._shown)
+            self._tint, self._moving = change.tint, np.zeros_like(self._shown)
             return painted
         box, full = change.box, self.last.copy()
         carried, share = _carried(self.last, change.flow, box), _stretched(change.kept, self.last, box)
@@ -148,6 +159,10 @@ class Steadier:
         box.of(full)[:] = cv2.blendLinear(carried, painted, share, 1 - share)
         before = _moved(self._shown, change.flow)
         self._shown = np.asarray(change.grey + change.kept * (before - change.grey), np.float32)
+        self._tint = change.tint
+        if change.tint is not None and change.carried is not None:
+            kept = _halved(change.kept, change.tint)
+            self._tint = np.asarray(cv2.blendLinear(change.carried, change.tint, kept, 1 - kept), np.float32)
         self.last, self._moving = full, change.moving
         return full
 
@@ -158,6 +173,18 @@ def _small(luma: Pixels) -> Pixels:
     factor = max(2, -(-max(height, width) // SMALL))
     size = (max(LEAST, width // factor), max(LEAST, height // factor))
     return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _tinted(chroma: Sequence[Pixels], grey: Pixels) -> Floats | None:
+    """U and V, half as large as the small picture; None without."""
+    size = (grey.shape[1] // 2, grey.shape[0] // 2)
+    planes = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in chroma]
+    return np.asarray(cv2.merge(planes), np.float32) if planes else None
+
+
+def _halved(values: Floats, tint: Floats) -> Floats:
+    """Values of the small size in the size of the chroma."""
+    return np.asarray(cv2.resize(values, (tint.shape[1], tint.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _edges(grey: Pixels) -> NDArray[np.bool_]:

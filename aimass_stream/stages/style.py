@@ -214,7 +214,8 @@ class Style(BaseStage[StyleParams]):
         _ = picture.bgr  # made in this thread
         if not steady:
             self._steadier.reset()
-        change = self._steadier.look(planes(picture.i420)[0])
+        luma, *chroma = planes(picture.i420)
+        change = self._steadier.look(luma, chroma)
         if change.cut or change.box is None:
             return _Seen(picture, change, whole)
         part = change.box.grown(CONTEXT * max(1, 2 * (rung - HALF + 1)), picture.width, picture.height)

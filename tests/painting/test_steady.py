@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from aimass_stream.frames import Pixels
+from aimass_stream.frames import Picture, Pixels
 from aimass_stream.painting.steady import Box, Change, Steadier, warp_error
+from aimass_stream.stage_base import planes
 
 WIDTH, HEIGHT = 320, 240
 RNG = np.random.default_rng(7)
@@ -154,3 +155,23 @@ def test_the_measure() -> None:
     covered = warp_error((one, ball(other, 150)), (toned(one), toned(ball(other, 150))))
     assert covered.made < 3  # what came in from nowhere is not seen twice
     assert covered.seen < moved.seen
+
+
+def test_a_thing_as_bright_as_what_is_behind_it_leaves_no_trail() -> None:
+    """It is told by its colour alone, once something else moves with it; without chroma it would be dragged along."""
+    rest = {}
+    for coloured in (True, False):
+        steadier = Steadier()
+        for number in range(6):
+            shown = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
+            at = (80 + 24 * number, HEIGHT // 2)
+            cv2.circle(shown, at, 26, (90, 62, 200), -1)  # as bright
+            cv2.circle(shown, at, 26, (140, 140, 140), 2)
+            luma, u, v = planes(Picture.from_bgr(shown).i420)
+            assert abs(int(luma[at[1], at[0]]) - int(luma[2, 2])) < 8
+            change = steadier.look(luma, (u, v) if coloured else ())
+            made = steadier.settle(change, None if change.box is None else change.box.of(shown))
+        here = np.abs(made.astype(int) - shown).max(2) > 12
+        rest[coloured] = int(here[HEIGHT // 2 - 20 : HEIGHT // 2 + 20].sum())
+    assert rest[False] > 200
+    assert rest[True] < rest[False] / 3
