@@ -41,6 +41,7 @@ from .api import (
 )
 from .api.keys import ApiKey
 from .api.oip import routes as oip
+from .api.oip.infer import Infer, Shortcut
 from .api.oip.offered import FolderCatalogue, Offered
 from .api.realtime import router as realtime_router
 from .conversation.tools import Toolbox
@@ -90,6 +91,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     fetcher = Fetcher(settings, node.tell)
     catalogue = FolderCatalogue(store)
     offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
+    infer = Infer(offered, settings.max_infer)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -119,7 +121,9 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
 
     app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
                   description="AI models as a service for live media: sessions, pipelines, WebRTC signalling.",
-                  license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"})
+                  license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                  # /metrics is what measures here; to ask whether somebody else does costs as much as a small request
+                  telemetry={"tracing": False, "metrics": False, "logs": False})
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
@@ -129,12 +133,13 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
+    app.add_middleware(Shortcut, infer=infer)  # the innermost
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
                            allow_headers=["Authorization", "Content-Type", "If-Match"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After"])
-    app.router.routes.extend(oip.routes(offered, settings.max_infer))  # first: they are asked most often
+    app.router.routes.extend(oip.routes(infer))
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_websocket_route("/v1/stream", websocket.stream)

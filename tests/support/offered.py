@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from aimass_stream.api.keys import ApiKey
+from aimass_stream.api.oip.infer import Infer
 from aimass_stream.api.oip.offered import Offered, Served
 from aimass_stream.api.oip.routes import routes
 from aimass_stream.errors import NotFound
@@ -91,7 +92,7 @@ async def bare(api_key: str | None, max_infer: int) -> AsyncIterator[tuple[Offer
     there = models()
     engine = Engine(Shelf())
     offered = Offered(engine, Pile(*there))
-    app = Starlette(routes=routes(offered, max_infer))
+    app = Starlette(routes=routes(Infer(offered, max_infer)))
     app.state.authorizer = ApiKey(api_key)
     app.state.node = SimpleNamespace(draining=False)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off"))

@@ -55,7 +55,9 @@ async def body_of(scope: Scope, receive: Receive, most: int) -> Body:
             raise _too_large(most)
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise InvalidMessage("send the body as it is: compressed ones are not read here")
-    message = await _received(receive)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
     data = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [data], len(data)
@@ -122,10 +124,10 @@ class Desk:
         here = sum(results[name].size for name, binary in wanted.items() if not binary and name in results)
         if here > MOST_VALUES:
             raise TooLarge(f"the answer has {here} numbers, too many for JSON: ask for binary data", field="outputs")
-        arguments = (served.name, served.version, messages.without_inputs(asked), results, order, served.reason)
         if here <= VALUES_HERE:
-            return messages.written(*arguments)
-        packed = await self._child(messages.answer, *arguments)
+            return messages.written(served.name, served.version, asked, results, order, served.reason)
+        packed = await self._child(messages.answer, served.name, served.version, messages.without_inputs(asked),
+                                   results, order, served.reason)
         size = int.from_bytes(packed[:8], "little")
         return packed[8:8 + size], [packed[8 + size:]] if len(packed) > 8 + size else []
 

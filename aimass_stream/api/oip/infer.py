@@ -7,7 +7,7 @@ import logging
 import time
 
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import AimassError
 from ..deps import caller_of
@@ -76,3 +76,30 @@ def _succeeded(counts: Counts, begun: float, read: float, ready: float, done: fl
 async def fail(send: Send, error: AimassError) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
     await respond(send, status_of(error), json.dumps({"error": error.detail}).encode(), None, headers)
+
+
+class Shortcut:
+    """ASGI middleware: requests for inference go past the routers, which would cost as much as all the rest."""
+
+    def __init__(self, app: ASGIApp, infer: Infer) -> None:
+        self.app, self.infer = app, infer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        params = _params(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if params is None:
+            await self.app(scope, receive, send)
+        else:
+            scope["path_params"] = params
+            await self.infer(scope, receive, send)
+
+
+def _params(path: str) -> dict[str, str] | None:
+    """Those of the routes for inference, where it is one of them."""
+    if not path.startswith("/v2/models/") or not path.endswith("/infer"):
+        return None
+    match path.split("/")[3:-1]:
+        case [name] if name:
+            return {"name": name}
+        case [name, "versions", version] if name and version:
+            return {"name": name, "version": version}
+    return None

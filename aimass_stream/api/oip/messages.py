@@ -52,19 +52,24 @@ def read(body: memoryview, header: int | None) -> Asked:
     return asked
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}: send such values as binary data")
+
+
+# made once: that takes longer than a small request does
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+
+
 def load(text: bytes) -> dict[str, Any]:
     """A JSON object. Raises `InvalidMessage`."""
     try:
-        given = json.loads(text, parse_constant=_no_constant)
+        given = _DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"the request is not JSON: {str(error)[:200]}") from None
     if not isinstance(given, dict):
         raise InvalidMessage("the request must be a JSON object")
     return given
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"JSON has no {name}: send such values as binary data")
 
 
 def _parameters(given: dict[str, Any], what: str) -> dict[str, Any]:
@@ -178,6 +183,22 @@ def _fitting(spec: TensorSpec, batchable: bool, count: int) -> tuple[int, ...]:
 def written(name: str, version: str, asked: Asked, results: Batch, order: Sequence[str],
             reason: str = "") -> tuple[bytes, list[bytes]]:
     """The answer's JSON and its binary tensors. Raises `InvalidInput` for outputs that the model does not have."""
+    described, parts = _described_outputs(name, asked, results, order, finite=True)
+    answer: dict[str, Any] = {"model_name": name, "model_version": version}
+    if asked.id:
+        answer["id"] = asked.id
+    if reason:
+        answer["parameters"] = {"reason": reason}
+    answer["outputs"] = described
+    try:
+        return _ENCODER.encode(answer).encode(), parts
+    except ValueError:  # not a number, or infinite
+        answer["outputs"], parts = _described_outputs(name, asked, results, order, finite=False)
+        return _ENCODER.encode(answer).encode(), parts
+
+
+def _described_outputs(name: str, asked: Asked, results: Batch, order: Sequence[str], *,
+                       finite: bool) -> tuple[list[dict[str, Any]], list[bytes]]:
     wanted = asked.outputs or dict.fromkeys(order, asked.binary)
     described, parts = [], []
     for each, binary in wanted.items():
@@ -189,15 +210,9 @@ def written(name: str, version: str, asked: Asked, results: Batch, order: Sequen
             parts.append(tensors.to_bytes(array))
             item["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
-            item["data"] = tensors.to_json(array)
+            item["data"] = tensors.to_json(array, finite=finite)
         described.append(item)
-    answer: dict[str, Any] = {"model_name": name, "model_version": version}
-    if asked.id:
-        answer["id"] = asked.id
-    if reason:
-        answer["parameters"] = {"reason": reason}
-    answer["outputs"] = described
-    return json.dumps(answer, separators=(",", ":")).encode(), parts
+    return described, parts
 
 
 # in a child process, where they are so long that the event loop would be held ------------------------------

@@ -27,9 +27,8 @@ MOST = 64 * 1024  # bytes of what the repository is told
 Handler: TypeAlias = Callable[[Request, Caller], Awaitable[Any]]
 
 
-def routes(offered: Offered, most: int) -> list[BaseRoute]:
-    """`most` is how many bytes an inference request may have."""
-    protocol, infer = Protocol(offered), Infer(offered, most)
+def routes(infer: Infer) -> list[BaseRoute]:
+    protocol = Protocol(infer.offered)
     models = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
     listed: list[BaseRoute] = [Route(f"{model}/infer", infer, methods=["POST"]) for model in models]
 

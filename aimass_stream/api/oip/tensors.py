@@ -93,13 +93,14 @@ def _numbers(name: str, kind: str, values: list[Any]) -> NDArray[Any]:
     return wide.astype(dtype)
 
 
-def to_json(array: NDArray[Any]) -> list[Any]:
-    """Its values, flat. What JSON has no number for (NaN, infinity) is None."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [value if math.isfinite(value) else None for value in array.ravel().tolist()]
+def to_json(array: NDArray[Any], *, finite: bool = True) -> list[Any]:
+    """Its values, flat. Unless they are `finite`, what JSON has no number for (NaN, infinity) is None."""
+    values: list[Any] = array.ravel().tolist()
     if array.dtype.kind == "O":
-        return [_str(value) for value in array.ravel().tolist()]
-    return array.ravel().tolist()
+        return [_str(value) for value in values]
+    if not finite and array.dtype.kind == "f":
+        return [value if math.isfinite(value) else None for value in values]
+    return values
 
 
 # raw bytes --------------------------------------------------------------------------------------------
