@@ -2,6 +2,8 @@
  * Two pictures of the same thing: one over the other with a line to drag between them, or side by side.
  */
 
+import { Split } from "./split.js";
+
 /** @typedef {"slider" | "side" | "result"} View */
 
 const ROUNDING = 0.02; // pictures whose shapes differ by less are shown as one shape: encoders round sizes
@@ -27,42 +29,12 @@ export class Compare {
     this.onPicture = onPicture;
     this.#raw = /** @type {HTMLVideoElement} */ (box.querySelector("video.raw"));
     this.#processed = /** @type {HTMLVideoElement} */ (box.querySelector("video.processed"));
-    this.#split = /** @type {HTMLInputElement} */ (box.querySelector("input.split"));
-    this.#split.addEventListener("input", () => this.#place());
-    box.addEventListener("pointerdown", (event) => this.#grab(event));
+    this.#split = new Split(box, ({ target }) => (
+      this.view === "slider" && !(/** @type {HTMLElement} */ (target).closest("button, .notice"))));
     for (const video of [this.#raw, this.#processed]) {
       video.addEventListener("resize", () => this.#fit());
     }
     new ResizeObserver(() => this.#fit()).observe(box);
-    this.#place();
-  }
-
-  /** The line follows the pointer wherever in the picture it was put down. @param {PointerEvent} event */
-  #grab(event) {
-    this.box.classList.remove("reveal");
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (this.view !== "slider" || event.button !== 0 || target.closest("button, .notice")) return;
-    const rect = this.box.getBoundingClientRect();
-    /** @param {PointerEvent} move */
-    const follow = (move) => {
-      this.#split.valueAsNumber = ((move.clientX - rect.left) / rect.width) * 100;
-      this.#place();
-    };
-    const stop = new AbortController();
-    addEventListener("pointermove", follow, { signal: stop.signal });
-    addEventListener("pointerup", () => stop.abort(), { signal: stop.signal });
-    addEventListener("pointercancel", () => stop.abort(), { signal: stop.signal });
-    follow(event);
-    this.#split.focus({ preventScroll: true });
-    event.preventDefault();
-  }
-
-  #place() {
-    const value = this.#split.valueAsNumber;
-    this.box.style.setProperty("--split", `${value}%`);
-    this.box.classList.toggle("all-after", value < 13); // no room for the word
-    this.box.classList.toggle("all-before", value > 88);
-    this.#split.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
   }
 
   /** The box takes the picture's shape; a turned one stays within the same height. */
@@ -122,7 +94,7 @@ export class Compare {
 
   set view(view) {
     this.box.dataset.view = view;
-    this.#split.disabled = view !== "slider";
+    this.#split.able = view === "slider";
   }
 
   get sound() {

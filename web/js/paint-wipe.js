@@ -1,12 +1,12 @@
 /** Before and after, one over the other with a line to drag between them: pictures, or two videos that run together. */
 
 import { h } from "./dom.js";
+import { Split } from "./split.js";
 
 const APART = 0.12; // s that two videos may be, before one is put right
 
 export class Wipe {
   #layers;
-  #split;
   /** @type {string[]} */
   #urls = [];
 
@@ -14,10 +14,7 @@ export class Wipe {
   constructor(box) {
     this.box = box;
     this.#layers = /** @type {HTMLElement} */ (box.querySelector(".layers"));
-    this.#split = /** @type {HTMLInputElement} */ (box.querySelector("input.split"));
-    this.#split.addEventListener("input", () => this.#place());
-    box.addEventListener("pointerdown", (event) => this.#grab(event));
-    this.#place();
+    new Split(box, () => box.dataset.view === "slider" && this.after !== null);
   }
 
   /** @returns {HTMLElement | null} */
@@ -120,32 +117,5 @@ export class Wipe {
     });
     before.currentTime = 0;
     void after.play().catch(() => undefined);
-  }
-
-  /** The line follows the pointer wherever in the picture it was put down. @param {PointerEvent} event */
-  #grab(event) {
-    this.box.classList.remove("reveal");
-    if (this.box.dataset.view !== "slider" || event.button !== 0 || !this.after) return;
-    const rect = this.box.getBoundingClientRect();
-    /** @param {PointerEvent} move */
-    const follow = (move) => {
-      this.#split.valueAsNumber = ((move.clientX - rect.left) / rect.width) * 100;
-      this.#place();
-    };
-    const stop = new AbortController();
-    addEventListener("pointermove", follow, { signal: stop.signal });
-    addEventListener("pointerup", () => stop.abort(), { signal: stop.signal });
-    addEventListener("pointercancel", () => stop.abort(), { signal: stop.signal });
-    follow(event);
-    this.#split.focus({ preventScroll: true });
-    event.preventDefault();
-  }
-
-  #place() {
-    const value = this.#split.valueAsNumber;
-    this.box.style.setProperty("--split", `${value}%`);
-    this.box.classList.toggle("all-after", value < 13); // no room for the word
-    this.box.classList.toggle("all-before", value > 88);
-    this.#split.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
   }
 }
