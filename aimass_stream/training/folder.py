@@ -17,8 +17,9 @@ from safetensors.torch import save
 
 from ..architectures.style import StyleNetwork, repaint
 from .contents import Array
-from .figures import Figures, array, measure, scenes, tensor
+from .figures import HEIGHT, WIDTH, Figures, array, measure, tensor
 from .picture import bgr
+from .scene import scene
 from .trainer import Trainer
 
 WEIGHTS, SAMPLE, MANIFEST = "style.safetensors", "sample.jpg", "model.toml"
@@ -69,7 +70,7 @@ def sample(path: Path, network: StyleNetwork) -> None:
     """A drawn scene in the style, 320x240. Whoever looks at the file sees a whole one."""
     device = next(network.parameters()).device
     with torch.inference_mode():
-        made = array(repaint(network, tensor(scenes()[0]).to(device)).cpu())
+        made = array(repaint(network, tensor(scene(WIDTH, HEIGHT)).to(device)).cpu())
     small = cv2.resize(bgr(made), (320, 240), interpolation=cv2.INTER_AREA)
     written, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not written:

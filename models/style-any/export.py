@@ -15,9 +15,9 @@ from textures import mosaic, palette, strokes, swirls, tones, woodcut
 from torch import Tensor
 from training import EDGE, LOSSES, PAIRS, SIZE, STRONGER, STRONGER_FROM, STYLES, WEIGHTS, Trainer
 
-from aimass_stream import clips
 from aimass_stream.architectures.style_any import AnyStyleNetwork
 from aimass_stream.training.contents import Array
+from aimass_stream.training.scene import scene
 
 FILE, SAMPLE, PREVIEW = "any.safetensors", "sample.jpg", 14
 WIDTH, HEIGHT = 320, 240
@@ -39,11 +39,11 @@ def tensor(picture: Array) -> Tensor:
 
 def preview(path: Path, network: AnyStyleNetwork) -> None:
     """A drawn scene in drawn styles, each with its style beside it."""
-    scene = np.asarray(clips.draw(40, WIDTH, HEIGHT)[:, :, ::-1] / 255, np.float32)
+    shown = scene(WIDTH, HEIGHT)
     rows = []
     for style in drawn_styles():
         with torch.inference_mode():
-            made = array(paint(network, tensor(scene), statistics(network, tensor(style))))
+            made = array(paint(network, tensor(shown), statistics(network, tensor(style))))
         rows.append(np.hstack([style, made]))
     sheet = np.vstack([np.hstack(rows[:2]), np.hstack(rows[2:])])
     pixels = np.asarray(np.clip(255 * sheet[:, :, ::-1] + 0.5, 0, 255), np.uint8)
