@@ -80,7 +80,7 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         text = log.read_text()
         if " is at " in text:
