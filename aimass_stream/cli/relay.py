@@ -38,6 +38,10 @@ class Relay:
         self._last_frame = now()
         self._unwritten: BoundedQueue[AudioFrame | VideoFrame] = BoundedQueue(UNWRITTEN, "block")
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Send no more; what is on its way is still written."""
         self._stopped.set()

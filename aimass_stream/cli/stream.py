@@ -39,6 +39,7 @@ def stream(
 
     async def work(client: Client) -> int:
         from ..client.files import FileReader, FileWriter
+        from ..errors import InvalidMedia
         from .relay import Relay
 
         config = await client.config()
@@ -58,6 +59,8 @@ def stream(
             await _watched(relay, quiet=as_json)
         finally:
             await asyncio.to_thread(writer.close)
+        if not relay.stopped and not any(track.sent for track in relay.tracks.values()):
+            raise InvalidMedia(f"nothing in {source} can be decoded, so nothing was sent and {out} was not written")
         return _report(relay, out, as_json)
 
     run(url, api_key, no_verify, work)
@@ -85,9 +88,9 @@ async def _watched(relay: Relay, quiet: bool) -> None:
 
 
 def _report(relay: Relay, out: Path, as_json: bool) -> int:
-    """Print what happened; the exit code: 0 if anything came back."""
-    summary = relay.summary() | {"out": str(out)}
-    wrote = any(track["came_back"] for track in summary["tracks"].values())
+    """Print what happened; the exit code: 0 if anything was written."""
+    wrote = any(relay.writer.written.values())
+    summary = relay.summary() | {"out": str(out) if wrote else None}
     if as_json:
         print_json(summary)
     else:
@@ -110,11 +113,15 @@ def _print(summary: dict[str, Any]) -> None:
                                                       if summary["resumed"] else ""))
     if summary["latency"] is not None:
         console.print(_promised(summary["latency"]))
-    console.print(f"Wrote {summary['out']} ({summary['seconds']:.1f} s)")
+    if summary["out"] is None:
+        Console(stderr=True).print("Nothing came back, so nothing was written", style="red")
+    else:
+        console.print(f"Wrote {summary['out']} ({summary['seconds']:.1f} s)")
 
 
 def _promised(latency: dict[str, Any]) -> str:
-    p95 = "not measured" if latency["p95_ms"] is None else f"{latency['p95_ms']:.0f} ms at last"
+    kept = {True: "kept", False: "not kept", None: "not known whether it is kept"}[latency["kept"]]
+    p95 = "not measured lately" if latency["p95_ms"] is None else f"{latency['p95_ms']:.0f} ms at last"
     less = ", ".join(f"{stage['stage']}: {stage['name']}" for stage in latency["stages"])
-    return (f"Promised {latency['latency_ms']} ms in the server: {'kept' if latency['kept'] else 'not kept'} ({p95}), "
+    return (f"Promised {latency['latency_ms']} ms in the server: {kept} ({p95}), "
             f"{latency['steps']} steps" + (f", at the end {less}" if less else ""))

@@ -156,6 +156,17 @@ def test_mistakes_are_answered_with_a_sentence(url: str, clip: Path, tmp_path: P
     assert says in done.err
 
 
+def test_a_file_that_holds_nothing_is_said_to(url: str, tmp_path: Path) -> None:
+    fake, out = tmp_path / "fake.png", tmp_path / "out.mp4"
+    fake.write_text("These are no pixels. " * 100)
+    for more in ([], ["--json"]):
+        done = here("stream", str(fake), "--out", str(out), "--url", url, "--api-key", KEY, *more)
+        assert done.code == 1
+        assert "fake.png can be decoded" in " ".join(done.err.split())
+        assert done.out == ""
+        assert not out.exists()
+
+
 def test_sessions_of_an_idle_server(url: str) -> None:
     shown = json.loads(here("sessions", "--json", "--url", url, "--api-key", KEY).out)
     assert (shown["node"]["state"], shown["sessions"]) == ("ready", [])
