@@ -93,10 +93,11 @@ class Promise:
             says=ladder[step.rung].says, why=step.why, p95_ms=_ms(step.p95), latency_ms=self.latency_ms), lane.track)
 
     def stats(self) -> LatencyStats:
-        delays = [track.governor.p95 for track in self._tracks.values() if track.governor.p95 is not None]
-        return LatencyStats(latency_ms=self.latency_ms, p95_ms=_ms(max(delays)) if delays else None,
-                            kept=not self.tight, stages=[stage for lane in self._pipeline.lanes()
-                                                         for stage in lowered(lane)])
+        found = [track.governor.p95 for track in self._tracks.values()]
+        delays = [delay for delay in found if delay is not None]
+        kept = False if self.tight else True if found and len(delays) == len(found) else None
+        return LatencyStats(latency_ms=self.latency_ms, p95_ms=_ms(max(delays)) if delays else None, kept=kept,
+                            stages=[stage for lane in self._pipeline.lanes() for stage in lowered(lane)])
 
     def _late(self, governor: Governor) -> bool:
         return governor.p95 is not None and (governor.missed or governor.p95 > governor.bound)

@@ -16,7 +16,7 @@ from aimass_stream.admission import SEEN, UNKNOWN
 from aimass_stream.errors import Busy, InvalidInput
 from aimass_stream.frames import Frame, Kind, VideoFrame, now
 from aimass_stream.functions import Rung, stage
-from aimass_stream.governor import GRACE, KEPT, WAIT
+from aimass_stream.governor import GRACE, KEPT, STALE, WAIT
 from aimass_stream.lane import RATES
 from aimass_stream.node import Node
 from aimass_stream.session import Session
@@ -255,6 +255,21 @@ async def test_a_bound_that_makes_no_sense_is_refused(wrong: object) -> None:
         with pytest.raises(InvalidInput):
             await node.open(PipelineSpec(), caller=CALLER, transport="test", latency_ms=wrong)  # type: ignore[arg-type]
         assert len(node.sessions()) == 1
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_what_was_not_measured_lately_is_not_called_kept() -> None:
+    async with opened_node(registry()) as node:
+        session, sink = await open_session(node, [{"stage": "dear"}], latency_ms=50)
+        play = Simulated(session, sink)
+        told = lambda: session.stats().latency  # noqa: E731
+        assert (told().p95_ms, told().kept) == (None, None)  # type: ignore[union-attr]
+        await play.begin()
+        play.run(10)
+        assert told().kept is True  # type: ignore[union-attr]
+        assert session.promise is not None
+        session.promise.look(play.moment + STALE + 1)  # nothing came out since
+        assert (told().p95_ms, told().kept) == (None, None)  # type: ignore[union-attr]
 
 
 async def test_a_stage_that_takes_too_long_computes_less_and_no_picture_is_missing_for_long() -> None:

@@ -104,7 +104,7 @@ def _promised(latency: dict[str, Any]) -> str:
     if not latency:
         return ""
     rates = {lowered["name"] for lowered in latency["stages"] if lowered["index"] is None}
-    told = [f"{latency['latency_ms']} promised", *([] if latency["kept"] else ["not kept"]), *sorted(rates)]
+    told = [f"{latency['latency_ms']} promised", *(["not kept"] if latency["kept"] is False else []), *sorted(rates)]
     return f" ({', '.join(told)})"
 
 

@@ -121,7 +121,7 @@ class LatencyStats(BaseModel):
 
     latency_ms: int
     p95_ms: float | None = Field(description="of the slowest track in the last seconds; null before that is known")
-    kept: bool
+    kept: bool | None = Field(description="null where nothing can be said of a track: too little came out of it lately")
     stages: list[RungStats]
 
 

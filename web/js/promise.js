@@ -42,6 +42,7 @@ export class PromiseView {
     if (stats.p95_ms === null) return this.#tell("Measuring.", "plain");
     const now = `95 of 100 take ${Math.round(stats.p95_ms)} ms or less`;
     const less = stats.stages.map((stage) => this.#less(stage)).join("; ");
+    if (stats.kept === null) return this.#tell(`${now}, as far as anything is measured.`, "plain");
     if (stats.kept) return this.#tell(less ? `Kept: ${now}. For that, ${less}.` : `Kept: ${now}.`, "good");
     return this.#tell(less ? `Not kept: ${now}, though ${less}.` : `Not kept: ${now}.`, "bad");
   }
