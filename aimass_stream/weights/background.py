@@ -70,7 +70,7 @@ class Fetcher:
                 await self.hub.files(missing[0])
         except (TimeoutError, AimassError) as error:
             log.info("no weights are fetched, for the hub does not answer (%s): what is here works without them",
-                     error or f"within {ANSWER:g} s")
+                     str(error) or f"within {ANSWER:g} s")
             return
         log.info("fetching %s in the background from %s; AIMASS_FETCH=false forbids it",
                  ", ".join(f"{each.name} ({(each.size or 0) / 1e6:.0f} MB)" for each in missing), self.hub.url)

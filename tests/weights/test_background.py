@@ -83,6 +83,7 @@ async def test_without_a_hub_nothing_waits_and_nothing_fails(monkeypatch: pytest
                 await asyncio.gather(*fetcher._tasks.values())
                 assert (await http.get("/v1/models")).json()["weights"][0]["state"] == "absent"
     assert ("no weights are fetched" in caplog.text) == (how != "forbidden")
+    assert ("the hub does not answer (within 0.3 s)" in caplog.text) == (how == "silent")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
