@@ -1,4 +1,4 @@
-"""What is seen: hands, people, things in zones and over lines, movement, and what rules make of it."""
+"""What is seen: hands, people, writing, things in zones and over lines, movement, and what rules make of it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,16 @@ class PersonLeft(EventData):
     name: str = Field(description="empty for somebody who was deleted meanwhile")
     at: float = Field(description="s of media time: when they were last seen")
     stayed: float = Field(description="s")
+
+
+class TextRead(EventData):
+    """A stage `ocr` read a line: once, and again when the same line says something else."""
+
+    type = "text.read"
+    line: int = Field(description="the same for as long as the line is followed, as in the results of this track")
+    text: str
+    score: float = Field(description="0 to 1")
+    box: list[float] = Field(description="x, y, width and height in px of the picture that was looked at, upright")
 
 
 class ZoneEntered(EventData):

@@ -38,6 +38,7 @@ class Followed:
     when: float = 0.0  # s, when it was read
     tries: int = 0
     missed: int = 0  # looks in a row
+    told: str = ""  # what it was last said to read
 
     def read(self, text: str, score: float, moment: float) -> None:
         """Of several tries the surest counts."""

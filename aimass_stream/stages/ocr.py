@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ..errors import Busy, DeadlineMissed, ModelFailed
-from ..events import FrameResult
+from ..events import FrameResult, TextRead
 from ..frames import Kind, Picture, Pixels, VideoFrame, now
 from ..inference import Batch
 from ..seeing.lines import Followed, Lines
@@ -56,7 +56,8 @@ class _Shown:
 class Ocr(BaseStage[OcrParams]):
     """Reads printed lines, English and Chinese, and tells them with the time of the very picture they were seen in.
 
-    A look takes longer than a picture, so pictures go on meanwhile; lines are followed from look to look and read once.
+    A look takes longer than a picture, so pictures go on meanwhile; lines are followed from look to look, read once and
+    told once, as ``text.read``.
     """
 
     title = "Read text"
@@ -139,6 +140,10 @@ class Ocr(BaseStage[OcrParams]):
         self._shown = [_Shown(line.polygon, line.text, line.number) for line in lines]
         self._seen = now()
         self._told, self._fresh = [_json(line) for line in lines], True
+        for line in lines:
+            if line.text != line.told:
+                line.told = line.text
+                context.event(_read_event(line), frame)
         context.event(FrameResult(notes={NOTE: {"width": size[0], "height": size[1], "lines": self._told}}), frame)
 
     def _hand_on(self, frame: VideoFrame) -> None:
@@ -176,6 +181,13 @@ def _bgr(frame: VideoFrame) -> Pixels:
 
 def _json(line: Followed) -> dict[str, Any]:
     return {"line": line.number, "text": line.text, "score": round(line.score, 3), "polygon": told(line.polygon)}
+
+
+def _read_event(line: Followed) -> TextRead:
+    left, top = line.polygon.min(axis=0)
+    width, height = line.polygon.max(axis=0) - (left, top)
+    return TextRead(line=line.number, text=line.text, score=round(line.score, 3),
+                    box=[round(float(side), 1) for side in (left, top, width, height)])
 
 
 def _drawn(frame: VideoFrame, lines: Sequence[_Shown]) -> VideoFrame:

@@ -14,6 +14,7 @@ import pytest
 from aimass_stream import fonts
 from aimass_stream.engines import rapidocr
 from aimass_stream.errors import ModelFailed, Unavailable
+from aimass_stream.events import TextRead
 from aimass_stream.frames import Picture, Pixels, VideoFrame
 from aimass_stream.inference import Batch, CpuDevice, Device, Engine, FolderStore, Model, installed
 from aimass_stream.seeing.reader import READER
@@ -123,9 +124,8 @@ async def test_pictures_go_on_while_one_is_read() -> None:
         store.opened[READER].gate.set()
         assert stage._looking is not None
         await asyncio.wait([stage._looking], timeout=20)
-        [(_, of)] = context.events
-        assert of is not None
-        assert of.pts == 0  # told late, of the picture that it was
+        assert [data.type for data, _ in context.events] == ["text.read", "frame.result"]
+        assert [of.pts for _, of in context.events if of is not None] == [0, 0]  # late, of the picture that it was
 
 
 async def test_writing_is_read_once_and_anew_when_it_changes() -> None:
@@ -141,6 +141,11 @@ async def test_writing_is_read_once_and_anew_when_it_changes() -> None:
         assert line["text"] == "Closed today"
         assert line["line"] not in numbers
         assert (await told(stage, context, WALL, 8))["lines"] == []
+        first, second = (data for data, _ in context.events if isinstance(data, TextRead))
+        assert (first.text, second.text) == ("Open at 9:30", "Closed today")
+        assert (first.line, second.line) == (numbers.pop(), line["line"])
+        assert first.score > 0.8
+        assert first.box == pytest.approx((60, 86, 230, 40), abs=40)
 
 
 async def test_a_slanted_line_and_two_in_a_picture() -> None:

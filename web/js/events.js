@@ -62,6 +62,7 @@ export function describeEvent(event) {
     case "person.left": return `${event.data.name || "somebody who was deleted"} left after ${event.data.stayed.toFixed(1)} s`;
     case "hand.gesture": return `${event.data.side} hand ${event.data.hand}: ${event.data.gesture}`;
     case "hand.digit": return `${event.data.side} hand ${event.data.hand} shows ${event.data.digit ?? "no digit"}`;
+    case "text.read": return `“${event.data.text}”`;
     case "zone.entered": return `${event.data.label} ${event.data.id} came into ${event.data.zone}`;
     case "zone.left": return `${event.data.label} ${event.data.id} left ${event.data.zone} after ${event.data.dwell.toFixed(1)} s`;
     case "line.crossed": return `${event.data.label} ${event.data.id} crossed ${event.data.line}, ${event.data.direction}`;

@@ -17,7 +17,7 @@ export interface InstalledModel {
 export interface LatencyStats {
   latency_ms: number;
   p95_ms: number | null; // of the slowest track in the last seconds; null before that is known
-  kept: boolean;
+  kept: boolean | null; // null where nothing can be said of a track: too little came out of it lately
   stages: Array<RungStats>;
 }
 
@@ -309,6 +309,14 @@ export interface StageReloaded {
   detail: string;
 }
 
+/** A stage `ocr` read a line: once, and again when the same line says something else. */
+export interface TextRead {
+  line: number; // the same for as long as the line is followed, as in the results of this track
+  text: string;
+  score: number; // 0 to 1
+  box: Array<number>; // x, y, width and height in px of the picture that was looked at, upright
+}
+
 /** Words that stay: appended to what this utterance already has, never changed again. */
 export interface TranscriptCommitted {
   utterance: string;
@@ -405,6 +413,7 @@ export interface EventMap {
   "stage.bypassed": StageBypassed;
   "stage.failed": StageFailed;
   "stage.reloaded": StageReloaded;
+  "text.read": TextRead;
   "transcript.committed": TranscriptCommitted;
   "transcript.partial": TranscriptPartial;
   "turn.latency": TurnLatency;
