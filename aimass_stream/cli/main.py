@@ -21,6 +21,8 @@ COMMANDS = {  # name -> "module:function"
     "models": "models:models",
     "train": "train:train",
     "settings": "settings:settings",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
 }
 
 

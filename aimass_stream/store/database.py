@@ -13,23 +13,28 @@ is overwritten (`secure_delete`).
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, NullPool, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ..errors import InvalidInput, Unavailable
+from ..errors import Conflict, InvalidInput, NoSpace, Unavailable
 from ..settings import Settings
 from .migrations import head, upgrade
 
 BUSY_SECONDS = 10  # a writer waits for another one, in this process or another
 FILE = "aimass.db"
+LOCK = ".lock"
 DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
+DISK_FULL = "53100"  # as PostgreSQL says it
 WRITERS = 0x61696D617373  # of the lock that a writer takes in PostgreSQL
 
 METADATA = MetaData()  # of the main database: the tables of all packages that keep something
@@ -46,6 +51,7 @@ class Database:
         self.url = _url(where)
         self._migrations = migrations
         self._engine = _engine(self.url)
+        self.beside = ExitStack()  # what is let go when it is closed
 
     @property
     def path(self) -> Path:
@@ -77,9 +83,15 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write: committed at the end, rolled back if anything is raised."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """A transaction that may write: committed at the end, rolled back if anything is raised. Raises `NoSpace` where
+        the disk is full."""
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if not _full(error):
+                raise
+            raise NoSpace("there is no room left on the disk of the server's database") from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -90,6 +102,7 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        self.beside.close()
 
     async def __aenter__(self) -> Database:
         await self.open()
@@ -100,21 +113,44 @@ class Database:
 
 
 async def open_database(settings: Settings) -> Database:
-    """The main one. Raises `InvalidInput` or `Unavailable`."""
-    # in a thread: SQLAlchemy imports the driver
-    database = await asyncio.to_thread(Database, settings.database or settings.data_dir / FILE)
-    if database.url.get_backend_name() == "sqlite":
-        await asyncio.to_thread(_made, database.path)
+    """The main one. Raises `InvalidInput` or `Unavailable`, and `Conflict` while a backup is being restored."""
+    database = await asyncio.to_thread(_made, settings)  # SQLAlchemy imports the driver
     await database.open()
     return database
 
 
-def _made(path: Path) -> None:
+def location(settings: Settings) -> URL:
+    """Where the main database is. Raises `InvalidInput`."""
+    return _url(settings.database or settings.data_dir / FILE)
+
+
+def _made(settings: Settings) -> Database:
+    database = Database(settings.database or settings.data_dir / FILE)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(0o600)
+        held = hold(settings.data_dir)
+        database.beside.callback(os.close, held)
+        if database.url.get_backend_name() == "sqlite":
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+            database.path.touch(0o600)
     except OSError as error:
-        raise Unavailable(f"the database {path} can't be made: {error.strerror}") from None
+        database.beside.close()
+        raise Unavailable(f"the database {_named(database.url)} can't be made: {error.strerror}: {error.filename}"
+                          ) from None
+    return database
+
+
+def hold(folder: Path, *, alone: bool = False) -> int:
+    """A lock of the folder until the number is closed, or the process ends: servers share it, a restore is `alone`.
+    Raises `Conflict`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(number, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise Conflict(f"{folder} is in use: stop the server first" if alone else
+                       f"{folder} is being restored") from None
+    return number
 
 
 def _url(where: Path | str) -> URL:
@@ -175,6 +211,11 @@ def _begin_postgresql(connection: Connection) -> None:
 
 def _reads(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("read_only", False))
+
+
+def _full(error: DBAPIError) -> bool:
+    codes = [getattr(error.orig, name, None) for name in ("sqlite_errorcode", "sqlstate")]
+    return codes[0] == sqlite3.SQLITE_FULL or codes[1] == DISK_FULL
 
 
 async def _upgraded(url: URL) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from aimass_stream.errors import Conflict, InvalidInput, NotFound, TooLarge
+from aimass_stream.store.blobs import Blobs
 from aimass_stream.store.database import Database
 from aimass_stream.store.jobs import Jobs, Wish
 
@@ -192,21 +194,24 @@ async def test_many_workers_never_get_the_same_job(tmp_path: Path) -> None:
 
 
 WORKER = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
+from aimass_stream.store.blobs import Blobs
 from aimass_stream.store.database import Database
 from aimass_stream.store.jobs import Jobs, Wish
 
 async def main():
+    blobs = Blobs(Path(sys.argv[1]).parent / "blobs")
     async with Database(Path(sys.argv[1])) as database:
-        jobs = Jobs(database)
+        jobs = Jobs(database, blobs)
         while True:
-            job = await jobs.add(Wish("fresh", {}))
+            blob = await blobs.put(os.urandom(200_000))
+            job = await jobs.add(Wish("fresh", {"blob": blob.sha256}, blobs=[blob.sha256]))
             print("added", job.id, flush=True)
             leased = await jobs.lease("victim", ["work"], 0.2)
             if leased is not None:
                 print("leased", leased.id, flush=True)
-                done = await jobs.complete(leased, {"by": "victim"})
+                done = await jobs.complete(leased, {"by": "victim"}, blob=blob)
                 print("done", done.id, flush=True)
 
 asyncio.run(main())
@@ -214,9 +219,10 @@ asyncio.run(main())
 
 
 async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.db"
+    path, moments = tmp_path / "jobs.db", random.Random(5)
+    blobs = Blobs(tmp_path / "blobs")
     async with Database(path) as database:
-        jobs = Jobs(database)
+        jobs = Jobs(database, blobs)
         work = [await jobs.add(Wish("work", {"n": n}, max_attempts=20)) for n in range(40)]
         said: list[str] = []
         for moment in range(3):
@@ -225,13 +231,17 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Pa
             assert process.stdout is not None
             for _ in range(8 + 5 * moment):  # killed at another point of its work each time
                 said.append((await process.stdout.readline()).decode())
+            await asyncio.sleep(moments.uniform(0, 0.02))
             os.kill(process.pid, signal.SIGKILL)
             said += (await process.stdout.read()).decode().splitlines()
             await process.wait()
         for line in said:
             what, _, job_id = line.strip().partition(" ")
-            state = (await jobs.get(job_id)).state
-            assert (what, state) in {("added", "queued"), ("done", "done"), ("leased", "done"), ("leased", "running")}
+            told = await jobs.get(job_id)
+            assert (what, told.state) in {("added", "queued"), ("done", "done"), ("leased", "done"),
+                                          ("leased", "running")}
+            for content in {told.blob, told.payload.get("blob")} - {None}:
+                assert await blobs.verify(content)
         async with asyncio.timeout(30):
             while len(await jobs.find(kind="work", state="done")) < len(work):
                 job = await jobs.lease("survivor", ["work"], 5)
@@ -239,6 +249,10 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path: Pa
                     await asyncio.sleep(0.02)
                 else:
                     await jobs.complete(job, {"by": "survivor"})
+        # what is there beyond that was never named, and is swept away; nothing that is named is
+        await jobs.sweep()
+    for file in (tmp_path / "blobs").glob("??/*"):
+        assert await blobs.verify(file.name)
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
