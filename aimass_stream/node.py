@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import psutil
 
 from . import memory, metrics
 from .admission import Admission
-from .errors import Busy, NotFound, Unavailable
+from .errors import Busy, Forbidden, NotFound, Unavailable
 from .events import EventData
 from .frames import now
 from .ports import Caller
@@ -32,19 +33,30 @@ KEPT_RECORDS = 64  # of sessions that have ended: what was said and what was fol
 RECORD_AGE = 3600.0  # s they are kept
 
 
+async def everybody(caller: Caller) -> None:
+    """A gate without a keeper."""
+
+
 class Node:
-    """`start` it before the first session and `close` it at the end."""
+    """`start` it before the first session and `close` it at the end.
+
+    `gate` says whether a caller may have one more session, and raises `Forbidden` or `Busy`.
+    """
 
     def __init__(self, settings: Settings, registry: Registry, engine: Any) -> None:
         self.settings = settings
         self.stages = registry
         self.engine = engine
+        # which versions of models a caller's pipeline means, where there was one before it
+        self.pin: Callable[[PipelineSpec, Caller, PipelineSpec], PipelineSpec] = lambda spec, caller, before: spec
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self.admission = Admission(registry, _cores(), settings.max_load)
         self._sessions: dict[str, Session] = {}
         self.webhooks = Webhooks(settings, self._tell_one)
-        self._records: OrderedDict[str, tuple[float, Transcript, Sightings]] = OrderedDict()  # with the time of the end
+        self.gate: Callable[[Caller], Awaitable[None]] = everybody
+        self._records: OrderedDict[str, tuple[float, Transcript, Sightings, Caller]] = OrderedDict()  # when it ended
+        self._ending: set[asyncio.Task[None]] = set()
         self._lags: deque[float] = deque(maxlen=round(5 / LAG_EVERY))
         self._process = psutil.Process()
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,16 +86,19 @@ class Node:
         """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do. `latency_ms`
         is promised: its stages do with less where that is needed, and nobody is admitted who would break it.
 
-        Raises `InvalidInput`, `InvalidPipeline`, `Busy` or `Unavailable`.
+        Raises `InvalidInput`, `InvalidPipeline`, `Forbidden`, `Busy` or `Unavailable`.
         """
         bound = latency_of(latency_ms)
+        await self._let_in(caller)
         self._admit()
+        spec = self.pin(spec, caller, PipelineSpec())
         self._leave_room(spec)
         if hears or any(self.stages.listens(stage.name) for stage in spec.stages):
             self._may_listen()
         session = Session(spec, registry=self.stages, engine=self.engine, caller=caller, transport=transport,
                           sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
                           may_run=lambda session, spec: self._leave_room(spec, session), latency_ms=bound,
+                          pin=lambda session, spec: self.pin(spec, session.caller, session.spec),
                           on_closed=self._forget, post=self.webhooks.send)
         self._sessions[session.id] = session
         self._empty.clear()
@@ -93,26 +108,31 @@ class Node:
         log.info("session %s opened over %s for %s", session.id, transport, caller.name)
         return session
 
-    def get(self, session_id: str) -> Session:
+    def get(self, session_id: str, caller: Caller | None = None) -> Session:
+        """With a caller: if it is theirs. Raises `NotFound`."""
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or not _shows(session.caller, caller):
             raise NotFound(f"there is no session {session_id[:64]!r}", field="session_id")
         return session
 
-    def sessions(self) -> list[Session]:
-        return list(self._sessions.values())
+    def sessions(self, caller: Caller | None = None) -> list[Session]:
+        """All, or those that this caller may see."""
+        return [session for session in self._sessions.values() if _shows(session.caller, caller)]
 
-    def transcript(self, session_id: str) -> Transcript:
+    def transcript(self, session_id: str, caller: Caller | None = None) -> Transcript:
         """What was said in a session, also for a while after its end. Raises `NotFound`."""
-        self._forget_records()
-        kept = self._records.get(session_id)
-        return self.get(session_id).transcript if kept is None else kept[1]
+        kept = self._record(session_id, caller)
+        return self.get(session_id, caller).transcript if kept is None else kept[1]
 
-    def sightings(self, session_id: str) -> Sightings:
+    def sightings(self, session_id: str, caller: Caller | None = None) -> Sightings:
         """What was followed in its pictures, likewise."""
+        kept = self._record(session_id, caller)
+        return self.get(session_id, caller).sightings if kept is None else kept[2]
+
+    def _record(self, session_id: str, caller: Caller | None) -> tuple[float, Transcript, Sightings, Caller] | None:
         self._forget_records()
         kept = self._records.get(session_id)
-        return self.get(session_id).sightings if kept is None else kept[2]
+        return kept if kept is not None and _shows(kept[3], caller) else None
 
     def records(self) -> list[Sightings]:
         """Those of all sessions, also of ones that are over."""
@@ -134,9 +154,22 @@ class Node:
         if session is not None:
             session.event(news)
 
-    async def end(self, session_id: str, reason: str) -> None:
+    async def end(self, session_id: str, reason: str, caller: Caller | None = None) -> None:
         """End one session. Raises `NotFound`."""
-        await self.get(session_id).close(reason)
+        await self.get(session_id, caller).close(reason)
+
+    def callers(self) -> list[Caller]:
+        """Of each session that runs."""
+        return [session.caller for session in self._sessions.values()]
+
+    def end_those(self, those: Callable[[Caller], bool], reason: str) -> None:
+        """Begin to end the sessions of these callers."""
+        for session in self.sessions():
+            if those(session.caller):
+                log.info("session %s ends: %s", session.id, reason)
+                task = asyncio.create_task(session.close(reason), name="end of a session")
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
 
     async def drain(self, seconds: float) -> None:
         """Admit nobody, tell every client, wait up to `seconds` for them to leave, then end the rest."""
@@ -154,7 +187,7 @@ class Node:
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         if len(session.transcript) or len(session.sightings):
-            self._records[session.id] = now(), session.transcript, session.sightings
+            self._records[session.id] = now(), session.transcript, session.sightings, session.caller
             self._forget_records()
         self._left_memory = True
         if not self._sessions:
@@ -163,6 +196,13 @@ class Node:
         log.info("session %s closed", session.id)
 
     # admission -------------------------------------------------------------------------------------
+
+    async def _let_in(self, caller: Caller) -> None:
+        try:
+            await self.gate(caller)
+        except (Busy, Forbidden):
+            metrics.ADMISSIONS.labels("caller").inc()
+            raise
 
     def _admit(self) -> None:
         if self.draining:
@@ -238,6 +278,11 @@ class Node:
                 "max_sessions": self.settings.max_sessions, "load": round(self.load, 3),
                 "promised": sum(session.promise is not None for session in self._sessions.values()),
                 "loop_lag_ms": round(self.loop_lag * 1000, 2)}
+
+
+def _shows(owner: Caller, caller: Caller | None) -> bool:
+    """Whether what is the owner's is the caller's, too. Those without an account are not told apart."""
+    return caller is None or caller.owns(owner.owner) or (caller.owner == "" == owner.owner)
 
 
 def _cores() -> int:

@@ -55,6 +55,7 @@ class Session:
         hears: bool = False,
         may_listen: Callable[[], None] = lambda: None,
         may_run: Callable[[Session, PipelineSpec], None] = lambda session, spec: None,
+        pin: Callable[[Session, PipelineSpec], PipelineSpec] = lambda session, spec: spec,
         latency_ms: int = 0,
         on_closed: Callable[[Session], None] = lambda session: None,
         post: Callable[[str, str, Event], None] = lambda url, session, event: None,
@@ -71,6 +72,7 @@ class Session:
         self._hears = hears
         self._may_listen = may_listen
         self._may_run = may_run
+        self._pin = pin
         self.promise: Promise | None = None
         self._latency_ms = latency_ms
         self._keeping: asyncio.Task[None] | None = None
@@ -311,7 +313,7 @@ class Session:
         if sync not in (None, "lowest", "lips"):
             raise InvalidInput("'sync' is 'lowest' or 'lips'", field="sync")
         if pipeline is not None:
-            spec = PipelineSpec.parse(pipeline)
+            spec = self._pin(self, PipelineSpec.parse(pipeline))
             if self._has_ears(spec) and not self.listens:
                 self._may_listen()
             self._may_run(self, spec)

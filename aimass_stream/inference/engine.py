@@ -99,6 +99,7 @@ class Engine:
         self._loaders: list[Worker] = []
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._closed = False
+        self.answered: Callable[[str, Batch, Batch], None] | None = None  # is told of each: model, inputs, outputs
 
     # models ----------------------------------------------------------------------------------------
 
@@ -278,7 +279,10 @@ class Engine:
             delay = max(0.0, deadline - time.monotonic())
             request.timer = asyncio.get_running_loop().call_later(delay, self._expire, request)
         try:
-            return await request.done
+            outputs = await request.done
+            if self.answered is not None:
+                self.answered(model, inputs, outputs)
+            return outputs
         finally:
             if request.timer is not None:
                 request.timer.cancel()

@@ -31,6 +31,7 @@ T = TypeVar("T")
 MANIFEST = "model.toml"
 MANIFEST_BYTES = 256 * 1024
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+VERSION = re.compile(rf"{NAME.pattern}@[1-9][0-9]{{0,8}}")
 ENGINES = "aimass_stream.engines"  # the package, and the entry-point group
 # "object": whole requests and answers (dataclasses), where a model takes more than tensors
 DTYPES = ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool", "object")
@@ -103,6 +104,7 @@ class FolderStore:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = tuple(folders)
+        self.versions: Path | None = None  # where versions lie, as ``fish@7``: found by name, and in no list
         self._read: dict[Path, tuple[int, Entry]] = {}  # by manifest, with the time it was last changed
 
     def add(self, *folders: Path) -> None:
@@ -124,11 +126,12 @@ class FolderStore:
         return found
 
     def get(self, name: str) -> Entry:
-        if NAME.fullmatch(name) and ".." not in name:
-            for folder in self.folders:
-                manifest = folder / name / MANIFEST
-                if manifest.is_file():
-                    return self._entry(manifest)
+        plain, version = NAME.fullmatch(name), VERSION.fullmatch(name)
+        folders = self.folders if plain else (self.versions,) if version and self.versions is not None else ()
+        for folder in folders if ".." not in name else ():
+            manifest = folder / name / MANIFEST
+            if manifest.is_file():
+                return self._entry(manifest)
         raise NotFound(f"there is no model {name[:64]!r}; there are: {', '.join(self.names()) or 'none'}", field="name")
 
     def open(self, name: str, device: Device) -> Model:
@@ -154,6 +157,15 @@ class FolderStore:
         if known is None or known[0] != changed:
             known = self._read[manifest] = (changed, read_manifest(manifest))
         return known[1]
+
+
+def named(store: ModelStore, model: str) -> list[Entry]:
+    """The models of a store, with that one if it is a version, which no list has."""
+    found = store.entries()
+    if VERSION.fullmatch(model):
+        with contextlib.suppress(NotFound):
+            found.append(store.get(model))
+    return found
 
 
 def _nothing() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import InvalidInput, InvalidPipeline, ModelFailed
 from ..inference import Entry, ModelStore
+from ..inference.loader import named
 from ..vision.boxes import Floats
 from ..vision.heads import Outputs, sigmoid
 from ..vision.labels import labels_of
@@ -87,15 +88,15 @@ def marks_of(classes: Sequence[Class], height: int) -> list[Mark]:
             for row, each in enumerate(classes)]
 
 
-def classifiers(store: ModelStore, task: str = TASK) -> list[Entry]:
-    """The best first, as their cards say (`accuracy`)."""
-    found = [entry for entry in store.entries() if entry.task == task]
+def classifiers(store: ModelStore, task: str = TASK, model: str = "") -> list[Entry]:
+    """The best first, as their cards say (`accuracy`). With `model` also that one, if it is a version of the hub."""
+    found = [entry for entry in named(store, model) if entry.task == task]
     return sorted(found, key=lambda entry: (-float(entry.card.get("accuracy", 0)), entry.name))
 
 
 def choose(store: ModelStore, model: str = "", task: str = TASK) -> Entry:
     """The one of that name; without one the best there is. Raises `InvalidPipeline`."""
-    there = classifiers(store, task)
+    there = classifiers(store, task, model)
     for entry in there:
         if model in ("", entry.name):
             return entry

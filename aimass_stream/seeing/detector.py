@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InvalidInput, InvalidPipeline
 from ..inference import Entry, ModelStore
+from ..inference.loader import named
 from ..vision import face_heads, heads
 from ..vision.boxes import blend, clip, sane, suppress
 from ..vision.heads import Head, Outputs, Question
@@ -116,8 +117,9 @@ def family(entry: Entry) -> str:
     return next((name for name, known in FAMILIES.items() if known == module), "")
 
 
-def detectors(store: ModelStore) -> list[Entry]:
-    return [entry for entry in store.entries() if entry.task in TASKS]
+def detectors(store: ModelStore, model: str = "") -> list[Entry]:
+    """With `model` also that one, if it is a version of the hub."""
+    return [entry for entry in named(store, model) if entry.task in TASKS]
 
 
 def choose(store: ModelStore, engine: str, model: str, label: str = "", *,
@@ -128,7 +130,7 @@ def choose(store: ModelStore, engine: str, model: str, label: str = "", *,
     What has weights comes before the no-weights tier, what finds many kinds of things before what finds faces, and
     what measured better before what measured worse (`ap50` in the card). Raises `InvalidPipeline`.
     """
-    there = [entry for entry in detectors(store) if engine in ("auto", family(entry)) and _knows(entry, label)
+    there = [entry for entry in detectors(store, model) if engine in ("auto", family(entry)) and _knows(entry, label)
              and entry.name not in without]
     if model:
         for entry in there:

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InvalidInput, InvalidPipeline, ModelFailed
 from ..frames import Pixels
 from ..inference import Batch, Entry, ModelStore
+from ..inference.loader import named
 from ..vision.boxes import Floats
 from ..vision.faces import patterns
 from .gallery import unit
@@ -65,15 +66,15 @@ class Embedder:
         return unit(found.reshape(-1))
 
 
-def embedders(store: ModelStore) -> list[Entry]:
-    """The best first, as their cards say (`accuracy`)."""
-    found = [entry for entry in store.entries() if entry.task == TASK]
+def embedders(store: ModelStore, model: str = "") -> list[Entry]:
+    """The best first, as their cards say (`accuracy`). With `model` also that one, if it is a version of the hub."""
+    found = [entry for entry in named(store, model) if entry.task == TASK]
     return sorted(found, key=lambda entry: (-float(entry.card.get("accuracy", 0)), entry.name))
 
 
 def choose(store: ModelStore, model: str = "") -> Embedder:
     """The one of that name; without one, the best network there is, or else patterns. Raises `InvalidPipeline`."""
-    there = embedders(store)
+    there = embedders(store, model)
     if model == PATTERNS or (not model and not there):
         return Embedder()
     for entry in there:

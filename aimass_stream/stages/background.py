@@ -13,6 +13,7 @@ from ..clips import draw
 from ..errors import AimassError, Busy, DeadlineMissed, InvalidPipeline
 from ..frames import Kind, Picture, Pixels, VideoFrame, now
 from ..inference import Batch, Engine, Entry, ModelStore, installed
+from ..inference.loader import named
 from ..painting.inline import CHARACTERS, decoded
 from ..seeing.input import PictureInput
 from ..stage import Context, Result, Rung
@@ -23,12 +24,15 @@ TASK = "person-segmentation"
 WIDE, SQUARE = "mediapipe-person-wide", "mediapipe-person"
 LANDSCAPE = 1.2  # pictures of this ratio and more are for the wide model
 HANGS = 1.0  # s after its deadline at which a model counts as hanging
+PICTURE_SIDE = 640  # px of the longer side that a page sends of a picture to put there
 OLD = 0.5  # s that a mask may be used for later pictures, when the model is late
 NOTE = "background"
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = ["", *(entry.name for entry in installed().entries() if entry.task == TASK)]
+    found = {"": "by the picture's shape"} | {entry.name: entry.title or entry.name
+                                              for entry in installed().entries() if entry.task == TASK}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class BackgroundParams(Params):
@@ -38,7 +42,9 @@ class BackgroundParams(Params):
     colour: str = Field("#1f7a4d", pattern="^#[0-9a-fA-F]{6}$", description="for mode colour, #rrggbb",
                         json_schema_extra={"format": "color"})
     picture: str = Field("", max_length=CHARACTERS, description="for mode picture: a data: URL of a JPEG, PNG "
-                         "or WebP file; empty: a drawn scene")
+                         "or WebP file; empty: a drawn scene", json_schema_extra={
+                             "picture": PICTURE_SIDE, "along": {"mode": "picture"},
+                             "hint": "of your own, to be seen behind the person; without one, a drawn scene"})
     steady: bool = Field(True, description="holds the person's outline still where nothing moves")
     model: str = Field("", max_length=64, description="which model makes masks; empty: MediaPipe's, by the "
                        "picture's shape", json_schema_extra=_offer)
@@ -199,7 +205,7 @@ class _Scene:
 
 def _entries(store: ModelStore, model: str) -> list[Entry]:
     """The models to load: the named one, or MediaPipe's two. Raises `InvalidPipeline`."""
-    there = {entry.name: entry for entry in store.entries() if entry.task == TASK}
+    there = {entry.name: entry for entry in named(store, model) if entry.task == TASK}
     wanted = [model] if model else [WIDE, SQUARE]
     missing = [name for name in wanted if name not in there]
     if missing:

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from ..errors import Busy, DeadlineMissed, InvalidPipeline
 from ..frames import Kind, Picture, VideoFrame, now
 from ..inference import Engine, Entry, Model, installed
+from ..inference.loader import named
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, upright
 
@@ -26,9 +27,9 @@ RGB = 3  # channels
 Planes = NDArray[np.float32]
 
 
-def catalogue() -> list[Entry]:
-    """The models that this stage can run."""
-    return [entry for entry in installed().entries() if entry.task == TASK]
+def catalogue(model: str = "") -> list[Entry]:
+    """The models that this stage can run; also that one, if it is a version of the hub."""
+    return [entry for entry in named(installed(), model) if entry.task == TASK]
 
 
 def _offer(schema: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ class ModelParams(Params):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        names = [entry.name for entry in catalogue()]
+        names = [entry.name for entry in catalogue(name)]
         if name not in names:
             raise ValueError(f"there is no such model; there are: {', '.join(names) or 'none'}")
         return name

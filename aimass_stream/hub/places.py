@@ -1,0 +1,53 @@
+"""Versions as folders, which the inference engine reads as it reads those that are built in: ``models/fish@7``.
+
+Their files are names of blobs, so a folder costs no room. One appears when it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ..errors import NotFound
+from ..inference import Entry
+from ..inference.loader import MANIFEST, read_manifest
+from ..store import Blobs
+from .importing import link
+from .records import Version
+
+
+class Places:
+    def __init__(self, blobs: Blobs, folder: Path) -> None:
+        self._blobs, self.folder = blobs, folder
+        self._lock = asyncio.Lock()
+
+    async def lay_out(self, version: Version) -> Entry:
+        """The version's folder, made if it is not there."""
+        place = self.folder / version.served
+        async with self._lock:
+            if not (place / MANIFEST).is_file():
+                async with AsyncExitStack() as stack:
+                    files = [(file.path, await stack.enter_async_context(self._blobs.local(file.sha256)))
+                             for file in version.files]
+                    await asyncio.to_thread(_made, place, files)
+        return await asyncio.to_thread(read_manifest, place / MANIFEST)
+
+    def take_away(self, served: str) -> None:
+        shutil.rmtree(self.folder / served, ignore_errors=True)
+
+    def there(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*@*")) if self.folder.is_dir() else []
+
+
+def _made(place: Path, files: list[tuple[str, Path]]) -> None:
+    part = place.with_name(f".{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, source in files:
+        link(source, part / name)
+    if not (part / MANIFEST).is_file():
+        raise NotFound(f"{place.name} has no {MANIFEST}", field="version")
+    shutil.rmtree(place, ignore_errors=True)
+    part.rename(place)
