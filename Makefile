@@ -58,7 +58,7 @@ clean: ## remove everything that was installed or built here
 	@touch $@
 
 .venv/.test: .venv/.base
-	@tools/apt.sh chromium
+	@tools/apt.sh chromium postgresql
 	@$(UV) --constraint constraints.txt --editable '.[test]'
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import itertools
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 import aimass_stream
 from aimass_stream.errors import InvalidInput, Unavailable
@@ -38,8 +40,8 @@ def _differences(connection: Connection) -> list[Any]:
     return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
 
-async def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
-    async with Database(tmp_path / "new.db") as database, database.begin() as connection:
+async def test_the_migrations_make_what_the_tables_say(place: Path | str) -> None:
+    async with Database(place) as database, database.begin() as connection:
         assert await connection.run_sync(_differences) == []
 
 
@@ -49,6 +51,39 @@ def test_revisions_are_one_line_named_as_their_files() -> None:
         source = (ROOT / "store" / "migrations" / "versions" / f"{name}.py").read_text(encoding="utf-8")
         assert f'revision = "{name}"' in source
         assert f'down_revision = "{before}"' in source or (before is None and "down_revision = None" in source)
+
+
+async def test_one_that_is_opened_at_once_and_one_of_a_newer_version(place: Path | str) -> None:
+    databases = [Database(place) for _ in range(3)]
+    await asyncio.gather(*(database.open() for database in databases))
+    async with databases[0].begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
+    for database in databases:
+        await database.close()
+    with pytest.raises(Unavailable, match="9999_future"):
+        await Database(place).open()
+
+
+async def test_writers_take_turns_and_readers_see_one_moment(place: Path | str) -> None:
+    async with Database(place) as database:
+        async with database.begin() as connection:
+            await connection.execute(text("CREATE TABLE number (n INTEGER)"))
+            await connection.execute(text("INSERT INTO number VALUES (0)"))
+
+        async def add() -> None:
+            async with database.begin() as connection:  # reads, then writes what it read and one more
+                n = (await connection.execute(text("SELECT n FROM number"))).scalar_one()
+                await asyncio.sleep(0)
+                await connection.execute(text("UPDATE number SET n = :n"), {"n": n + 1})
+
+        async with database.read() as connection:
+            before = (await connection.execute(text("SELECT n FROM number"))).scalar_one()
+            await asyncio.gather(*(add() for _ in range(10)))
+            assert (await connection.execute(text("SELECT n FROM number"))).scalar_one() == before
+            with pytest.raises(DBAPIError):
+                await connection.execute(text("UPDATE number SET n = 99"))
+        async with database.read() as connection:
+            assert (await connection.execute(text("SELECT n FROM number"))).scalar_one() == before + 10
 
 
 async def test_an_older_database_is_brought_up_and_a_newer_one_refused(tmp_path: Path) -> None:
