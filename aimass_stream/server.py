@@ -28,6 +28,7 @@ from .api import (
     models,
     origin,
     pages,
+    predict,
     problems,
     sessions,
     speech,
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router,
+ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
            pages.router)
@@ -129,7 +130,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.webrtc = peers
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
-    app.state.offered = offered
+    app.state.offered, app.state.infer = offered, infer
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)

@@ -110,7 +110,7 @@ async def stream(function: Callable[..., Iterator[bytes]], *arguments: Any, file
 
 
 def _request(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> bytes:
-    return pickle.dumps((sys.path, function.__module__, function.__qualname__, arguments, named))
+    return pickle.dumps((sys.path, pickle.dumps((function.__module__, function.__qualname__, arguments, named))))
 
 
 async def _answer(answer: bytes, output: Output, limits: Limits) -> Any:

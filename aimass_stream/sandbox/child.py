@@ -154,8 +154,9 @@ def _call() -> NoReturn:
     os.dup2(2, 1)
     try:
         with os.fdopen(0, "rb", closefd=False) as stdin:
-            path, module, name, arguments, named = pickle.load(stdin)
-        sys.path[:] = path
+            path, work = pickle.load(stdin)
+        sys.path[:] = path  # before the arguments are unpickled, which imports what they are made of
+        module, name, arguments, named = pickle.loads(work)
         function: Any = __import__(module, fromlist=[""])
         for part in name.split("."):
             function = getattr(function, part)

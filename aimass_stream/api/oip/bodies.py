@@ -31,7 +31,7 @@ STALLED = 30.0  # s without a byte after which a request is given up
 HEADER = b"inference-header-content-length"
 
 
-class Disconnected(Exception):
+class Disconnected(InvalidMessage):
     """There is nobody to answer."""
 
 
@@ -57,7 +57,7 @@ async def body_of(scope: Scope, receive: Receive, most: int) -> Body:
             raise InvalidMessage("send the body as it is: compressed ones are not read here")
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise Disconnected
+        raise Disconnected("the client left")
     data = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [data], len(data)
@@ -74,7 +74,7 @@ async def body_of(scope: Scope, receive: Receive, most: int) -> Body:
     if body.json > len(data):
         raise InvalidMessage(f"Inference-Header-Content-Length is {header}, and the body has {len(data)} bytes")
     if body.json > MOST_JSON:
-        raise TooLarge(f"a request has at most {MOST_JSON} bytes of JSON: send large tensors as binary data")
+        raise TooLarge(f"a request has at most {MOST_JSON} bytes of JSON")
     return body
 
 
@@ -85,7 +85,7 @@ async def _received(receive: Receive) -> Any:
     except TimeoutError:
         raise InvalidMessage(f"nothing of the request came for {STALLED:g} s") from None
     if message["type"] == "http.disconnect":
-        raise Disconnected
+        raise Disconnected("the client left")
     return message
 
 
@@ -111,7 +111,7 @@ class Desk:
         if body.header == 0:
             return messages.raw(model, memoryview(body.data))
         if body.json > JSON_HERE:
-            packed = await self._child(messages.as_binary, body.data, body.header)
+            packed = await self.child(messages.as_binary, body.data, body.header)
             body = Body(packed[8:], int.from_bytes(packed[:8], "little"))
         if len(body.data) > COPY_HERE:
             return await asyncio.to_thread(messages.read, memoryview(body.data), body.header)
@@ -126,12 +126,13 @@ class Desk:
             raise TooLarge(f"the answer has {here} numbers, too many for JSON: ask for binary data", field="outputs")
         if here <= VALUES_HERE:
             return messages.written(served.name, served.version, asked, results, order, served.reason)
-        packed = await self._child(messages.answer, served.name, served.version, messages.without_inputs(asked),
+        packed = await self.child(messages.answer, served.name, served.version, messages.without_inputs(asked),
                                    results, order, served.reason)
         size = int.from_bytes(packed[:8], "little")
         return packed[8:8 + size], [packed[8 + size:]] if len(packed) > 8 + size else []
 
-    async def _child(self, function: Any, *arguments: Any) -> bytes:
+    async def child(self, function: Any, *arguments: Any) -> bytes:
+        """What this function answers, in a child process. Raises `Busy`, and as `sandbox.call`."""
         if self._inside >= AT_ONCE + WAITING:
             raise Busy("much long JSON is being read already: send tensors as binary data", retry_after=2)
         self._inside += 1
