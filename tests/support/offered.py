@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 
-from aimass_stream.api.keys import ApiKey
 from aimass_stream.api.oip.infer import Infer
 from aimass_stream.api.oip.offered import Offered, Served
 from aimass_stream.api.oip.routes import routes
 from aimass_stream.errors import NotFound
 from aimass_stream.inference import Batch, Capabilities, Engine, Entry, Model, TensorSpec
+from aimass_stream.ports import SCOPES, Caller
 from tests.support.models import Adder, Doubler, Shelf
 
 
@@ -79,21 +80,36 @@ def models() -> list[Model]:
             Mirror("texts", "object", (None,), "text"), *(Mirror(kind, kind) for kind in kinds)]
 
 
+class Everybody:
+    """Lets everybody in, as often as they like: accounts have tests of their own."""
+
+    def __init__(self) -> None:
+        self.parts = SimpleNamespace(allowance=self)
+
+    def authorize(self, authorization: str | None, **_: Any) -> Caller:
+        return Caller("anyone", role="admin", scopes=SCOPES)
+
+    async def request(self, caller: Caller) -> None:
+        """Nobody counts."""
+
+    async def upload(self, caller: Caller, size: int) -> None:
+        """Nobody counts."""
+
+
 @asynccontextmanager
-async def offering(api_key: str | None = None,
-                   max_infer: int = 1 << 26) -> AsyncIterator[tuple[Offered, httpx.AsyncClient]]:
+async def offering(max_infer: int = 1 << 26) -> AsyncIterator[tuple[Offered, httpx.AsyncClient]]:
     """The protocol's routes alone, on a real socket: a whole server takes seconds to start."""
-    async with bare(api_key, max_infer) as (offered, url), httpx.AsyncClient(base_url=url, timeout=60) as http:
+    async with bare(max_infer) as (offered, url), httpx.AsyncClient(base_url=url, timeout=60) as http:
         yield offered, http
 
 
 @asynccontextmanager
-async def bare(api_key: str | None, max_infer: int) -> AsyncIterator[tuple[Offered, str]]:
+async def bare(max_infer: int) -> AsyncIterator[tuple[Offered, str]]:
     there = models()
     engine = Engine(Shelf())
     offered = Offered(engine, Pile(*there))
     app = Starlette(routes=routes(Infer(offered, max_infer)))
-    app.state.authorizer = ApiKey(api_key)
+    app.state.authorizer = app.state.accounts = Everybody()
     app.state.node = SimpleNamespace(draining=False)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off"))
     server.config.load()

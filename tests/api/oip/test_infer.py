@@ -217,13 +217,3 @@ async def test_many_callers_are_batched_and_no_more_than_there_is_room_for_are_t
             codes = [answer.status_code for answer in await asyncio.gather(*asking)]
         assert (codes.count(200), codes.count(429)) == (128, 2)
         assert offered._lanes == {}
-
-
-async def test_the_key_is_asked_for() -> None:
-    async with offering(api_key="a key for tests") as (_, http):
-        answer = await http.post(url("doubler"), json={"inputs": [X]})
-        assert (answer.status_code, list(answer.json())) == (401, ["error"])
-        assert (await http.get("/v2/models/doubler")).status_code == 401
-        assert (await http.get("/v2/health/live")).status_code == 200
-        key = {"Authorization": "Bearer a key for tests"}
-        assert (await http.post(url("doubler"), json={"inputs": [X]}, headers=key)).status_code == 200

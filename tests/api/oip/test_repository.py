@@ -16,7 +16,13 @@ SIGNS = "/v2/models/sign-digits"
 
 
 async def test_models_of_the_package_are_described_run_unloaded_and_loaded_again() -> None:
-    async with serve(settings()) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+    key = "a key for tests"
+    async with (serve(settings(api_key=key)) as server,
+                httpx.AsyncClient(base_url=server.url, timeout=60) as http):
+        for answer in (await http.get(SIGNS), await http.post(f"{SIGNS}/infer", json=POINTS)):
+            assert (answer.status_code, list(answer.json())) == (401, ["error"])
+        assert (await http.get("/v2/health/live")).status_code == 200
+        http.headers["Authorization"] = f"Bearer {key}"
         told = (await http.get("/v2")).json()
         assert (told["name"], "binary_tensor_data" in told["extensions"]) == ("aimass-stream", True)
         assert (await http.get("/v2/health/live")).status_code == 200
