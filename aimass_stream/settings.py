@@ -30,6 +30,8 @@ class Settings(BaseSettings):
                            description="database, certificates, fetched models")
     database: str = Field("", repr=False, description="URL of the database, as postgresql://USER:PASSWORD@HOST/NAME; "
                           "empty: the SQLite file aimass.db in data_dir")
+    blobs: str = Field("", repr=False, description="URL of an object store for files, as s3://BUCKET/FOLDER; its "
+                       "credentials are those of the environment; empty: folders in data_dir")
 
     # accounts
     accounts: bool = Field(False, description="everybody signs in or shows a key, also on loopback; the first start "

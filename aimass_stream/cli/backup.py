@@ -23,9 +23,12 @@ def backup(file: File, data_dir: DataDir = None, as_json: AsJson = False) -> Non
     """Write all that a server keeps into one file, also while it runs: databases, blobs, models, certificates."""
     from ..store.backup import back_up
 
+    settings = _settings(data_dir)
     with _bar(quiet=as_json) as told:
-        kept = back_up(_settings(data_dir), file, told)
+        kept = back_up(settings, file, told)
     _say(kept, f"{file} has", as_json)
+    if settings.blobs and not as_json:
+        typer.echo("Files in the object store are not in it.")
     if kept.elsewhere and not as_json:
         typer.echo("The database is PostgreSQL and not in it: take it with pg_dump, after this.")
 

@@ -56,10 +56,15 @@ class Blobs:
             blob = Blob(writing.digest.hexdigest(), writing.size)
             if expected is not None and blob.sha256 != expected:
                 raise InvalidInput(f"the content's SHA-256 is {blob.sha256}, not {expected}", field="sha256")
-            await asyncio.to_thread(writing.finish, self._place(blob.sha256))
+            await asyncio.to_thread(writing.finish)
+            await self._keep(writing.path, blob)
         finally:
             writing.discard()
         return blob
+
+    async def _keep(self, path: Path, blob: Blob) -> None:
+        """A whole file, to its place."""
+        await asyncio.to_thread(_settle, path, self._place(blob.sha256))
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Path]:
@@ -73,12 +78,8 @@ class Blobs:
 
     async def adopt(self, path: Path) -> Blob:
         """Keep a file that was written in `scratch`, without copying it. Raises `NoSpace`."""
-        return await asyncio.to_thread(self._adopt, path)
-
-    def _adopt(self, path: Path) -> Blob:
-        blob = Blob(_digest(path), path.stat().st_size)
-        with no_space():
-            _settle(path, self._place(blob.sha256))
+        blob = await asyncio.to_thread(lambda: Blob(_digest(path), path.stat().st_size))
+        await self._keep(path, blob)
         return blob
 
     async def check(self, sha256: str) -> None:
@@ -131,8 +132,13 @@ class Blobs:
 
 
 async def open_blobs(settings: Settings, name: str = "blobs") -> Blobs:
-    """Those of this name: what refers to them is in one place, which says what may be removed."""
-    return await asyncio.to_thread(Blobs, settings.data_dir / name)
+    """Those of this name: what refers to them is in one place, which says what may be removed. Raises `InvalidInput` or
+    `Unavailable` for an object store that can't be used."""
+    if not settings.blobs:
+        return await asyncio.to_thread(Blobs, settings.data_dir / name)
+    from .objects import Objects
+
+    return await asyncio.to_thread(Objects, f"{settings.blobs.rstrip('/')}/{name}", settings.data_dir / name)
 
 
 async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
@@ -158,7 +164,7 @@ class _Writing:
         self.path = path
         with no_space():
             self.file = path.open("xb")
-        self.digest = hashlib.sha256()
+        self.digest = digest_of()
         self.size = 0  # bytes
 
     def append(self, piece: bytes) -> None:
@@ -167,10 +173,9 @@ class _Writing:
             self.file.write(piece)
         self.size += len(piece)
 
-    def finish(self, place: Path) -> None:
+    def finish(self) -> None:
         with no_space():
             self.file.flush()
-            _settle(self.path, place)
 
     def discard(self) -> None:
         """Remove what was not finished."""
@@ -192,16 +197,22 @@ def no_space() -> Iterator[None]:
 
 def _settle(path: Path, place: Path) -> None:
     """The file's content on disk, then its name."""
-    with path.open("rb+") as file:
+    with no_space(), path.open("rb+") as file:
         os.fsync(file.fileno())
-    place.parent.mkdir(exist_ok=True)
-    path.rename(place)
+    with no_space():
+        place.parent.mkdir(exist_ok=True)
+        path.rename(place)
     for folder in (place.parent, place.parent.parent):  # the names have to be on disk as well
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def digest_of() -> hashlib._Hash:
+    """That names blobs."""
+    return hashlib.sha256()
 
 
 def _digest(path: Path) -> str:

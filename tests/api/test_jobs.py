@@ -17,7 +17,7 @@ from aimass_stream.inference import installed
 from aimass_stream.jobs import Work
 from aimass_stream.ports import Caller
 from aimass_stream.signing import signature
-from tests.support import laborious, styles
+from tests.support import laborious, postgres, styles
 from tests.support.options import settings
 from tests.support.server import Running, serve, served
 from tests.support.video_files import write_video
@@ -116,6 +116,22 @@ async def test_jobs_are_cancelled_and_seen_by_whose_they_are(http: httpx.AsyncCl
     assert (await http.post("/v1/jobs/job_nothing/cancel")).status_code == 404
 
 
+@pytest.fixture
+def shared() -> str:
+    return postgres.emptied()
+
+
+@anyio
+async def test_a_server_on_postgresql(shared: str) -> None:
+    async with (serve(settings(database=shared)) as server,
+                httpx.AsyncClient(base_url=server.url, timeout=60) as http):
+        server.state.jobs.register("writes", lambda payload: Work(laborious.writes, ("words",), LIMITS))
+        job = await server.state.jobs.begin("writes", {}, owner="", name="words.txt", media_type="text/plain")
+        assert (await last(http, job.id))["state"] == "done"
+        answer = await http.get(f"/v1/jobs/{job.id}/result")
+        assert (answer.text, answer.headers["content-disposition"]) == ("words", 'inline; filename="words.txt"')
+
+
 def follow(http: httpx.Client, job: str) -> Iterator[dict[str, Any]]:
     with http.stream("GET", f"/v1/jobs/{job}/events") as answer:
         for line in answer.iter_lines():
@@ -124,7 +140,7 @@ def follow(http: httpx.Client, job: str) -> Iterator[dict[str, Any]]:
 
 
 def test_a_job_outlives_a_killed_server(tmp_path: Path) -> None:
-    clip = write_video(tmp_path / "clip.mp4", range(0, 4000, 100), size=(320, 240)).read_bytes()
+    clip = write_video(tmp_path / "clip.mp4", range(0, 500, 100), size=(64, 48)).read_bytes()
     data = ("--data-dir", str(tmp_path / "data"))
     with served(*data) as (url, process), httpx.Client(base_url=url, timeout=60) as http:
         listed = http.get("/v1/images/styles")
@@ -135,5 +151,5 @@ def test_a_job_outlives_a_killed_server(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     with served(*data) as (url, _), httpx.Client(base_url=url, timeout=60) as http:
         *_, done = follow(http, begun["id"])
-        assert (done["state"], done["attempts"], done["facts"]["pictures"]) == ("done", 2, 40)
+        assert (done["state"], done["attempts"], done["facts"]["pictures"]) == ("done", 2, 5)
         assert len(http.get(f"/v1/jobs/{begun['id']}/result").content) == done["result"]["bytes"]

@@ -21,7 +21,7 @@ from aimass_stream.store.blobs import Blobs
 from aimass_stream.store.database import Database
 from aimass_stream.store.jobs import Jobs as Table
 from aimass_stream.store.jobs import Wish
-from tests.support import laborious, waiting
+from tests.support import laborious, postgres, waiting
 from tests.support.options import settings
 
 pytestmark = pytest.mark.anyio
@@ -38,8 +38,8 @@ def make(payload: dict[str, Any]) -> Work:
 
 
 @asynccontextmanager
-async def board(folder: Path, *, tell: Any = None, **options: Any) -> AsyncIterator[Jobs]:
-    async with Database(folder / "jobs.db") as database:
+async def board(folder: Path, *, tell: Any = None, place: str = "", **options: Any) -> AsyncIterator[Jobs]:
+    async with Database(place or folder / "jobs.db") as database:
         blobs = await asyncio.to_thread(Blobs, folder / "jobs")
         given = settings(data_dir=folder, **options)
         jobs = Jobs(given, Table(database, blobs, keep=given.job_keep_seconds), blobs, tell)
@@ -215,6 +215,31 @@ async def test_a_server_stops_and_the_next_one_goes_on(tmp_path: Path) -> None:
         assert await content(jobs, await over(jobs, queued)) == b"later"
 
 
+@pytest.fixture
+def shared() -> str:
+    return postgres.emptied()
+
+
+async def test_two_servers_with_one_database(tmp_path: Path, shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "LOOK", 0.1)
+    monkeypatch.setattr(board_module, "NEWS", 0.1)
+    async with board(tmp_path, place=shared) as one, board(tmp_path, place=shared) as other:
+        first, second = await begin(one, laborious.waits), await begin(one, laborious.waits)
+        both = [await until(jobs, job, lambda job: job.row.progress or job.state == "running")
+                for jobs in (one, other) for job in (first, second)]
+        assert {job.row.state for job in both} == {"running"}  # each has one of them, both see both
+        theirs = [job for job in (first, second) if job.id not in one._runs]
+        assert len(theirs) == 1
+        assert (await one.cancel(theirs[0])).row.cancelling
+        monkeypatch.setattr(board_module, "LEASE", 0.4)
+        [mine] = [job for job in (first, second) if job.id in one._runs]
+        watching = asyncio.create_task(until(other, mine, lambda job: job.id in other._runs))
+        await other.end(theirs[0])
+        await one.close()
+        assert (await watching).row.attempts == 1
+        await other.end(mine)
+
+
 async def test_what_a_killed_process_had_begun_is_begun_again(tmp_path: Path) -> None:
     async with Database(tmp_path / "jobs.db") as database:
         table = Table(database)
@@ -299,8 +324,10 @@ async def test_results_expire_and_make_room(tmp_path: Path) -> None:
         await jobs.end(second)
     async with board(tmp_path, job_keep_seconds=0.05) as jobs:
         job = await over(jobs, await begin(jobs, laborious.writes, "gone"))
-        await waiting.until(lambda: not blobs_of(tmp_path))
-        assert await jobs.find() == []
+        async with asyncio.timeout(60):
+            while await jobs.find():
+                pass
+        assert blobs_of(tmp_path) == []
         with pytest.raises(NotFound):
             await jobs.get(job.id, mine)
 
