@@ -34,6 +34,7 @@ from .api import (
     speech,
     tracks,
     transcripts,
+    usage,
     videos,
     vision,
     webrtc,
@@ -61,6 +62,7 @@ from .store import open_blobs
 from .transports import realtime, telephony, websocket
 from .transports.webrtc import WebRtc
 from .transports.wyoming import Wyoming
+from .usage import Seen, Usage
 from .weights import folder_of
 from .weights.background import Fetcher
 
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
-           realtime_router, catalogue.router, health.router, speech.router, audio.router, images.router,
+           realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
            pages.router)
 
@@ -92,11 +94,13 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     fetcher = Fetcher(settings, node.tell)
     catalogue = FolderCatalogue(store)
     offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
-    infer = Infer(offered, settings.max_infer)
+    metered = Usage(lambda: _seen(node), keep_days=settings.usage_days)
+    infer = Infer(offered, settings.max_infer, metered.meter)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.state.database = database = await _database(settings)
+        await metered.open(database)
         app.state.jobs = board = await _jobs(settings, database, node)
         await node.start()
         await board.start()
@@ -118,6 +122,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await board.close()
             await peers.close()
             await engine.close()
+            await metered.close()
             await database.close()
 
     app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -130,7 +135,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.webrtc = peers
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
-    app.state.offered, app.state.infer = offered, infer
+    app.state.offered, app.state.infer, app.state.usage = offered, infer, metered
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.authorizer = ApiKey(settings.api_key)
     problems.install(app)
@@ -177,6 +182,14 @@ async def _jobs(settings: Settings, database: Database, node: Node) -> Jobs:
     videos.register(board, settings)
     lessons.register(board, settings)
     return board
+
+
+def _seen(node: Node) -> list[Seen]:
+    """The sessions as usage sees them."""
+    return [Seen(session.id, session.caller, sum(session.meter.drops.values()),
+                 tuple(sorted(hops["total"])[len(hops["total"]) // 2] for hops in session.meter.hops.values()
+                       if hops.get("total")))
+            for session in node.sessions()]
 
 
 async def warm(engine: Engine, settings: Settings) -> None:

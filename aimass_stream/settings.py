@@ -118,6 +118,9 @@ class Settings(BaseSettings):
                                        "that events are signed with where they are posted; unset: none are")
     webhook_private: bool = Field(False, description="events may be posted to private addresses, and without TLS")
 
+    # usage
+    usage_days: float = Field(800, gt=0, description="days that usage is kept by the day; by the hour, 32 at most")
+
     # telephony and other voice protocols
     wyoming_port: int | None = Field(None, ge=0, le=65535, description="TCP port for Wyoming, 0 for any; unset: off")
 

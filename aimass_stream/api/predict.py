@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -82,16 +83,21 @@ async def predict(model: str, request: Request, settings: SettingsDep, caller: C
     who = caller.user or caller.id or caller.address
     served = infer.offered.catalogue.resolve(model, caller=who)
     entry = infer.offered.catalogue.entry(served)
+    begun, failed = time.perf_counter(), True
     try:
         asked = await _given(request, settings, infer, entry)
         _, ready = await infer.offered.ready(model, caller=who)
         results = await infer.offered.run(served, ready, asked.inputs, caller=who)
+        text = await _written(infer, ready, results, asked.bare)
+        failed = False
     except (InvalidInput, InvalidMedia) as error:
         error.data.setdefault("input", values.input_schema(entry))
         raise
+    finally:
+        infer.meter.request(caller, served.name, time.perf_counter() - begun, failed=failed)
     headers = {"X-Model": f"{served.name}@{served.version}"} | ({"X-Model-Reason": served.reason}
                                                                 if served.reason else {})
-    return Response(await _written(infer, ready, results, asked.bare), media_type="application/json", headers=headers)
+    return Response(text, media_type="application/json", headers=headers)
 
 
 def _only(request: Request, settings: Settings) -> str:

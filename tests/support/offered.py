@@ -19,6 +19,7 @@ from aimass_stream.api.oip.routes import routes
 from aimass_stream.errors import NotFound
 from aimass_stream.inference import Batch, Capabilities, Engine, Entry, Model, TensorSpec
 from aimass_stream.ports import SCOPES, Caller
+from aimass_stream.usage import Meter
 from tests.support.models import Adder, Doubler, Shelf
 
 
@@ -108,7 +109,7 @@ async def bare(max_infer: int) -> AsyncIterator[tuple[Offered, str]]:
     there = models()
     engine = Engine(Shelf())
     offered = Offered(engine, Pile(*there))
-    app = Starlette(routes=routes(Infer(offered, max_infer)))
+    app = Starlette(routes=routes(Infer(offered, max_infer, Meter())))
     app.state.authorizer = app.state.accounts = Everybody()
     app.state.node = SimpleNamespace(draining=False)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off"))

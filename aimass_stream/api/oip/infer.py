@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import AimassError
+from ...usage import Meter
 from ..deps import caller_of
 from ..problems import headers_of
 from .bodies import Desk, Disconnected, body_of, respond, status_of
@@ -21,9 +22,9 @@ log = logging.getLogger(__name__)
 class Infer:
     """One for the server: it keeps what all requests share."""
 
-    def __init__(self, offered: Offered, most: int) -> None:
-        """`most` is how many bytes a request may have."""
-        self.offered, self.most = offered, most
+    def __init__(self, offered: Offered, most: int, meter: Meter) -> None:
+        """`most` is how many bytes a request may have; `meter` counts who asked for what."""
+        self.offered, self.most, self.meter = offered, most, meter
         self.desk = Desk()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +56,9 @@ class Infer:
         except BaseException:
             counts.failed += 1
             counts.failing += time.perf_counter() - begun
+            self.meter.request(caller, served.name, time.perf_counter() - begun, failed=True)
             raise
+        self.meter.request(caller, served.name, time.perf_counter() - begun)
         _succeeded(counts, begun, read, ready, done)
         rows = next(iter(asked.inputs.values())).shape[0] if model.capabilities.batchable else 1
         counts.rows += rows

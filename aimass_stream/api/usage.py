@@ -1,0 +1,109 @@
+"""/v1/usage: who used what, how much, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal, cast
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from ..errors import Forbidden, InvalidInput
+from ..ports import Caller
+from ..usage import SPANS, Span, Sum, Usage, Used
+from ..usage.meter import percentile
+from .cursors import CursorQuery, LimitQuery, decode, link, page
+from .deps import CallerDep
+from .problems import RESPONSES
+
+router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=RESPONSES)
+
+USUAL = 86400.0  # s
+BY_HOURS = 3 * 86400.0  # s that are still told by the hour; what is longer goes by whole days
+LAST = 253402300800.0  # s since the epoch: the year 10000
+
+Moment = Annotated[float | None, Query(ge=0, lt=LAST, description="s since the epoch")]
+
+
+class Percentiles(BaseModel):
+    """ms; of buckets that grow by √2, so within a fifth."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Row(BaseModel):
+    value: str = Field(description="which key, app or model; of `by=time` when it began, s since the epoch")
+    requests: int = Field(description="for inference by REST")
+    errors: int
+    latency: Percentiles | None = Field(description="of requests, from the first byte to the answer")
+    sessions: int = Field(description="begun")
+    session_minutes: float
+    drops: int = Field(description="frames that sessions dropped")
+    frame_latency: Percentiles | None = Field(description="of frames through sessions, looked at every few seconds")
+
+
+class UsageList(BaseModel):
+    begin: float = Field(description="s since the epoch: what was asked for, widened to whole spans")
+    end: float
+    span: Span = Field(description="hours for up to three days, else days (UTC)")
+    by: str
+    rows: list[Row]
+    next: str | None = Field(description="`cursor` of the next page")
+
+
+def usage_of(request: Request) -> Usage:
+    return cast(Usage, request.app.state.usage)
+
+
+@router.get("")
+async def show_usage(
+        request: Request, response: Response, caller: CallerDep, begin: Annotated[Moment, Query(alias="from")] = None,
+        end: Annotated[Moment, Query(alias="to")] = None,
+        by: Literal["total", "key", "app", "model", "time"] = "total",
+        of: Annotated[str | None, Query(max_length=64, description="whose: the id of a user, team, key or app; an "
+                                        "admin may ask for anybody's, and sees the whole server's without")] = None,
+        cursor: CursorQuery = None, limit: LimitQuery = 100) -> UsageList:
+    """What was used from one moment to another, the last day where nothing is said. Written every few seconds."""
+    caller.need("usage:read")
+    end = time.time() if end is None else end
+    begin = end - USUAL if begin is None else begin
+    if begin >= end:
+        raise InvalidInput("from must be before to", field="from")
+    span: Span = "hour" if end - begin <= BY_HOURS else "day"
+    length = SPANS[span]
+    first, last = int(begin // length * length), int(-(-end // length) * length)
+    after = decode(cursor, str)
+    if after is not None and by == "time" and not str(after[0]).isdecimal():
+        raise InvalidInput("this is no cursor of this list", field="cursor")
+    found = await usage_of(request).ledger.read(_scope(caller, of), by, span, first, last,
+                                                after=str(after[0])[:20 if by == "time" else 512] if after else "",
+                                                limit=limit + 1)
+    shown, following = page(found, limit, lambda used: (used.value,))
+    link(request, response, following)
+    return UsageList(begin=first, end=last, span=span, by=by, rows=[_row(used) for used in shown], next=following)
+
+
+def _scope(caller: Caller, of: str | None) -> str:
+    """Whose use is shown. Raises `Forbidden`."""
+    own = [each for each in (caller.user, caller.team, caller.id) if each]
+    if "admin" in caller.scopes or of in own:
+        return of or ""
+    if of is not None or not own:
+        raise Forbidden("this is not yours: see your own, or ask an admin", scope="admin")
+    return own[0]
+
+
+def _row(used: Used) -> Row:
+    request, session, frame = (used.sums.get(what, Sum()) for what in ("request", "session", "frame"))
+    return Row(value=used.value, requests=request.count, errors=request.errors, latency=_percentiles(request),
+               sessions=session.count, session_minutes=round(session.seconds / 60, 3), drops=session.drops,
+               frame_latency=_percentiles(frame))
+
+
+def _percentiles(of: Sum) -> Percentiles | None:
+    p50, p95, p99 = (percentile(of.buckets, share) for share in (0.5, 0.95, 0.99))
+    if p50 is None or p95 is None or p99 is None:
+        return None
+    return Percentiles(p50=round(p50 * 1000, 3), p95=round(p95 * 1000, 3), p99=round(p99 * 1000, 3))

@@ -1,0 +1,40 @@
+"""Live sessions, looked at now and then: how long they lived, what was dropped, how long frames take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..ports import Caller
+from .meter import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A session at this moment."""
+
+    id: str
+    caller: Caller
+    drops: int  # since it began
+    delays: tuple[float, ...] = ()  # s, of each of its tracks: the usual way of a frame
+    app: str = ""
+
+
+class Sessions:
+    """What is new of each since the last look. A session that ends between two looks is counted up to the last one."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._known: dict[str, tuple[float, int]] = {}  # when it was last looked at (s, monotonic), and its drops
+
+    def look(self, there: Iterable[Seen], now: float) -> None:
+        known = {}
+        for seen in there:
+            before = self._known.get(seen.id)
+            since, drops = before or (now, 0)
+            self._meter.session(seen.caller, max(0.0, now - since), app=seen.app, begun=before is None,
+                                drops=max(0, seen.drops - drops))
+            for delay in seen.delays:
+                self._meter.frame(seen.caller, delay, app=seen.app)
+            known[seen.id] = (now, seen.drops)
+        self._known = known

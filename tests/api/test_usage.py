@@ -1,0 +1,48 @@
+"""GET /v1/usage: what inference and sessions cost, told by model and time, and only to those whose it is."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+
+from aimass_stream.api.usage import _scope
+from aimass_stream.errors import Forbidden
+from aimass_stream.ports import SCOPES, Caller
+from tests.support.options import settings
+from tests.support.server import serve
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_asked_is_told_by_model_and_time(tmp_path: object) -> None:
+    async with (serve(settings(data_dir=tmp_path)) as server,
+                httpx.AsyncClient(base_url=server.url, timeout=60) as http):
+        for _ in range(3):
+            assert (await http.post("/predict/sign-digits", json={"input": [0.5] * 42})).status_code == 200
+        assert (await http.post("/predict/sign-digits", json={"input": [0.5]})).status_code == 422
+        points = {"inputs": [{"name": "points", "shape": [1, 42], "datatype": "FP32", "data": [0] * 42}]}
+        assert (await http.post("/v2/models/sign-digits/infer", json=points)).status_code == 200
+        await server.state.usage.write()
+        told = (await http.get("/v1/usage?by=model")).json()
+        assert (told["span"], told["next"]) == ("hour", None)
+        [row] = told["rows"]
+        assert (row["value"], row["requests"], row["errors"]) == ("sign-digits", 5, 1)
+        assert 0 < row["latency"]["p50"] <= row["latency"]["p95"] <= row["latency"]["p99"]
+        times = (await http.get(f"/v1/usage?by=time&from=0&to={time.time() + 10}")).json()
+        assert (times["span"], [each["requests"] for each in times["rows"]]) == ("day", [5])
+        assert (await http.get("/v1/usage?from=0&to=10")).json()["rows"] == []
+        for wrong in ("from=2&to=1", "from=nan", "to=inf", "from=-1", "by=secret", "cursor=x", "limit=0",
+                      "by=time&cursor=WyJ4Il0", "to=1e300"):
+            assert (await http.get(f"/v1/usage?{wrong}")).status_code == 422, wrong
+
+
+def test_others_do_not_see_it() -> None:
+    ada = Caller("ada", id="key_1", user="usr_ada", team="team_1")
+    assert [_scope(ada, of) for of in (None, "usr_ada", "team_1", "key_1")] == ["usr_ada", "usr_ada", "team_1", "key_1"]
+    for of in ("usr_bob", "", "key_2"):
+        with pytest.raises(Forbidden):
+            _scope(ada, of)
+    admin = Caller("root", role="admin", scopes=SCOPES)
+    assert [_scope(admin, of) for of in (None, "usr_ada")] == ["", "usr_ada"]
