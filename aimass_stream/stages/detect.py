@@ -38,7 +38,8 @@ Size = tuple[int, int]
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = ["", *(entry.name for entry in detectors(installed()))]
+    found = {"": "the best there is"} | {entry.name: entry.title or entry.name for entry in detectors(installed())}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class DetectParams(Params):
@@ -320,6 +321,9 @@ class Detect(BaseStage[DetectParams]):
 
     def _told(self, frame: VideoFrame, params: DetectParams) -> list[dict[str, Any]]:
         told = [thing.json() | self._attributes.json(thing) for thing in self._things]
+        for thing, one in zip(self._things, told, strict=True):
+            if thing.score < params.threshold:
+                one["doubtful"] = True
         if params.zones:
             for thing, one in zip(self._things, told, strict=True):
                 dwells = self._follower.watch.dwells(thing.id, frame.seconds)
@@ -330,7 +334,7 @@ class Detect(BaseStage[DetectParams]):
     async def _shown(self, frame: VideoFrame, size: Size) -> VideoFrame:
         things = self._things if self._size == size and now() - self._seen <= HOLD else ()
         marks = [*_ground_marks(self._follower.watch, size), *(
-            _mark(thing, self._attributes.words(thing)) for thing in things)]
+            _mark(thing, self._attributes.words(thing), thing.score >= self.params.threshold) for thing in things)]
         if not marks:
             return frame
         made: VideoFrame = await self.context.run(_drawn, frame, marks)
@@ -366,10 +370,10 @@ def _event(happening: Happening, model: str) -> EventData:
     return LineCrossed(line=name, id=number, label=label, model=model, direction=happening.direction)
 
 
-def _mark(thing: Thing, like: str) -> Mark:
+def _mark(thing: Thing, like: str, sure: bool) -> Mark:
     number = f"#{thing.id} " if thing.id else ""
     return Mark(thing.box, f"{number}{thing.text or thing.label} {thing.score:.0%}{like}", thing.id or thing.number,
-                thing.points)
+                thing.points, sure=sure)
 
 
 def _ground_marks(watch: Watch, size: Size) -> list[Mark]:

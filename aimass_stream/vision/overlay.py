@@ -27,6 +27,7 @@ class Mark:
     points: Sequence[tuple[float, float]] = ()  # px
     lines: Sequence[tuple[int, int]] = ()  # between which of the points
     framed: bool = True  # False: the box itself is not drawn
+    sure: bool = True  # False: the box is dashed
 
 
 def outlined(points: Sequence[tuple[float, float]], size: tuple[int, int], label: str) -> Mark:
@@ -64,12 +65,26 @@ def _sketch(plane: Pixels, mark: Mark, tone: int, half: int, thick: int) -> None
         # both planes' edges fall together where coordinates are even
         return (max(-reach, min(reach, round(x / 2) * 2 // half)), max(-reach, min(reach, round(y / 2) * 2 // half)))
 
-    if mark.framed:
+    if mark.framed and mark.sure:
         cv2.rectangle(plane, place(*mark.box[:2]), place(*mark.box[2:]), tone, thick)
+    elif mark.framed:
+        _dashes(plane, place(*mark.box[:2]), place(*mark.box[2:]), tone, thick)
     for start, end in mark.lines:
         cv2.line(plane, place(*mark.points[start]), place(*mark.points[end]), tone, thick)
     for point in mark.points:
         cv2.circle(plane, place(*point), thick, tone, -1)
+
+
+def _dashes(plane: Pixels, first: tuple[int, int], last: tuple[int, int], tone: int, thick: int) -> None:
+    """A box of which every second piece is missing."""
+    high, wide = plane.shape
+    step = 6 * max(1, thick)
+    for x in range(max(first[0], 0), min(last[0], wide), step):
+        for y in (first[1], last[1]):
+            cv2.line(plane, (x, y), (min(x + step // 2, last[0]), y), tone, thick)
+    for y in range(max(first[1], 0), min(last[1], high), step):
+        for x in (first[0], last[0]):
+            cv2.line(plane, (x, y), (x, min(y + step // 2, last[1])), tone, thick)
 
 
 def _write(luma: Pixels, chroma: Sequence[Pixels], label: str, left: int, top: int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import ai_edge_litert.interpreter  # noqa: F401  its import takes a while: not inside a test
@@ -160,3 +161,19 @@ def test_wrong_zones_and_lines_are_named(given: dict[str, Any], field: str, told
         PipelineSpec.parse([{"stage": "detect", **given}]).validate(REGISTRY.params, REGISTRY.names)
     assert refused.value.field == f"pipeline[0]{field}"
     assert told in refused.value.detail
+
+
+async def test_what_is_followed_though_hardly_seen_is_told_to_be_doubtful() -> None:
+    async with staged(overlay=True) as (stage, _):
+        [sure] = (await note(stage, sight(0), 0))["detections"]
+        assert "doubtful" not in sure
+        [thing] = stage._things
+        stage._things = [replace(thing, score=0.14)]
+        shown = video(1, picture=Picture.from_bgr(sight(0)))
+        [doubtful] = stage._told(shown, stage.params)
+        assert doubtful["doubtful"] is True
+        dashed = await stage._shown(shown, (640, 480))
+        stage._things = [thing]
+        whole = await stage._shown(shown, (640, 480))
+    changed = [int((each.picture.i420 != shown.picture.i420).sum()) for each in (dashed, whole)]
+    assert 0 < changed[0] < changed[1]

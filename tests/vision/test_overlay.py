@@ -25,6 +25,17 @@ def test_a_box_is_drawn_where_it_is_and_nothing_else_changes() -> None:
     assert np.ptp(shown) > 60  # it has a colour, not only brightness
 
 
+def test_what_is_doubtful_is_dashed() -> None:
+    box = (100, 60, 200, 160)
+    before = grey(320, 240)
+    sure, doubtful = (drawn(before, [Mark(box, sure=which)])[:240] != 128 for which in (True, False))
+    assert 0.35 * sure.sum() < (sure & doubtful).sum() < 0.75 * sure.sum()
+    assert (doubtful & ~sure).sum() < 0.05 * sure.sum()
+    for inside in (doubtful[64:156, 104:196], doubtful[:50], doubtful[170:]):
+        assert not inside.any()
+    assert drawn(before, [Mark((-40, -40, 900, 900), sure=False)]).shape == before.shape
+
+
 def test_labels_and_points_anywhere_and_of_any_script() -> None:
     for width, height in ((320, 240), (16, 16), (2, 2), (640, 16)):
         marks = [Mark((-50, -50, 5, 5), "person 98 %"), Mark((0, 0, width, height), "猫", 3),

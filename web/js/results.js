@@ -12,6 +12,7 @@
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {{label: string, score: number, box: [number, number, number, number], points?: [number, number][],
  *   bones?: [number, number][], text?: string, name?: string, id?: number, predicted?: boolean,
+ *   doubtful?: boolean,
  *   attributes?: Record<string, {label: string}[]>}} Detection in px of the picture; the box is x, y, width, height; bones
  *   are lines between points, in place of the box
  * @typedef {{name: string, inside?: number, share?: number, in?: number, out?: number}} Place a zone or line, and what
@@ -252,11 +253,11 @@ function countOf(place) {
  * @param {{x: number, y: number, pixel: number}} scale px of the canvas in one of the picture, and of the screen
  */
 function sketch(c, found, { x, y, pixel }) {
-  const { label, box, points = [], bones, id, predicted } = found;
+  const { label, box, points = [], bones, id, predicted, doubtful } = found;
   const [left, top, wide, high] = [box[0] * x, box[1] * y, box[2] * x, box[3] * y];
   c.strokeStyle = c.fillStyle = colourOf(id, label);
   c.lineWidth = LINE * pixel;
-  c.setLineDash(predicted ? [6 * pixel, 4 * pixel] : []);
+  c.setLineDash(predicted || doubtful ? [6 * pixel, 4 * pixel] : []);
   if (!bones) c.strokeRect(left, top, wide, high);
   for (const [from, to] of bones ?? []) {
     c.beginPath();
