@@ -128,12 +128,18 @@ class VideoReceiver:
         if self._pace.allows():
             self._queue.put_nowait((media, now()))
         else:
-            self._lost = True
+            self._lose()
             self._inlet.refuse(self._track, "frame_rate", f"more than {self._max_fps:g} pictures a second")
 
     def _dropped(self, item: tuple[wire.Media, float]) -> None:
-        self._lost = True
+        self._lose()
         self._inlet.meter.drop(self._track, "video", "decode_overload")
+
+    def _lose(self) -> None:
+        """One is missing: what comes up to the next key frame is of no use, so that is asked for at once and not when
+        the decoder, which is late already, has got so far."""
+        self._lost = True
+        self._ask()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -158,6 +164,9 @@ class VideoReceiver:
 
     def _refused(self, error: InvalidMedia) -> None:
         self._inlet.refuse(self._track, error.data.get("reason", "garbage"), error.detail)
+        self._ask()
+
+    def _ask(self) -> None:
         if self._codec != "jpeg" and now() - self._asked >= ASK_EVERY:
             self._asked = now()
             self._inlet.ask_keyframe(self._track)
