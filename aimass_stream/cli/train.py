@@ -137,7 +137,9 @@ def _planned(plan: Callable[[], P], settings: Settings, quiet: bool) -> P:
         return plan()
     except Unavailable as error:
         name = error.data.get("weights")
-        if quiet or not settings.fetch or name is None:
+        if name is not None and (quiet or not settings.fetch):
+            raise Unavailable(f"{error.detail}, or give a file of yours with --loss-weights", **error.data) from None
+        if name is None:
             raise
     typer.echo("What judges the paintings is fetched first.")
     pull(weights.checked(name), settings)

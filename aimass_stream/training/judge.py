@@ -25,7 +25,7 @@ def find(given: Path | None, models: Path) -> Path:
         if path.is_file():
             return path
     raise Unavailable(f"paintings are judged by SqueezeNet, whose weights are not here: `aimass models pull {WEIGHTS}` "
-                      "fetches them (5 MB), or give a file of yours with --loss-weights", weights=WEIGHTS)
+                      "fetches them (5 MB)", weights=WEIGHTS)
 
 
 def read(path: Path) -> Mapping[str, Any]:
@@ -41,9 +41,12 @@ def read(path: Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise InvalidInput(f"{path.name} can't be read as weights: {reason}", field="loss_weights") from None
+    except OSError as error:
+        raise InvalidInput(f"{path.name} can't be read: {error.strerror or error}", field="loss_weights") from None
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        # what torch says quotes its own code, and advises to let the file run code
+        raise InvalidInput(f"{path.name} is no file of weights: what is read is SqueezeNet 1.0 as .safetensors, or the "
+                           "tensors alone that torch saved (.pth)", field="loss_weights") from None
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise InvalidInput(f"{path.name} has no weights", field="loss_weights")
     return found

@@ -99,10 +99,11 @@ class Made:
 def plan(wish: Wish, pulled: Path) -> Plan:
     """`pulled` is the folder of fetched models. Raises `InvalidInput`, `NotFound`, `Conflict` or `Unavailable` with a
     sentence."""
-    check()
     if not 1 <= wish.steps <= MOST_STEPS:
         raise InvalidInput(f"steps are from 1 to {MOST_STEPS:,}", field="steps")
     painting = read(wish.picture)
+    check()
+    device_of(wish.device)
     name, title = names_of(wish.name or wish.picture.stem, wish.picture)
     there = installed()
     if name in there.names() and not (wish.models / name).exists():

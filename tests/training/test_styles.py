@@ -17,6 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from aimass_stream import training  # noqa: E402
 from aimass_stream.errors import Conflict, InvalidInput, InvalidMedia, ModelFailed, NotFound, Unavailable  # noqa: E402
 from aimass_stream.inference import CpuDevice, FolderStore, installed  # noqa: E402
 from aimass_stream.inference.contract import SLOT  # noqa: E402
@@ -60,6 +61,15 @@ def models(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def wish(tmp_path: Path, models: Path) -> styles.Wish:
     return styles.Wish(painting(tmp_path), models, tmp_path / "work", steps=4, loss_weights=judge_file(tmp_path))
+
+
+def test_what_is_wrong_with_a_wish_is_told_before_what_is_missing_here(wish: styles.Wish,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match="no device 'tpu'"):  # and not when the training begins
+        styles.plan(replace(wish, device="tpu"), wish.models)
+    monkeypatch.setattr(training, "NEEDED", ("torch_that_is_not_there",))
+    with pytest.raises(NotFound, match="nothere"):
+        styles.plan(replace(wish, picture=Path("nothere.png")), wish.models)
 
 
 def test_a_picture_becomes_a_style_that_paints(wish: styles.Wish) -> None:
@@ -206,8 +216,9 @@ def test_weights_of_the_judge(wish: styles.Wish, tmp_path: Path, monkeypatch: py
     assert torch.equal(judge.read(pulled)["features.0.weight"], given["features.0.weight"])
     for data, name in ((b"nothing", "x.pth"), (b"nothing", "x.safetensors")):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(InvalidInput, match=f"{name} can't be read as weights"):
+        with pytest.raises(InvalidInput, match=f"{name} is no file of weights") as caught:
             judge.read(tmp_path / name)
+        assert "weights_only" not in caught.value.detail
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InvalidInput, match="has no weights"):
         judge.read(tmp_path / "list.pth")
