@@ -32,6 +32,7 @@ class Finding:
 Check: TypeAlias = Callable[[Settings], Finding]
 
 OPENCVS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+PROVIDERS = ("CUDA", "CPU")  # of those that onnxruntime may have, what models are run on
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -195,8 +196,9 @@ def onnx(_: Settings) -> Finding:
         return Finding("fail", "onnxruntime is not installed", "pip install onnxruntime")
     import onnxruntime
 
-    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-    return Finding("ok", f"onnxruntime {onnxruntime.__version__} on {', '.join(providers)}")
+    there = {name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()}
+    used = [name for name in PROVIDERS if name in there]
+    return Finding("ok", f"onnxruntime {onnxruntime.__version__} on {', '.join(used)}")
 
 
 def arithmetic(_: Settings) -> Finding:

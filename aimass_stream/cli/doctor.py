@@ -18,6 +18,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     from ..settings import Settings
     from .checks import CHECKS, Check, Finding
+    from .sight import painting, sight
 
     def examine(check: Check) -> Finding:
         try:
@@ -30,7 +31,8 @@ def doctor(as_json: AsJson = False) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise typer.BadParameter(f"AIMASS_{str(first['loc'][0]).upper()}: {first['msg']}") from None
-    findings = {name: examine(check) for name, check in CHECKS.items()}
+    checks = CHECKS | {"painting": painting, "sight": sight}
+    findings = {name: examine(check) for name, check in checks.items()}
     if as_json:
         print_json({name: {"state": finding.state, "detail": finding.detail, "advice": finding.advice}
                     for name, finding in findings.items()})

@@ -54,8 +54,9 @@ def _list(settings: Settings, as_json: bool) -> None:
 
     folder = weights.folder_of(settings)
     known = [_card(each, weights.state(each, folder)) for each in weights.catalogue().values()]
+    own = _own(settings, {each["name"] for each in known})
     if as_json:
-        print_json(known)
+        print_json([*known, *own])
         return
     console = Console()
     wide = console.width >= WIDE
@@ -66,7 +67,31 @@ def _list(settings: Settings, as_json: bool) -> None:
         table.add_row(each["name"], each["for"], ", ".join(each["languages"]).replace("*", "many"),
                       _size(weights.get(each["name"])), _state(each), *more)
     console.print(table)
+    console.print("\nInstalled beside these:")
+    there = Table(*(Column(name, no_wrap=True) for name in ("Name", "For", "State")), "What it is", box=None,
+                  pad_edge=False)
+    for each in own:
+        there.add_row(each["name"], each["for"], _state(each), each["title"])
+    console.print(there)
     typer.echo(f"\n{_hears(settings)}\nMore about one: aimass models show NAME")
+
+
+def _own(settings: Settings, listed: set[str]) -> list[dict[str, Any]]:
+    """Styles, detectors and all else that came with the package or was put into a folder of models."""
+    from ..inference import installed
+    from ..weights import folder_of, npm
+
+    installed().add(*settings.model_dirs, folder_of(settings))
+    found = []
+    for entry in installed().entries():
+        there = entry.npm is None or npm.installed(entry.npm.package)
+        needs = "" if there or entry.npm is None else f"npm {entry.npm.package}"
+        if entry.name not in listed:
+            found.append({"name": entry.name, "title": entry.title or entry.name, "for": entry.task, "languages": [],
+                          "bytes": sum(file.size for file in entry.files), "state": "ready" if there else "absent",
+                          "licence": entry.licence, "source": ", ".join(entry.sources),
+                          "description": entry.description, "usable": there, "needs": needs, "default": False})
+    return found
 
 
 def _state(card: dict[str, Any]) -> str:

@@ -35,8 +35,8 @@ def read(package: str, version: str, path: str, member: str = "") -> bytes:
     """
     folder = _folder(package)
     if folder is None:
-        command = _command(f"{package}@{version}")
-        raise Unavailable(f"the npm package {package} is not installed: {command}", package=package)
+        way = command(f"{package}@{version}")
+        raise Unavailable(f"the npm package {package} is not installed: {way}", package=package)
     try:
         content = (folder / path).read_bytes()
         if not member:
@@ -63,7 +63,8 @@ def _member(content: bytes, loader: Path, member: str) -> bytes:
     return content[slice(*spans[0])]
 
 
-def _command(package: str) -> str:
+def command(*packages: str) -> str:
+    """What installs these, each as name@version."""
     if (SOURCES / "package-lock.json").is_file():
         return "run `npm ci --omit=dev` in web/ (`make run` does that where npm is there)"
-    return f"run `npm install --prefix {PACKAGE} {package}`"
+    return f"run `npm install --prefix {PACKAGE} {' '.join(packages)}`"

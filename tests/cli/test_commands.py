@@ -204,6 +204,9 @@ def test_doctor_knows_this_machine(tmp_path: Path) -> None:
     assert re.match(r"(no )?torch", found["GPU"]["detail"])
     assert "speaks, first sound after" in found["voice"]["detail"]
     assert "Taken: " in found["hearing"]["detail"]
+    assert "The Starry Night" in found["painting"]["detail"]
+    assert "opencv-faces" in found["sight"]["detail"]
+    assert "Azure" not in found["models"]["detail"]
 
 
 def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:

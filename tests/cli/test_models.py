@@ -51,6 +51,9 @@ def test_list_and_show_tell_what_there_is(tmp_path: Path) -> None:
     assert "1.6 GB" in listed.out
     known = {each["name"]: each for each in json.loads(here("models", "--json", "--data-dir", str(tmp_path)).out)}
     assert (known["whisper-base.en"]["state"], known["whisper-base.en"]["default"]) == ("absent", True)
+    assert (known["style-udnie"]["for"], known["style-udnie"]["state"]) == ("style-transfer", "ready")
+    for name in ("style-udnie", "opencv-faces", "mediapipe-hand"):
+        assert name in listed.out
     card = here("models", "show", "whisper-tiny.en", "--data-dir", str(tmp_path))
     assert "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a" in card.out
     assert "MIT" in card.out
