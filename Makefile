@@ -10,6 +10,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@echo 'ARGS passes options on: make run ARGS="--port 9000", make test ARGS="tests/web"'
 
 run: .venv/.run web/node_modules/.models ## install what is missing, start the server, print its address
 	@$(BIN)/aimass serve $(ARGS)

@@ -55,11 +55,12 @@ def _version(wanted: bool) -> None:
 def main() -> None:
     """Run the command of this process."""
     from ..errors import AimassError
+    from .common import refuse
 
     named = [argument for argument in sys.argv[1:2] if argument in COMMANDS and "_AIMASS_COMPLETE" not in os.environ]
     try:
         build(named or list(COMMANDS))()
     except AimassError as error:
-        typer.secho(f"aimass: {error.detail}", fg="red", err=True)
+        refuse(error)
         raise SystemExit(1) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..client import MediaSession
@@ -20,8 +20,30 @@ UNWRITTEN = 128  # frames that wait for the file
 QUIET = 1.0  # s without a frame after which nothing more is expected
 LONGEST_TAIL = 6.0  # s at most to wait for what is still on its way
 
-TOLD = {"error", "stage.failed", "stage.bypassed", "latency.missed", "media.dropped", "media.refused",
-        "session.closing"}
+TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
+    "error": lambda data: f"The server refuses: {data['detail']}",
+    "stage.failed": lambda data: f"{data['stage']} failed: {data['detail']} ({data['failures']} in a row)",
+    "stage.bypassed": lambda data: f"{data['stage']} is passed by from now on: {data['detail']}",
+    "latency.missed": lambda data: f"{data['latency_ms']} ms can't be kept ({data['p95_ms']:.0f} ms): {data['why']}",
+    "media.dropped": lambda data: f"{data['frames']} of those sent were left out: {why(data['reason'])}",
+    "media.refused": lambda data: f"The server can't use some of what is sent: {data['detail'] or why(data['reason'])}",
+    "session.closing": lambda data: f"The session ends in {data['seconds']:.0f} s: {data['reason']}",
+}
+REASONS = {  # what the commonest drops are for; docs/api/rest.md has all of them
+    "decode_overload": "the server decodes too slowly", "encode_overload": "the server encodes too slowly",
+    "no_keyframe": "what they build on was lost", "slow_client": "they are not taken fast enough",
+    "governor": "the frame rate was lowered for the promised latency", "relink": "the pipeline was changed just then",
+    "frame_rate": "more a second than the server takes"}
+
+OF_STAGES = {"overload": "is too slow", "deadline": "was late", "busy": "was busy", "removed": "was taken out"}
+
+
+def why(reason: str) -> str:
+    """Of a drop, in words."""
+    stage, _, what = reason.rpartition(":")
+    if stage:
+        return f"{stage} {OF_STAGES.get(what, what.replace('_', ' '))}"
+    return REASONS.get(reason, reason.replace("_", " "))
 
 
 class Relay:
@@ -120,8 +142,7 @@ class Relay:
                 self.steps += 1
                 self._news.append(stepped(event.data))
             elif event.type in TOLD:
-                detail = ", ".join(f"{key} {value}" for key, value in event.data.items() if value is not None)
-                self._news.append(f"{event.type}: {detail}")
+                self._news.append(TOLD[event.type](event.data))
 
     async def _tail(self, receiving: asyncio.Task[None]) -> None:
         """Wait for what is still on its way: a pipeline may hold frames back."""

@@ -102,13 +102,16 @@ def _print(summary: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from .relay import why
+
     table = Table("Track", "sent", "came back", "p50 ms", "p95 ms", "p99 ms", box=None, pad_edge=False)
     for name, track in summary["tracks"].items():
         table.add_row(name, str(track["sent"]), str(track["came_back"]),
                       *("-" if track[mark] is None else str(track[mark]) for mark in ("p50_ms", "p95_ms", "p99_ms")))
     console = Console()
     console.print(table)
-    drops = ", ".join(f"{key}: {count}" for key, count in summary["drops"].items())
+    drops = ", ".join(f"{count} of {track} ({why(reason)})" for key, count in summary["drops"].items()
+                      for track, _, reason in [key.partition("/")])
     console.print(f"Dropped: {drops or 'nothing'}" + (f"; cut and resumed {summary['resumed']} times"
                                                       if summary["resumed"] else ""))
     if summary["latency"] is not None:
