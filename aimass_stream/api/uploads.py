@@ -171,7 +171,7 @@ def _sorted(form: FormData, parts: Sequence[str]) -> Form:
         plain = name.removesuffix("[]")
         if isinstance(value, UploadFile):
             if plain not in parts:
-                raise InvalidInput(f"{name[:64]} is not a file; send the file as a part named {' or '.join(parts)}",
+                raise InvalidInput(f"no file is called {name[:64]} here; send it as a part named {' or '.join(parts)}",
                                    field=name[:64])
             found.files.append(Upload(value.filename or "", value.file, plain))
         elif plain in parts:
