@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
+from .accounts import Accounts
 from .api import (
     attendance,
     audio,
@@ -25,6 +26,7 @@ from .api import (
     images,
     jobs,
     lessons,
+    metering,
     models,
     origin,
     pages,
@@ -41,11 +43,16 @@ from .api import (
     whep,
     whip,
 )
-from .api.keys import ApiKey
+from .api.accounts import router as accounts_router
+from .api.audit import router as audit_router
+from .api.keys import connect_router
+from .api.keys import router as keys_router
 from .api.oip import routes as oip
 from .api.oip.infer import Infer, Shortcut
 from .api.oip.offered import FolderCatalogue, Offered
 from .api.realtime import router as realtime_router
+from .api.sign_in import router as sign_in_router
+from .api.teams import router as teams_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
 from .events import InstalledModel, ModelsChanged
@@ -54,7 +61,9 @@ from .inference import Engine, FolderStore, installed
 from .inference.arrivals import Change, Version, versions, watch
 from .inference.cuda import open_device
 from .jobs import Job, Jobs
+from .jobs.personal import JobsOfPeople
 from .node import Node
+from .ports import Caller
 from .settings import Settings
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
@@ -74,7 +83,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
-           pages.router)
+           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
@@ -89,6 +98,14 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     store.prepare()  # likewise
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
+    accounts = Accounts(settings)
+    node.gate, accounts.live = accounts.admit, node.callers
+
+    def end(those: Callable[[Caller], bool], reason: str) -> None:
+        node.end_those(those, reason)
+        peers.end_those(those, reason)
+
+    accounts.end = end
     toolbox = Toolbox().load()
     wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
@@ -100,8 +117,10 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.state.database = database = await _database(settings)
+        await accounts.open(database)
         await metered.open(database)
         app.state.jobs = board = await _jobs(settings, database, node)
+        accounts.personal["jobs"] = JobsOfPeople(board)
         await node.start()
         await board.start()
         await peers.start()
@@ -123,6 +142,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await peers.close()
             await engine.close()
             await metered.close()
+            await accounts.close()
             await database.close()
 
     app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -137,9 +157,10 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.fetcher = fetcher
     app.state.offered, app.state.infer, app.state.usage = offered, infer, metered
     app.state.realtime = realtime.Realtime(toolbox)
-    app.state.authorizer = ApiKey(settings.api_key)
+    app.state.accounts = app.state.authorizer = accounts
     problems.install(app)
     app.add_middleware(Shortcut, infer=infer)  # the innermost
+    app.add_middleware(metering.Metered, accounts=accounts)
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
@@ -225,10 +246,10 @@ def _installed(store: FolderStore, names: Sequence[str]) -> list[InstalledModel]
 
 def check(settings: Settings) -> None:
     """Refuse to be open to the world by accident, and names that nothing here has."""
-    if settings.public and settings.api_key is None and not settings.insecure:
+    if settings.public and settings.api_key is None and not settings.accounts and not settings.insecure:
         raise InvalidInput(
-            f"{settings.host} can be reached from other machines: set an API key (--api-key, AIMASS_API_KEY), "
-            "or allow everybody with --insecure", field="host")
+            f"{settings.host} can be reached from other machines: let people sign in (--accounts), set an API key "
+            "(--api-key, AIMASS_API_KEY), or allow everybody with --insecure", field="host")
     speech = (("HEARING", settings.hearing, RECOGNIZERS), ("VOICE_ENGINE", settings.voice_engine, ENGINES))
     for option, name, there in speech:
         if name != "auto" and name not in there:
@@ -254,6 +275,12 @@ class Server(uvicorn.Server):
         self._state = app.state
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def first_admin(self) -> str | None:
+        """The path of the one-time link that makes the first admin, while there is none."""
+        token = self._state.accounts.first
+        return None if token is None else f"/sign-up#{token}"
 
     @property
     def bound_port(self) -> int:

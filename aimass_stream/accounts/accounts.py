@@ -154,10 +154,10 @@ class Accounts:
 
     # sessions --------------------------------------------------------------------------------------
 
-    async def admit(self, caller: Caller, live: Iterable[Caller]) -> None:
-        """Whether the caller may have one more session beside those. Raises `Forbidden` or `Busy`."""
+    async def admit(self, caller: Caller) -> None:
+        """Whether the caller may have one more session. Raises `Forbidden` or `Busy`."""
         caller.need("media")
-        await self.parts.allowance.session(caller, live)
+        await self.parts.allowance.session(caller, self.live)
 
     def _ended(self, ids: set[str]) -> None:
         self.end(lambda caller: caller.id in ids or caller.user in ids, "its key is no longer good")

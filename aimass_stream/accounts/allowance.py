@@ -11,10 +11,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.strategies import FixedWindowRateLimiter
@@ -36,6 +37,8 @@ REDIS_SECONDS = 0.25  # that Redis may take; then we count by ourselves
 REDIS_AGAIN = 10.0  # s until it is asked again
 RETRY = 5  # s, where nothing says when there is room
 
+T = TypeVar("T")
+
 
 class Counters(Protocol):
     async def hit(self, item: RateLimitItem, name: str, cost: int) -> int:
@@ -43,6 +46,10 @@ class Counters(Protocol):
         ...
 
     async def used(self, item: RateLimitItem, name: str) -> int: ...
+    async def left(self, item: RateLimitItem, name: str) -> int:
+        """s until it is counted anew, at least 1."""
+        ...
+
     async def clear(self, item: RateLimitItem, name: str) -> None: ...
     async def close(self) -> None: ...
 
@@ -53,8 +60,9 @@ class Memory:
         self._limiter = FixedWindowRateLimiter(self._windows)
 
     async def hit(self, item: RateLimitItem, name: str, cost: int) -> int:
-        if self._limiter.hit(item, name, cost=cost):
-            return 0
+        return 0 if self._limiter.hit(item, name, cost=cost) else await self.left(item, name)
+
+    async def left(self, item: RateLimitItem, name: str) -> int:
         return max(1, math.ceil(self._windows.left(item.key_for(name))))
 
     async def used(self, item: RateLimitItem, name: str) -> int:
@@ -86,39 +94,38 @@ class Redis:
         self._own = Memory()
         self._silent = -math.inf  # when it did not answer
 
-    async def hit(self, item: RateLimitItem, name: str, cost: int) -> int:
+    async def _asked(self, question: Callable[[], Awaitable[T]], otherwise: Callable[[], Awaitable[T]]) -> T:
         if time.monotonic() - self._silent > REDIS_AGAIN:
             try:
                 async with asyncio.timeout(2 * REDIS_SECONDS):
-                    if await self._limiter.hit(item, name, cost=cost):
-                        return 0
-                    left = await self._storage.get_expiry(item.key_for(name)) - time.time()
-                    return min(max(1, math.ceil(left)), item.get_expiry())
+                    return await question()
             except Exception as error:  # whatever its client raises
-                self._gone(error)
-        return await self._own.hit(item, name, cost)
+                self._silent = time.monotonic()
+                log.warning("Redis does not answer (%s): limits are counted here until it does", type(error).__name__)
+        return await otherwise()
 
-    def _gone(self, error: Exception) -> None:
-        self._silent = time.monotonic()
-        log.warning("Redis does not answer (%s): limits are counted here until it does", type(error).__name__)
+    async def hit(self, item: RateLimitItem, name: str, cost: int) -> int:
+        async def ask() -> int:
+            return 0 if await self._limiter.hit(item, name, cost=cost) else await self._left(item, name)
+
+        return await self._asked(ask, lambda: self._own.hit(item, name, cost))
+
+    async def _left(self, item: RateLimitItem, name: str) -> int:
+        left = await self._storage.get_expiry(item.key_for(name)) - time.time()
+        return min(max(1, math.ceil(left)), item.get_expiry())
+
+    async def left(self, item: RateLimitItem, name: str) -> int:
+        return await self._asked(lambda: self._left(item, name), lambda: self._own.left(item, name))
 
     async def used(self, item: RateLimitItem, name: str) -> int:
-        if time.monotonic() - self._silent > REDIS_AGAIN:
-            try:
-                async with asyncio.timeout(2 * REDIS_SECONDS):
-                    return await self._storage.get(item.key_for(name))
-            except Exception as error:
-                self._gone(error)
-        return await self._own.used(item, name)
+        return await self._asked(lambda: self._storage.get(item.key_for(name)), lambda: self._own.used(item, name))
 
     async def clear(self, item: RateLimitItem, name: str) -> None:
+        async def nothing() -> None:
+            """Of what can't be reached."""
+
         await self._own.clear(item, name)
-        if time.monotonic() - self._silent > REDIS_AGAIN:
-            try:
-                async with asyncio.timeout(2 * REDIS_SECONDS):
-                    await self._storage.clear(item.key_for(name))
-            except Exception as error:
-                self._gone(error)
+        await self._asked(lambda: self._storage.clear(item.key_for(name)), nothing)
 
     async def close(self) -> None:
         await self._own.close()
@@ -146,18 +153,19 @@ class Allowance:
         await self._take("requests", caller, 1)
 
     async def upload(self, caller: Caller, size: int) -> None:
-        """Bytes that come, or are said to. Raises `Busy`."""
-        if size:
-            await self._take("upload_bytes", caller, size)
+        """Bytes that come, or are said to; 0: it is not known yet how many. Raises `Busy`."""
+        await self._take("upload_bytes", caller, size)
 
-    async def session(self, caller: Caller, live: Iterable[Caller]) -> None:
+    async def session(self, caller: Caller, live: Callable[[], Iterable[Caller]]) -> None:
         """One more, beside those of these callers. Raises `Busy`."""
-        others = list(live)
-        for name, most in self._bounds("concurrent_sessions", caller):
-            if sum(name in _names(other) for other in others) >= most:
-                raise _refusal("concurrent_sessions", most, RETRY)
         await self._take("session_minutes", caller, 0)
         await self._take("sessions", caller, 1)
+        bounds = dict(self._bounds("concurrent_sessions", caller))
+        if bounds:  # looked at last: nobody else comes between this and the session's beginning
+            there = Counter(name for other in live() for name in _names(other))
+            for name, most in bounds.items():
+                if there[name] >= most:
+                    raise _refusal("concurrent_sessions", most, RETRY)
 
     async def minutes(self, live: Iterable[Caller], seconds: int) -> list[Caller]:
         """These had sessions for so long. Answers those who have used up their minutes."""
@@ -188,7 +196,8 @@ class Allowance:
         for name, most in self._bounds(kind, caller):
             item = _item(kind, most)
             if cost == 0:  # only looked at
-                wait = RETRY if await self.counters.used(item, name) >= item.amount else 0
+                spent = await self.counters.used(item, name) >= item.amount
+                wait = await self.counters.left(item, name) if spent else 0
             else:
                 wait = await self.counters.hit(item, name, cost)
             if wait:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from .deps import CallerDep, NodeDep
+from .deps import CallerDep, NodeDep, needs
 from .problems import RESPONSES
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
 
 MEDIA = "text/csv"
 
@@ -32,7 +32,7 @@ class Visits(BaseModel):
 @router.get("/{session_id}/attendance")
 async def attendance(session_id: str, node: NodeDep, caller: CallerDep) -> Visits:
     """Who the stage `faces` has recognised, when they came and left. Kept for an hour after the session's end."""
-    record = node.sightings(session_id).attendance
+    record = node.sightings(session_id, caller).attendance
     return Visits(visits=[Visit(**visit) for visit in record.json()], dropped=record.dropped)
 
 
@@ -40,6 +40,6 @@ async def attendance(session_id: str, node: NodeDep, caller: CallerDep) -> Visit
             responses={200: {"content": {MEDIA: {"schema": {"type": "string"}}}}})
 async def table(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
     """The same as a table. `X-Dropped-Rows` counts the oldest, in a session that is longer than the record."""
-    record = node.sightings(session_id).attendance
+    record = node.sightings(session_id, caller).attendance
     return Response(record.csv(), media_type=f"{MEDIA}; charset=utf-8", headers={
         "Content-Disposition": 'attachment; filename="attendance.csv"', "X-Dropped-Rows": str(record.dropped)})

@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..speech.languages import code_of
 from ..speech.words import HEARING_RATE, Task, Waveform
 from ..weights import catalogue
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
 from .transcriptions import FORMATS, GRANULARITIES, body, event, response, text_of, usage
@@ -36,7 +36,8 @@ class UploadRoute(OpenAiRoute):
     max_body = sys.maxsize  # `form_of` counts
 
 
-router = APIRouter(prefix="/v1/audio", tags=["audio"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/audio", tags=["audio"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("media")])
 
 T = TypeVar("T")
 

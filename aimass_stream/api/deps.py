@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
+from ..accounts import Accounts
+from ..accounts.secret import CONNECT
+from ..errors import Forbidden, TooLarge
 from ..node import Node
-from ..ports import Authorizer, Caller
+from ..ports import Caller
 from ..settings import Settings
+from .metering import CALLER
 
-_bearer = HTTPBearer(auto_error=False, description="The server's API key, where one is set")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110 section 9.2.1)
+CSRF = "x-csrf-token"
+CSRF_FIELD = "csrf_token"  # of a form
+FORM = "application/x-www-form-urlencoded"
+MAX_FORM = 64 * 1024  # bytes of a form that is looked into for it
+
+bearer = HTTPBearer(auto_error=False, description="An API key, or the server's own; a cookie session needs none")
 
 
 def node_of(connection: HTTPConnection) -> Node:
@@ -23,17 +33,73 @@ def settings_of(connection: HTTPConnection) -> Settings:
     return cast(Settings, connection.app.state.settings)
 
 
-def caller_of(connection: HTTPConnection) -> Caller:
-    """Who is calling; raises `Unauthorized`."""
-    authorizer = cast(Authorizer, connection.app.state.authorizer)
-    address = connection.client.host if connection.client is not None else ""
-    return authorizer.authorize(connection.headers.get("authorization"), address=address)
+def accounts_of(connection: HTTPConnection) -> Accounts:
+    return cast(Accounts, connection.app.state.accounts)
 
 
-def _caller(connection: HTTPConnection, _: Annotated[object, Security(_bearer)] = None) -> Caller:
-    return caller_of(connection)
+def address_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client is not None else ""
+
+
+def caller_of(connection: HTTPConnection, csrf: str | None = None) -> Caller:
+    """Who is calling, without counting it; `csrf` where it came in a form. Raises `Unauthorized` or `Forbidden`."""
+    headers = connection.headers
+    return accounts_of(connection).authorize(
+        headers.get("authorization"), address=address_of(connection), cookie=headers.get("cookie"),
+        csrf=csrf or headers.get(CSRF), reads=connection.scope.get("method") in SAFE)
+
+
+async def admitted(connection: HTTPConnection, *, opens: bool = False) -> Caller:
+    """Who is calling, and may do so at this moment. Raises `Unauthorized`, `Forbidden` or `Busy`.
+
+    `opens`: it is to open a session, and a connect token will do.
+    """
+    headers = connection.headers
+    if not opens and headers.get("authorization", "").partition(" ")[2].strip().startswith(CONNECT):
+        raise Forbidden("a connect token opens a session, and nothing else")
+    csrf = None
+    if ("cookie" in headers and CSRF not in headers and isinstance(connection, Request)
+            and headers.get("content-type", "").startswith(FORM)):
+        csrf = await _in_form(connection)
+    caller = caller_of(connection, csrf)
+    allowance = accounts_of(connection).parts.allowance
+    await allowance.request(caller)
+    connection.scope[CALLER] = caller
+    length = headers.get("content-length", "")
+    if length.isdecimal():
+        await allowance.upload(caller, int(length[:18]))
+    elif "transfer-encoding" in headers:
+        await allowance.upload(caller, 0)
+    return caller
+
+
+async def _in_form(request: Request) -> str | None:
+    """The token in a form of a page that runs no script. What was read stays there for the route."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length[:18]) > MAX_FORM:
+        raise TooLarge(f"a form has at most {MAX_FORM} bytes")
+    found = (await request.form(max_fields=100, max_files=0)).get(CSRF_FIELD)
+    return found if isinstance(found, str) else None
+
+
+async def _caller(connection: HTTPConnection, _: Annotated[object, Security(bearer)] = None) -> Caller:
+    return await admitted(connection)
+
+
+async def _opener(connection: HTTPConnection, _: Annotated[object, Security(bearer)] = None) -> Caller:
+    return await admitted(connection, opens=True)
+
+
+def needs(scope: str) -> Any:
+    """For all routes of a router: ``APIRouter(dependencies=[needs("media")])``."""
+    async def check(caller: CallerDep) -> None:
+        caller.need(scope)
+
+    return Depends(check)
 
 
 NodeDep = Annotated[Node, Depends(node_of)]
 SettingsDep = Annotated[Settings, Depends(settings_of)]
+AccountsDep = Annotated[Accounts, Depends(accounts_of)]
 CallerDep = Annotated[Caller, Depends(_caller)]
+OpenerDep = Annotated[Caller, Depends(_opener)]  # who is to open a session, and may have a connect token for that

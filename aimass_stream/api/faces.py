@@ -14,7 +14,7 @@ from ..errors import InvalidInput
 from ..seeing.embedder import choose
 from ..seeing.gallery import ENOUGH, PEOPLE
 from ..seeing.register import Register, only_face, shared
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, read
 from .problems import RESPONSES
 from .uploads import Form, form_of
@@ -23,7 +23,8 @@ from .vision import known
 if TYPE_CHECKING:
     from ..store.people import Person
 
-router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("admin")])
 
 MOST_PICTURES = 12  # of a person
 MOST_NAME, MOST_WORDS = 80, 2000  # letters

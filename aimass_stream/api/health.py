@@ -31,6 +31,7 @@ async def readyz(node: NodeDep, response: Response) -> dict[str, Any]:
 
 @router.get("/metrics", responses=RESPONSES, response_class=Response)
 async def metrics(node: NodeDep, caller: CallerDep) -> Response:
-    """Prometheus text format."""
+    """Prometheus text format. For admins, or a key of theirs with the scope `admin` alone."""
+    caller.need("admin")
     MODELS.take(node.engine.statistics())
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -25,12 +25,13 @@ from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
 from ..stages.style import catalogue, choices, learned, painter, strokes
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Form, Upload, form_of
 
-router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("media")])
 
 PAINTED = 960  # px of the longer side up to which a network paints; beyond, strokes grow with the picture
 PICTURE, NEAREST = "picture", "nearest"  # how a style_image is meant

@@ -1,30 +1,131 @@
-"""The simplest authorizer: one API key, or everybody where none is set. Who holds it or needs none runs the server."""
+"""/v1/keys: API keys, shown once; /v1/connect-tokens: what a page may have to open one session."""
 
 from __future__ import annotations
 
-import hmac
+from typing import Annotated
 
-from ..errors import Unauthorized
-from ..ports import SCOPES, Caller
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..accounts import LONGEST
+from ..accounts.directory import Key
+from .cursors import CursorQuery, LimitQuery, decode, link, page
+from .deps import AccountsDep, CallerDep
+from .limits import LimitedRoute
+from .problems import RESPONSES
+
+router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=RESPONSES, route_class=LimitedRoute)
+connect_router = APIRouter(prefix="/v1/connect-tokens", tags=["keys"], responses=RESPONSES, route_class=LimitedRoute)
+
+Quotas = dict[str, int | None]
+QUOTAS = "of requests, sessions, session_minutes, upload_bytes, concurrent_sessions; those left out are as usual"
 
 
-class ApiKey:
-    """Implements `ports.Authorizer`."""
+class KeyView(BaseModel):
+    id: str
+    prefix: str = Field(description="how the key begins: what is told of it after the first time")
+    title: str
+    user: str = Field(description="whose it is; empty: the server's own")
+    team: str = Field(description="the team that it was made for, or empty")
+    scopes: list[str]
+    quotas: dict[str, int] = Field(description=QUOTAS)
+    created: float = Field(description="s since the epoch")
+    expires: float | None
+    revoked: float | None
+    used: float | None = Field(description="s since the epoch: the last time, within a minute")
 
-    def __init__(self, key: str | None) -> None:
-        self._key = key
 
-    def authorize(self, authorization: str | None, *, address: str = "", token: str | None = None,
-                  cookie: str | None = None, csrf: str | None = None, reads: bool = False) -> Caller:
-        if self._key is None:
-            return Caller("anyone", address, role="admin", scopes=SCOPES)
-        scheme, _, secret = (authorization or "").partition(" ")
-        given = secret.strip() if scheme.lower() == "bearer" else token
-        if not given:
-            raise Unauthorized("this server needs an API key: send 'Authorization: Bearer KEY'")
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
-            raise Unauthorized("the API key is wrong")
-        return Caller("api-key", address, role="admin", scopes=SCOPES)
+class KeyMade(KeyView):
+    key: str = Field(description="the key itself. It is kept nowhere and never shown again")
 
-    def confirm(self, caller: Caller) -> Caller:
-        return caller
+
+class KeyList(BaseModel):
+    keys: list[KeyView] = Field(description="the newest first")
+    next: str | None = Field(description="`cursor` of the next page")
+
+
+class KeyBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    title: str = ""
+    scopes: list[str] | None = Field(None, max_length=64,
+                                     description="what it may do, of what its maker may; null: all")
+    team: str = Field("", max_length=64, description="a team's id: the key is the team's, and counts on its quotas")
+    expires_in: float | None = Field(None, description="s; none: it does not expire")
+    quotas: Quotas = Field(default={}, max_length=16, description=QUOTAS)
+
+
+class KeyChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    title: str | None = None
+    quotas: Quotas | None = Field(None, max_length=16, description=QUOTAS)
+
+
+class TokenBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    expires_in: float = Field(LONGEST, ge=1, le=LONGEST, description="s")
+
+
+class TokenMade(BaseModel):
+    token: str = Field(description="good for opening one session, once, as a key would be; the session then goes on "
+                                   "by its own resume token")
+    expires_in: float = Field(description="s")
+
+
+def shown(key: Key) -> KeyView:
+    return KeyView(id=key.id, prefix=f"aim_{key.prefix}", title=key.title, user=key.user, team=key.team,
+                   scopes=sorted(key.scopes), quotas=dict(key.quotas), created=key.created, expires=key.expires,
+                   revoked=key.revoked, used=key.used)
+
+
+@router.get("")
+async def list_keys(request: Request, response: Response, accounts: AccountsDep, caller: CallerDep,
+                    team: Annotated[str | None, Query(max_length=64)] = None, cursor: CursorQuery = None,
+                    limit: LimitQuery = 50) -> KeyList:
+    """The caller's keys and those of their teams; all, for an admin."""
+    caller.need("keys")
+    after = decode(cursor, float, str)
+    keys = [key for key in accounts.parts.keys.find(caller)
+            if (team is None or key.team == team) and (after is None or (-key.created, key.id) > after)]
+    rows, following = page(keys, limit, lambda key: (-key.created, key.id))
+    link(request, response, following)
+    return KeyList(keys=[shown(key) for key in rows], next=following)
+
+
+@router.post("", status_code=201)
+async def make_key(body: KeyBody, response: Response, accounts: AccountsDep, caller: CallerDep) -> KeyMade:
+    """A key that may do no more than its maker."""
+    caller.need("keys")
+    key, secret = await accounts.parts.keys.make(caller, body.title, scopes=body.scopes, team=body.team,
+                                                 seconds=body.expires_in, quotas=body.quotas)
+    response.headers.update({"Location": f"/v1/keys/{key.id}", "Cache-Control": "no-store"})
+    return KeyMade(**shown(key).model_dump(), key=secret)
+
+
+@router.get("/{key_id}")
+async def show_key(key_id: str, accounts: AccountsDep, caller: CallerDep) -> KeyView:
+    caller.need("keys")
+    return shown(accounts.parts.keys.get(caller, key_id))
+
+
+@router.patch("/{key_id}")
+async def change_key(key_id: str, body: KeyChange, accounts: AccountsDep, caller: CallerDep) -> KeyView:
+    """Its title, and how much it may use. What it may do stays: make another one for that."""
+    caller.need("keys")
+    return shown(await accounts.parts.keys.change(caller, key_id, title=body.title, quotas=body.quotas))
+
+
+@router.delete("/{key_id}")
+async def revoke_key(key_id: str, accounts: AccountsDep, caller: CallerDep) -> KeyView:
+    """The key is good for nothing any more, and sessions that were opened with it end."""
+    caller.need("keys")
+    return shown(await accounts.parts.keys.revoke(caller, key_id))
+
+
+@connect_router.post("", status_code=201)
+async def make_connect_token(response: Response, accounts: AccountsDep, caller: CallerDep,
+                             body: TokenBody | None = None) -> TokenMade:
+    """For a page's script, which should not hold a key. It opens one session with what the caller may use."""
+    caller.need("media")
+    seconds = (body or TokenBody()).expires_in
+    response.headers["Cache-Control"] = "no-store"
+    return TokenMade(token=accounts.connect_token(caller, seconds), expires_in=seconds)

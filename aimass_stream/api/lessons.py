@@ -21,13 +21,14 @@ from ..training import check, judge, picture
 from ..training.lesson import Lesson, learn
 from ..training.styles import NAME_LETTERS, STEPS, names_of, unmistakable
 from ..weights import folder_of
-from .deps import CallerDep, SettingsDep
+from .deps import CallerDep, SettingsDep, needs
 from .jobs import JobInfo, JobsDep, OrderDep, accepted
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Form, form_of
 
-router = APIRouter(prefix="/v1/images/style", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/images/style", tags=["images"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("models:write")])
 
 KIND = "style-train"
 MOST_STEPS = 20_000

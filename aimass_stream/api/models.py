@@ -74,6 +74,7 @@ async def show_model(name: str, request: Request, settings: SettingsDep, caller:
 @router.post("/models/{name}/pull", status_code=202)
 async def pull_model(name: str, request: Request, caller: CallerDep) -> DownloadProgress:
     """Begin to fetch weights from the hub; `GET /v1/models` and `download.progress` events say how far it is."""
+    caller.need("models:write")
     return fetcher_of(request).begin(name)
 
 

@@ -93,6 +93,7 @@ class SecretAnswer(BaseModel):
 @router.post("/client_secrets")
 async def make_secret(caller: CallerDep, shared: RealtimeDep, body: SecretBody | None = None) -> SecretAnswer:
     """A key that a web page may have: it opens Realtime sessions of this configuration until it expires."""
+    caller.need("media")
     asked = body or SecretBody()
     secret = shared.secrets.make(configured(Configuration(), asked.session), caller, asked.expires_after.seconds)
     expires_at = int(secret.expires_at)
@@ -130,7 +131,7 @@ async def answer_call(request: Request, node: NodeDep, settings: SettingsDep, we
 @router.post("/calls/{call_id}/hangup", status_code=200, response_class=Response)
 async def hang_up(call_id: str, node: NodeDep, caller: CallerDep) -> Response:
     """End the call."""
-    await node.end(call_id, "hung up")
+    await node.end(call_id, "hung up", caller)
     return Response(status_code=200)
 
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import InvalidInput
 from ..events import SessionStats
-from .deps import CallerDep, NodeDep
+from .deps import CallerDep, NodeDep, needs
 from .problems import RESPONSES
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
 
 EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "sigma": 8}]]
 
@@ -50,25 +50,25 @@ class SessionChange(BaseModel):
 
 @router.get("")
 async def list_sessions(node: NodeDep, caller: CallerDep) -> SessionList:
-    """All sessions of this node."""
-    return SessionList(sessions=[SessionView(**session.json()) for session in node.sessions()])
+    """The caller's sessions on this node; all, for who runs it."""
+    return SessionList(sessions=[SessionView(**session.json()) for session in node.sessions(caller)])
 
 
 @router.get("/{session_id}")
 async def get_session(session_id: str, node: NodeDep, caller: CallerDep) -> SessionView:
-    return SessionView(**node.get(session_id).json())
+    return SessionView(**node.get(session_id, caller).json())
 
 
 @router.get("/{session_id}/stats")
 async def get_stats(session_id: str, node: NodeDep, caller: CallerDep) -> SessionStats:
     """Latency per hop in ms, drops by reason, what the transport measures, and how a promised latency is kept."""
-    return node.get(session_id).stats()
+    return node.get(session_id, caller).stats()
 
 
 @router.patch("/{session_id}")
 async def change_session(session_id: str, change: SessionChange, node: NodeDep, caller: CallerDep) -> SessionView:
     """Change the pipeline, one stage's parameters, the way of syncing or the promised latency while media flows."""
-    session = node.get(session_id)
+    session = node.get(session_id, caller)
     if change.stage is not None and change.pipeline is not None:
         raise InvalidInput("give either 'pipeline' or 'stage'", field="stage")
     if change.stage is not None:
@@ -80,5 +80,5 @@ async def change_session(session_id: str, change: SessionChange, node: NodeDep, 
 
 @router.delete("/{session_id}", status_code=204)
 async def end_session(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
-    await node.end(session_id, "ended by request")
+    await node.end(session_id, "ended by request", caller)
     return Response(status_code=204)

@@ -28,13 +28,14 @@ from ..speaking.speaker import Piece, Speaker
 from ..speaking.voices import ENGINES, OPENAI_NAMES, describe, open_synthesizer, voice_id, voices
 from ..speech.contract import Manner
 from ..speech.resample import Resampler
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/v1/audio", tags=["speech"], responses=RESPONSES, route_class=OpenAiRoute)
+router = APIRouter(prefix="/v1/audio", tags=["speech"], responses=RESPONSES, route_class=OpenAiRoute,
+                   dependencies=[needs("media")])
 
 MOST_AT_ONCE = 64  # answers that are being spoken
 SEND_SECONDS = 30.0  # for the client to take a piece; one that stops reading is cut

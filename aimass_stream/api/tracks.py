@@ -14,10 +14,10 @@ from ..frames import Pixels, VideoFrame
 from ..node import Node
 from ..stage_base import upright
 from ..vision.heat import Heat, painted
-from .deps import CallerDep, NodeDep
+from .deps import CallerDep, NodeDep, needs
 from .problems import RESPONSES
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
 
 MEDIA, PNG = "text/csv", "image/png"
 MOVERS = frozenset({"mirror", "rotate", "crop"})  # stages after which places in the picture are others
@@ -58,7 +58,7 @@ async def tracks(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
     Kept for an hour after the session's end. `X-Dropped-Rows` counts the oldest, in a session that is longer than the
     record.
     """
-    seen = node.sightings(session_id).copy()
+    seen = node.sightings(session_id, caller).copy()
     written = await asyncio.to_thread(seen.csv)
     return Response(written, media_type=f"{MEDIA}; charset=utf-8", headers={
         "Content-Disposition": 'attachment; filename="tracks.csv"', "X-Dropped-Rows": str(seen.dropped)})
@@ -67,7 +67,7 @@ async def tracks(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
 @router.get("/{session_id}/counts")
 async def counts(session_id: str, node: NodeDep, caller: CallerDep) -> Counted:
     """Who came into which zone for how long, and what went over which line; kept for an hour after the end, too."""
-    return Counted.model_validate(node.sightings(session_id).counts.json())
+    return Counted.model_validate(node.sightings(session_id, caller).counts.json())
 
 
 @router.get("/{session_id}/heatmap.png", response_class=Response,
@@ -80,7 +80,7 @@ async def heat_map(session_id: str, node: NodeDep, caller: CallerDep,
 
     The map is by itself with `over=plain`, after the session's end, and where a stage turns or cuts the picture.
     """
-    heat = node.sightings(session_id).heat.copy()
+    heat = node.sightings(session_id, caller).heat.copy()
     if heat.tracks and (track or heat.tracks[0]) not in heat.tracks:
         raise InvalidInput(f"nothing was followed in {track!r}; there are: {', '.join(heat.tracks)}", field="track")
     track = track or (heat.tracks[0] if heat.tracks else "")

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from ..speech.transcript import Transcript
-from .deps import CallerDep, NodeDep
+from .deps import CallerDep, NodeDep, needs
 from .problems import RESPONSES
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
 
 Format = Literal["json", "srt", "vtt", "txt"]
 MEDIA = {"srt": "application/x-subrip", "vtt": "text/vtt", "txt": "text/plain"}
@@ -33,7 +33,7 @@ class TranscriptView(BaseModel):
             responses={200: {"content": {"application/x-subrip": {}, "text/vtt": {}, "text/plain": {}}}})
 async def transcript(session_id: str, node: NodeDep, caller: CallerDep, format: Format = "json") -> Response:
     """All committed words of a session, by speaker; kept for an hour after its end."""
-    said = node.transcript(session_id).copy()
+    said = node.transcript(session_id, caller).copy()
     written = await asyncio.to_thread(WRITERS[format], said)  # hours of talk take longer than the loop may be held
     if isinstance(written, str):
         return PlainTextResponse(written, headers={"Content-Type": f"{MEDIA[format]}; charset=utf-8"})

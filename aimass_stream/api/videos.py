@@ -19,14 +19,15 @@ from ..painting.inline import encoded
 from ..settings import Settings
 from ..stages.style import StyleParams, strokes
 from ..store.blobs import pieces_of
-from .deps import CallerDep, SettingsDep
+from .deps import CallerDep, SettingsDep, needs
 from .images import PICTURE, near, wish
 from .jobs import JobInfo, JobsDep, OrderDep, accepted
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Upload, form_of, on_disk
 
-router = APIRouter(prefix="/v1/videos", tags=["images"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/videos", tags=["images"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("media")])
 
 KIND = "style-video"
 MEMORY = 3 << 30  # bytes of address space: networks, and pictures of 4096x4096

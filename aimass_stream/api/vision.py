@@ -24,12 +24,13 @@ from ..seeing.tiles import look
 from ..vision.boxes import Floats
 from ..vision.drawing import marked, outline
 from ..vision.overlay import Mark
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .pictures import FILE, JPEG, JSON, KINDS, PNG, Place, UploadRoute, body, on_white, only, read, wanted, written
 from .problems import RESPONSES
 from .uploads import Form, form_of
 
-router = APIRouter(prefix="/v1/vision", tags=["vision"], route_class=UploadRoute, responses=RESPONSES)
+router = APIRouter(prefix="/v1/vision", tags=["vision"], route_class=UploadRoute, responses=RESPONSES,
+                   dependencies=[needs("media")])
 
 DEADLINE = 10.0  # s that a picture may wait for a model's turn
 HANGS = 10.0  # s more after which a model counts as hanging

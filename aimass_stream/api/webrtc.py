@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Security
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
+from ..accounts import Accounts
 from ..errors import Forbidden, InvalidInput
 from ..node import Node
 from ..ports import Caller
@@ -16,7 +17,7 @@ from ..session import Session
 from ..spec import PipelineSpec
 from ..transports.webrtc import WebRtc
 from ..transports.webrtc.sdp import read_offer
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import NodeDep, SettingsDep, accounts_of, admitted, bearer
 from .limits import LimitedRoute
 from .problems import RESPONSES
 
@@ -50,17 +51,18 @@ class AnswerBody(BaseModel):
     resume_token: str = Field(description="a secret: whoever has it may go on with the session")
 
 
-@router.post("/offer", status_code=201)
-async def answer_offer(body: OfferBody, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep,
-                       caller: CallerDep) -> AnswerBody:
-    """Open a session, or resume one, with a WebRTC offer.
+@router.post("/offer", status_code=201, dependencies=[Security(bearer)])
+async def answer_offer(body: OfferBody, request: Request, node: NodeDep, settings: SettingsDep,
+                       webrtc: WebRtcDep) -> AnswerBody:
+    """Open a session, or resume one, with a WebRTC offer. To resume, the session's own token is enough.
 
     The tracks are named in the order of the m-sections: `audio-0`, `video-0`, `video-1`. What the pipeline makes of
     them comes back in the same m-sections, or in receive-only ones. Events and control messages go through a data
     channel labelled `aimass` that the client opens.
     """
+    caller = await admitted(request, opens=True) if body.session_id is None else None
     offer = read_offer(body.sdp, settings)
-    session, fresh = await _session(body, node, caller)
+    session, fresh = await _session(body, node, caller, accounts_of(request))
     try:
         _, answer = await webrtc.connect(session, offer, last_seq=body.last_seq)
     except BaseException:
@@ -70,17 +72,18 @@ async def answer_offer(body: OfferBody, node: NodeDep, settings: SettingsDep, we
     return AnswerBody(sdp=answer, session_id=session.id, resume_token=session.resume_token)
 
 
-async def _session(body: OfferBody, node: Node, caller: Caller) -> tuple[Session, bool]:
-    """The session to attach to, and whether it is new."""
-    if body.session_id is None:
+async def _session(body: OfferBody, node: Node, caller: Caller | None, accounts: Accounts) -> tuple[Session, bool]:
+    """The session to attach to, and whether it is new, which it is for a caller."""
+    if caller is not None:
         if body.resume_token is not None:
             raise InvalidInput("'resume_token' needs a 'session_id'", field="session_id")
         spec = PipelineSpec.parse(body.pipeline)
         return await node.open(spec, caller=caller, transport="webrtc", sync=body.sync or "lowest",
                                latency_ms=body.latency_ms), True
-    session = node.get(body.session_id)
+    session = node.get(body.session_id or "")
     if not hmac.compare_digest((body.resume_token or "").encode(), session.resume_token.encode()):
         raise Forbidden("the resume token does not belong to this session", field="resume_token")
+    accounts.confirm(session.caller)
     if (body.pipeline, body.sync, body.latency_ms) != (None, None, None):
         await session.update(pipeline=body.pipeline, sync=body.sync, latency_ms=body.latency_ms)
     return session, False

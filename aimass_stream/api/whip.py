@@ -11,7 +11,7 @@ from ..settings import Settings
 from ..spec import PipelineSpec
 from ..transports.webrtc import Peer, link_headers
 from ..transports.webrtc.sdp import read_fragment, read_offer
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, OpenerDep, SettingsDep
 from .limits import text_of
 from .problems import RESPONSES
 from .webrtc import WebRtcDep
@@ -32,7 +32,7 @@ LatencyQuery = Annotated[int | None, Query(description="ms, 10 to 5000: promised
 
 
 @router.post("", status_code=201, response_class=Response, responses=CREATED, openapi_extra=SDP_BODY)
-async def publish(request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep, caller: CallerDep,
+async def publish(request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep, caller: OpenerDep,
                   pipeline: PipelineQuery = None, sync: Literal["lowest", "lips"] = "lowest",
                   latency_ms: LatencyQuery = None) -> Response:
     """Open a session with a WHIP offer. The last part of Location is the session's id, for /v1/whep and REST."""
@@ -59,9 +59,9 @@ async def describe_resource(session_id: str) -> Response:
 
 
 @router.patch("/{session_id}", status_code=204, response_class=Response, openapi_extra=FRAGMENT_BODY)
-async def trickle(session_id: str, request: Request, webrtc: WebRtcDep, caller: CallerDep) -> Response:
+async def trickle(session_id: str, request: Request, node: NodeDep, webrtc: WebRtcDep, caller: CallerDep) -> Response:
     """More ICE candidates. Needs If-Match with the ETag; ICE restarts are not possible: 422."""
-    peer = webrtc.peers.get(session_id)
+    peer = webrtc.peers.get(node.get(session_id, caller).id)
     if peer is None:
         raise NotFound(f"there is no WHIP session {session_id[:64]!r}", field="session_id")
     return await patched(peer, request)
@@ -70,7 +70,7 @@ async def trickle(session_id: str, request: Request, webrtc: WebRtcDep, caller: 
 @router.delete("/{session_id}", response_class=Response)
 async def unpublish(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
     """End the session."""
-    await node.end(session_id, "ended by the WHIP client")
+    await node.end(session_id, "ended by the WHIP client", caller)
     return Response(status_code=200)
 
 

@@ -12,6 +12,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 for any free one.")] = None,
     api_key: Annotated[str | None, typer.Option(help="Secret that every caller must send.")] = None,
+    accounts: Annotated[bool, typer.Option("--accounts", help="Everybody signs in or shows a key of theirs.")] = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow a public address without an API key.")] = False,
     tls: Annotated[str | None, typer.Option(help="'CERT,KEY' (PEM files), or 'self' to make one.")] = None,
     drain_seconds: Annotated[float | None, typer.Option(help="How long SIGTERM waits for sessions.")] = None,
@@ -23,6 +24,7 @@ def serve(
     given: dict[str, Any] = {
         "host": host, "port": port, "api_key": api_key, "tls": tls, "drain_seconds": drain_seconds,
         "max_sessions": max_sessions, "data_dir": data_dir, "insecure": insecure or None,
+        "accounts": accounts or None,
     }
     run({name: value for name, value in given.items() if value is not None}, log_level)
 
@@ -53,6 +55,7 @@ def _announce(server: Any) -> None:
     scheme = "https" if settings.tls else "http"
     if not settings.public:
         typer.echo(f"\n  AI Mass Stream is at {scheme}://{settings.host}:{server.bound_port}/\n")
+        _invite(server, f"{scheme}://{settings.host}:{server.bound_port}")
         return
     everywhere = settings.host in ("0.0.0.0", "::")
     hosts = (tls.addresses() or ["127.0.0.1"]) if everywhere else [settings.host]
@@ -61,7 +64,14 @@ def _announce(server: Any) -> None:
     typer.echo("\n  AI Mass Stream is at " + "  ".join(urls))
     if not settings.tls:
         typer.echo("  Browsers give no camera to plain http from another machine: start with --tls self.")
+    _invite(server, urls[0].rstrip("/"))
     _qr(urls[0])
+
+
+def _invite(server: Any, url: str) -> None:
+    """The first admin has to come from somewhere; whoever reads the terminal runs the server."""
+    if server.first_admin is not None:
+        typer.echo(f"  Nobody runs it yet. Become its admin, once, at {url}{server.first_admin}\n")
 
 
 def _qr(url: str) -> None:

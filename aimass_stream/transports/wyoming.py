@@ -118,6 +118,9 @@ class Wyoming:
         if settings.wyoming_port is not None and settings.public and not settings.insecure:
             raise InvalidInput(f"Wyoming has no keys, and {settings.host} can be reached from other machines: "
                                "leave wyoming_port unset, or allow everybody with --insecure", field="wyoming_port")
+        if settings.wyoming_port is not None and settings.accounts:
+            raise InvalidInput("Wyoming has no keys, and everybody is to sign in: leave wyoming_port unset, or run "
+                               "without --accounts", field="wyoming_port")
 
     @property
     def port(self) -> int:

@@ -34,9 +34,12 @@ class Clock:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, clock: Clock | None = None, **options: Any) -> AsyncIterator[Accounts]:
+async def opened(place: Path | str, *, clock: Clock | None = None, **options: Any) -> AsyncIterator[Accounts]:
+    """In a folder, with tables made as they are declared; or at a URL, where migrations make them."""
     accounts = Accounts(settings(**options), clock=clock or Clock())
-    async with Database(folder / "accounts.db", migrations=[METADATA.create_all]) as database:
+    made = Database(place) if isinstance(place, str) else Database(place / "accounts.db",
+                                                                   migrations=[METADATA.create_all])
+    async with made as database:
         await accounts.open(database)
         try:
             yield accounts

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import AimassError
 from ...usage import Meter
-from ..deps import caller_of
+from ..deps import admitted
 from ..problems import headers_of
 from .bodies import Desk, Disconnected, body_of, respond, status_of
 from .offered import Counts, Offered
@@ -36,7 +36,7 @@ class Infer:
             await fail(send, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = caller_of(HTTPConnection(scope))
+        caller = await admitted(HTTPConnection(scope))
         caller.need("media")
         begun = time.perf_counter()
         body = await body_of(scope, receive, self.most)

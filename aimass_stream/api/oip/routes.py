@@ -14,7 +14,7 @@ from ... import __version__
 from ...errors import AimassError, InvalidMessage, TooLarge, Unavailable
 from ...inference import ModelStatistics
 from ...ports import Caller
-from ..deps import caller_of
+from ..deps import admitted
 from ..problems import headers_of
 from .bodies import status_of
 from .infer import Infer
@@ -53,7 +53,7 @@ def _endpoint(handler: Handler, scope: str) -> Callable[[Request], Awaitable[Res
     async def endpoint(request: Request) -> Response:
         try:
             if scope:
-                caller = caller_of(request)
+                caller = await admitted(request)
                 caller.need(scope)
             else:  # probes of whoever watches the server have no key
                 caller = Caller("probe")

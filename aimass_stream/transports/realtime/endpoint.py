@@ -41,12 +41,14 @@ class Realtime:
         authorization = connection.headers.get("authorization")
         scheme, _, given = (authorization or "").partition(" ")
         token = given.strip() if scheme.lower() == "bearer" else key
+        authorizer = cast(Authorizer, connection.app.state.authorizer)
         if token is not None and token.startswith(PREFIX):
             secret = self.secrets.get(token)
-            return secret.caller, secret.configuration
-        authorizer = cast(Authorizer, connection.app.state.authorizer)
-        address = connection.client.host if connection.client is not None else ""
-        return authorizer.authorize(authorization, address=address, token=key), Configuration()
+            return authorizer.confirm(secret.caller), secret.configuration
+        headers, address = connection.headers, connection.client.host if connection.client is not None else ""
+        return authorizer.authorize(
+            authorization, address=address, token=key, cookie=headers.get("cookie"), csrf=headers.get("x-csrf-token"),
+            reads=connection.scope["type"] == "websocket"), Configuration()  # whose Origin was looked at
 
 
 async def realtime(websocket: WebSocket) -> None:

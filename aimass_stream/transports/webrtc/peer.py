@@ -16,6 +16,7 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from ...errors import InvalidMedia
 from ...events import Event
 from ...frames import Frame, now
+from ...ports import Caller
 from ...session import Session
 from ...settings import Settings
 from . import private
@@ -52,6 +53,7 @@ class Peer:
                  viewer: bool = False, foreign: Foreign | None = None) -> None:
         self.session = session
         self.viewer = viewer
+        self.watcher: Caller | None = None  # who watches
         self.etag = ""
         self._settings = settings
         self._output = output

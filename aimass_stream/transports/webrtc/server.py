@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiortc import RTCConfiguration, RTCIceServer
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from ...errors import Conflict
+from ...ports import Caller
 from ...session import Session
 from ...settings import Settings
 from .channel import Foreign
@@ -99,9 +100,10 @@ class WebRtc:
         _check(session)
         return peer, answer
 
-    async def watch(self, session: Session, offer: Offer, name: str) -> tuple[Peer, str]:
+    async def watch(self, session: Session, offer: Offer, name: str, caller: Caller | None = None) -> tuple[Peer, str]:
         """A peer that only watches. Raises `InvalidMedia`."""
         peer, answer = await self._answer(session, offer, viewer=True)
+        peer.watcher = caller
         self.viewers[name] = peer
         task = asyncio.create_task(self._run_viewer(peer, name), name=f"viewer of {session.id[:8]}")
         self._tasks.add(task)
@@ -113,6 +115,12 @@ class WebRtc:
             await peer.run(lambda frame: None)
         finally:
             self.viewers.pop(name, None)
+
+    def end_those(self, those: Callable[[Caller], bool], reason: str) -> None:
+        """End the watching of these callers."""
+        for viewer in self.viewers.values():
+            if viewer.watcher is not None and those(viewer.watcher):
+                viewer.end(reason)
 
     def _session_closed(self, session: Session) -> None:
         self.peers.pop(session.id, None)

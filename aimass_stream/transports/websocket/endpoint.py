@@ -50,8 +50,11 @@ async def _serve(websocket: WebSocket, caller: Caller | None) -> None:
     session = None
     try:
         hello = await _hello(websocket)
-        caller = caller or _authorize(websocket, None, hello.token)
-        session = await _session(node, hello, caller)
+        if hello.resume is None:
+            caller = caller or _authorize(websocket, None, hello.token)
+            session = await _begin(node, hello, caller)
+        else:
+            session = _resumed(node, hello.resume, websocket.app.state.authorizer)
         connection = await _join(websocket, session, hello, node)
     except BaseException as error:
         if session is not None and not session.sinks:
@@ -94,7 +97,9 @@ def _admit(websocket: WebSocket) -> Caller | None:
 def _authorize(websocket: WebSocket, authorization: str | None, token: str | None) -> Caller:
     authorizer: Authorizer = websocket.app.state.authorizer
     address = websocket.client.host if websocket.client is not None else ""
-    return authorizer.authorize(authorization, address=address, token=token)
+    # that this is no other page's doing was looked at by its Origin
+    return authorizer.authorize(authorization, address=address, token=token, cookie=websocket.headers.get("cookie"),
+                                reads=True)
 
 
 async def _hello(websocket: WebSocket) -> wire.Hello:
@@ -114,11 +119,13 @@ async def _hello(websocket: WebSocket) -> wire.Hello:
     return wire.Hello.decode(value)
 
 
-async def _session(node: Node, hello: wire.Hello, caller: Caller) -> Session:
-    resume = hello.resume
-    if resume is None:
-        return await node.open(PipelineSpec.parse(hello.pipeline), caller=caller, transport="websocket",
-                               sync=hello.sync or "lowest", latency_ms=hello.latency_ms)
+async def _begin(node: Node, hello: wire.Hello, caller: Caller) -> Session:
+    return await node.open(PipelineSpec.parse(hello.pipeline), caller=caller, transport="websocket",
+                           sync=hello.sync or "lowest", latency_ms=hello.latency_ms)
+
+
+def _resumed(node: Node, resume: wire.Resume, authorizer: Authorizer) -> Session:
+    """By its own token: what it was opened with may be good only once. Raises `NotFound` or `Unauthorized`."""
     unknown = NotFound("there is no such session, or this is not its token", field="resume")
     try:
         session = node.get(resume.session_id)
@@ -126,6 +133,7 @@ async def _session(node: Node, hello: wire.Hello, caller: Caller) -> Session:
         raise unknown from None
     if session.state == "closed" or not hmac.compare_digest(session.resume_token.encode(), resume.token.encode()):
         raise unknown
+    authorizer.confirm(session.caller)
     return session
 
 
