@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench bench-speech bench-vision soak help clean
+.PHONY: run test check bench bench-speech bench-vision soak fuzz help clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-vision: .venv/.bench web/node_modules/.models ## measure painting and seei
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: .venv/.test .venv-clients/.installed ## schemathesis with many requests of every kind (about 10 minutes)
+	FUZZ_EXAMPLES=100 FUZZ_PHASES=examples,coverage,fuzzing $(BIN)/python -m pytest tests/clients/test_schemathesis.py $(ARGS)
 
 clean: ## remove everything that was installed or built here
 	rm -rf .venv .venv-clients web/node_modules benchmarks/.venvs dist

@@ -21,6 +21,7 @@ from .api import (
     attendance,
     audio,
     catalogue,
+    description,
     faces,
     health,
     images,
@@ -172,7 +173,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.add_api_websocket_route("/v1/stream", websocket.stream)
     app.add_api_websocket_route("/v1/realtime", realtime.realtime)
     app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)
-    app.openapi()  # made once, now: it takes longer than the event loop may be held
+    description.describe(app)
     return app
 
 
