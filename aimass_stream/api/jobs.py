@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -19,12 +19,15 @@ from starlette.types import Message, Receive, Scope, Send
 from ..errors import Busy, NotFound
 from ..jobs import Job, Jobs
 from ..webhooks import target_of
+from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import CallerDep, SettingsDep
 from .problems import RESPONSES, Problem
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
+
+State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 
 ALIVE = 10.0  # s after which a comment is sent where there is no news: proxies end what is silent
 SEND_SECONDS = 30.0  # for a client to take an event; one that stops reading is cut
@@ -40,7 +43,7 @@ class JobResult(BaseModel):
 class JobInfo(BaseModel):
     id: str
     kind: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: State
     waiting: int = Field(description="jobs that come before it, while it is queued")
     progress: float = Field(description="0 to 1")
     message: str = Field(description="how far it is, for people")
@@ -56,6 +59,7 @@ class JobInfo(BaseModel):
 
 class JobList(BaseModel):
     jobs: list[JobInfo] = Field(description="the newest first")
+    next: str | None = Field(description="`cursor` of the next page")
 
 
 def jobs_of(request: Request) -> Jobs:
@@ -120,12 +124,17 @@ def ended(job: Job) -> bytes:
 
 
 @router.get("")
-async def list_jobs(jobs: JobsDep, caller: CallerDep,
-                    everybody: Annotated[bool, Query(description="all jobs there are; for admins")] = False) -> JobList:
+async def list_jobs(request: Request, response: Response, jobs: JobsDep, caller: CallerDep,
+                    kind: Annotated[str | None, Query(max_length=64)] = None, state: State | None = None,
+                    everybody: Annotated[bool, Query(description="all jobs there are; for admins")] = False,
+                    cursor: CursorQuery = None, limit: LimitQuery = 100) -> JobList:
     """The caller's jobs: those that wait or run, and those whose results are kept."""
     caller.need("admin" if everybody else "jobs")
     owners = None if everybody else {caller.owner} if caller.team else {caller.owner, *caller.teams}
-    return JobList(jobs=[info(job) for job in await jobs.find(owners)])
+    found = await jobs.find(owners, kind=kind, state=state, after=decode(cursor, float, str), limit=limit + 1)
+    rows, following = page(found, limit, lambda job: (job.row.created, job.id))
+    link(request, response, following)
+    return JobList(jobs=[info(job) for job in rows], next=following)
 
 
 @router.get("/{job_id}")

@@ -46,9 +46,24 @@ def launch(server: Server) -> None:
 
     _check_address(server.settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_check_store(server.settings))
         runner.run(server.serve())
     if not server.started:
         raise typer.Exit(1)
+
+
+async def _check_store(settings: Settings) -> None:
+    """Look whether the database and the files can be used: uvicorn would print a traceback."""
+    from ..errors import AimassError
+    from ..store import open_blobs
+    from ..store.database import open_database
+
+    try:
+        await (await open_database(settings)).close()
+        if settings.blobs:
+            await open_blobs(settings)
+    except AimassError as error:
+        raise typer.BadParameter(f"AIMASS_{(error.field or 'database').upper()}: {error.detail}") from None
 
 
 def _check_address(settings: Settings) -> None:

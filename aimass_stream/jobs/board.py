@@ -159,9 +159,11 @@ class Jobs:
                            f"{self._settings.job_keep_seconds:g} s", field="job_id")
         return self._seen(row)
 
-    async def find(self, owners: Collection[str] | None = None, limit: int = MOST_KEPT) -> list[Job]:
-        """The newest first; None: everybody's."""
-        return [self._seen(row) for row in await self._table.find(owners=owners, limit=limit)]
+    async def find(self, owners: Collection[str] | None = None, *, kind: str | None = None, state: State | None = None,
+                   after: tuple[Any, ...] | None = None, limit: int = MOST_KEPT) -> list[Job]:
+        """The newest first; None: everybody's. `after` is the time and id of the last one of the page before."""
+        rows = await self._table.find(owners=owners, kind=kind, state=state, after=after, limit=limit)
+        return [self._seen(row) for row in rows]
 
     @staticmethod
     def result(job: Job) -> str:

@@ -43,6 +43,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -212,9 +213,11 @@ class Jobs:
             return _job(await _row(connection, job_id))
 
     async def find(self, *, owners: Collection[str] | None = None, kind: str | None = None, state: State | None = None,
-                   limit: int = 100) -> list[Job]:
-        """The newest jobs first."""
-        query = select(JOBS, WAITING).order_by(JOBS.c.created.desc(), JOBS.c.id).limit(limit)
+                   after: tuple[Any, ...] | None = None, limit: int = 100) -> list[Job]:
+        """The newest jobs first; those that come after one with that `created` and `id`."""
+        query = select(JOBS, WAITING).order_by(JOBS.c.created.desc(), JOBS.c.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(JOBS.c.created, JOBS.c.id) < after)
         for column, value in ((JOBS.c.kind, kind), (JOBS.c.state, state)):
             if value is not None:
                 query = query.where(column == value)

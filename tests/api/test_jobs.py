@@ -107,6 +107,13 @@ async def test_jobs_are_cancelled_and_seen_by_whose_they_are(http: httpx.AsyncCl
     assert [job["id"] for job in (await http.get("/v1/jobs")).json()["jobs"]] == [mine.id]
     everybody = (await http.get("/v1/jobs", params={"everybody": "true"})).json()["jobs"]
     assert [job["id"] for job in everybody] == [mine.id, theirs.id]
+    first = await http.get("/v1/jobs", params={"everybody": "true", "limit": 1})
+    second = await http.get(first.headers["link"].partition(">")[0].lstrip("<"))
+    assert [page.json()["jobs"][0]["id"] for page in (first, second)] == [mine.id, theirs.id]
+    assert second.json()["next"] is None
+    for query, found in (({"kind": "waits"}, [mine.id]), ({"kind": "other"}, []), ({"state": "done"}, [])):
+        assert [job["id"] for job in (await http.get("/v1/jobs", params=query)).json()["jobs"]] == found
+    assert (await http.get("/v1/jobs", params={"cursor": "nonsense"})).status_code == 422
     assert not Caller("a person", user="usr_me").owns(theirs.row.owner)
     for job in (mine, theirs):  # one that waits and one that runs; whoever runs the server may end both
         answer = await http.post(f"/v1/jobs/{job.id}/cancel")

@@ -111,13 +111,18 @@ async def test_what_can_not_be_learned_is_told_at_once(http: httpx.AsyncClient) 
         answer = await learn(http, file(np.full((side, side, 3), 60, np.uint8)), name="Flat")
         assert (answer.status_code, answer.json()["field"]) == (422, "style_image")
         assert told in answer.json()["detail"]
-    assert (await http.get("/v1/jobs")).json() == {"jobs": []}
+    assert (await http.get("/v1/jobs")).json() == {"jobs": [], "next": None}
 
 
 async def test_what_is_missing_is_told(http: httpx.AsyncClient, tmp_path: Path,
                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await http.get("/v1/images/styles")).json()["unable"] == ""
     monkeypatch.setattr(judge, "CHECKOUT", tmp_path / "nothing")
+    answer = await learn(http, name="One", steps="-1")
+    assert (answer.status_code, answer.json()["field"]) == (422, "steps")  # this first: it can be mended at once
     answer = await learn(http, name="One")
+    assert "--" not in answer.json()["detail"]  # nobody here is at a command line
+    assert (await http.get("/v1/images/styles")).json()["unable"] == answer.json()["detail"]
     assert (answer.status_code, "aimass models pull" in answer.json()["detail"]) == (503, True)
     monkeypatch.setattr(training, "NEEDED", ("torch_that_is_not_there",))
     with pytest.raises(Unavailable, match="training needs torch_that_is_not_there"):

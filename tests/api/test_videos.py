@@ -93,7 +93,7 @@ async def test_a_video_is_painted_and_can_be_fetched(http: httpx.AsyncClient, cl
     assert told[-1]["facts"]["pictures"] == 9
     url = f"/v1/jobs/{begun['id']}"
     assert (await http.get(url)).json() == told[-1]
-    assert (await http.get("/v1/jobs")).json() == {"jobs": [told[-1]]}
+    assert (await http.get("/v1/jobs")).json() == {"jobs": [told[-1]], "next": None}
     preview = await http.get(f"{url}/preview")
     assert preview.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(preview.content)).size == (160, 120)
@@ -178,7 +178,7 @@ async def test_bad_files_and_fields_are_told_at_once(http: httpx.AsyncClient, cl
         assert told in answer.json()["detail"]
     none = await http.post("/v1/videos/style", files={"style_image": b"x"})
     assert none.status_code == 422
-    assert (await http.get("/v1/jobs")).json() == {"jobs": []}
+    assert (await http.get("/v1/jobs")).json() == {"jobs": [], "next": None}
     assert (await http.get("/v1/jobs/job_nothing")).status_code == 404
 
 
