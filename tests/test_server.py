@@ -22,6 +22,7 @@ def test_a_public_address_needs_a_key_or_an_explicit_wish() -> None:
         check(settings(host="0.0.0.0"))
     check(settings(host="0.0.0.0", api_key="long enough"))
     check(settings(host="0.0.0.0", insecure=True))
+    check(settings(host="0.0.0.0", accounts=True))
     check(settings(host="127.0.0.1"))
 
 
@@ -70,6 +71,21 @@ def test_it_starts_soon_and_stops_when_asked() -> None:
         assert httpx.get(f"{url}/readyz").status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) in (0, -signal.SIGTERM)
+
+
+def test_a_first_start_with_accounts_prints_a_link_for_the_admin() -> None:
+    with served("--accounts") as (url, process):
+        assert httpx.get(f"{url}/v1/sessions").status_code == 401
+        link = f"{url}/sign-up#adm_"
+        assert link in _log(process.pid)
+        token = "adm_" + _log(process.pid).split(link)[1].split()[0]
+        body = {"token": token, "name": "ada", "password": "a long one, hers"}
+        with httpx.Client(base_url=url) as browser:
+            made = browser.post("/v1/accounts/sign-up", json=body)
+            assert (made.status_code, made.json()["user"]["role"]) == (201, "admin")
+            assert browser.get("/v1/sessions").status_code == 200
+        assert httpx.post(f"{url}/v1/accounts/sign-up", json=body | {"name": "eve"}).status_code == 401
+        assert token not in _log(process.pid).replace(link + token.removeprefix("adm_"), "")
 
 
 def test_certificates_are_kept_while_they_are_good(tmp_path: Path) -> None:
