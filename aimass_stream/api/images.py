@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
@@ -25,6 +26,8 @@ from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
 from ..stages.style import catalogue, choices, learned, painter, strokes
+from ..training import check, judge
+from ..weights import folder_of
 from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
@@ -86,15 +89,16 @@ class StyleInfo(BaseModel):
 class StyleList(BaseModel):
     styles: list[StyleInfo] = Field(description="those that are installed")
     any: bool = Field(False, description="whether there is a network that paints after any picture")
+    unable: str = Field("", description="why no new style can be learned here; empty: it can")
     meant: str = Field("", description="the one that `said` means, near misses included; empty if none is")
 
 
 @router.get("/styles")
-async def list_styles(caller: CallerDep,
+async def list_styles(settings: SettingsDep, caller: CallerDep,
                       said: Annotated[str, Query(max_length=200, description="what somebody calls a style")] = "",
                       ) -> StyleList:
     """The styles that pictures can be painted in."""
-    return await run_in_threadpool(_listed, said)
+    return await run_in_threadpool(_listed, said, folder_of(settings))
 
 
 @router.get("/styles/{name}/sample", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
@@ -234,7 +238,7 @@ def _png(made: Pixels, picture: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _listed(said: str) -> StyleList:
+def _listed(said: str, models: Path) -> StyleList:
     told, found, known = paintings(), [], choices()
     for name, entry in catalogue().items():
         painting = told.get(name)
@@ -243,7 +247,17 @@ def _listed(said: str) -> StyleList:
             name=name, title=entry.title or name, painter=painting.painter if painting else "",
             year=painting.year if painting else "", names=list(also), sample=(entry.folder / SAMPLE).is_file()))
     meant = resolve(said, known) if said.strip() else None
-    return StyleList(styles=found, any=installed_painter(), meant=meant.name if meant else "")
+    return StyleList(styles=found, any=installed_painter(), unable=unable(models), meant=meant.name if meant else "")
+
+
+def unable(models: Path) -> str:
+    """Why no style can be learned, `models` being the folder of fetched ones; empty if one can."""
+    try:
+        check()
+        judge.find(None, models)
+    except Unavailable as error:
+        return error.detail
+    return ""
 
 
 def _library() -> dict[str, Sequence[float]]:

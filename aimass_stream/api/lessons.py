@@ -48,8 +48,6 @@ async def train_style(request: Request, response: Response, settings: SettingsDe
     """Learn the style of a picture. When the job is done, the style is one of those that are installed, also for
     sessions; its result is the model's folder as a ZIP file. Asked for again, a lesson that was broken off goes on."""
     await jobs.admit(caller.owner, order.key)
-    await run_in_threadpool(check)
-    await run_in_threadpool(judge.find, None, folder_of(settings))
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("style_image",)))
@@ -58,6 +56,8 @@ async def train_style(request: Request, response: Response, settings: SettingsDe
         file = Path(upload.name.replace("\\", "/")).name[:100] or "picture"
         pixels = on_white(await read(upload))
         await run_in_threadpool(picture.checked, pixels, file, upload.part)  # what is wrong with it is told at once
+        await run_in_threadpool(check)
+        await run_in_threadpool(judge.find, None, folder_of(settings))
         blob = await jobs.blobs.put(pieces_of(upload.file))
         payload = {"picture": blob.sha256, "file": file, "name": name, "steps": steps}
         job = await jobs.known(KIND, payload, owner=caller.owner, idempotency_key=order.key)
