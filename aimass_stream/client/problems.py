@@ -10,7 +10,7 @@ from ..errors import AimassError
 _BY_STATUS: dict[int, type[AimassError]] = {
     error.status: error
     for error in (errors.InvalidMessage, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.Conflict,
-                  errors.TooLarge, errors.InvalidInput, errors.Unavailable)
+                  errors.TooLarge, errors.InvalidInput, errors.Unavailable, errors.NoSpace)
 }
 _KNOWN = {"type", "title", "status", "detail", "field", "request_id", "retry_after"}
 
@@ -25,6 +25,8 @@ def error_from(status: int, problem: dict[str, Any]) -> AimassError:
         kind = errors.InvalidPipeline
     field = problem.get("field")
     rest = {key: value for key, value in problem.items() if key not in _KNOWN}
+    if status != kind.status:  # one that no error here stands for: `problem()` is the server's all the same
+        rest |= {"status": status, "title": str(problem.get("title") or kind.title)}
     return kind(detail, field=field if isinstance(field, str) else None, **rest)
 
 

@@ -2,47 +2,75 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import Any, Self
-from urllib.parse import urlsplit
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import httpx
+from . import predict
+from .accounts import Account, Audit, Keys, Teams, Users
+from .connection import Connection
+from .hub import Models
+from .jobs import Jobs
+from .records import Described, Prediction
+from .uploads import Uploads
 
-from .. import wire
-from ..errors import AimassError
-from . import problems
-from .session import MediaSession
-from .stream import StreamSession
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+if TYPE_CHECKING:
+    from .. import wire
+    from .session import MediaSession
+    from .stream import StreamSession
 
 
-class Client:
+class Client(Connection):
     """One server. `verify` is False, a file of certificates, or an SSL context, for servers with their own.
 
     Every call raises the server's own errors: `NotFound`, `InvalidPipeline` with the field, `Busy`, ... and
-    `Unavailable` when nobody answers.
+    `Unavailable` when nobody answers. `error.problem()` is what the server answered.
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", api_key: str | None = None, *,
-                 verify: bool | str | ssl.SSLContext = True, timeout: float = 10) -> None:
-        self.url = url.rstrip("/")
-        self.api_key = api_key
-        self.ssl = _context(verify) if self.url.startswith("https") else None
-        self.local = urlsplit(self.url).hostname in LOOPBACK
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout,
-                                       verify=self.ssl or False,  # plain http; loading certificates takes 0.1 s
-                                       trust_env=not self.local)
+    # what a server keeps ---------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        return self
+    @cached_property
+    def models(self) -> Models:
+        return Models(self, self.uploads)
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self)
 
-    async def close(self) -> None:
-        await self._http.aclose()
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self)
+
+    @cached_property
+    def account(self) -> Account:
+        return Account(self)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self)
+
+    @cached_property
+    def teams(self) -> Teams:
+        return Teams(self)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self)
+
+    async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
+        """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.
+
+        `InvalidInput` has the schema of what would fit as `input` in its data.
+        """
+        return await predict.predict(self, model, value, picture=picture)
+
+    async def describe(self, model: str) -> Described:
+        """What a model takes and answers, as JSON Schema."""
+        return await predict.describe(self, model)
 
     # REST ------------------------------------------------------------------------------------------
 
@@ -56,7 +84,7 @@ class Client:
 
     async def ready(self) -> dict[str, Any]:
         """state, sessions, load and loop lag of the node, also when it is full."""
-        response = await self._send("GET", "/readyz", None)
+        response = await self.send("GET", "/readyz")
         return dict(response.json())
 
     async def sessions(self) -> list[dict[str, Any]]:
@@ -84,24 +112,7 @@ class Client:
 
     async def metrics(self) -> str:
         """Prometheus text."""
-        return (await self._checked("GET", "/metrics", None)).text
-
-    async def request(self, method: str, path: str, body: object = None) -> Any:
-        """Any route; answers the decoded JSON, None without content."""
-        response = await self._checked(method, path, body)
-        return response.json() if response.content else None
-
-    async def _checked(self, method: str, path: str, body: object) -> httpx.Response:
-        response = await self._send(method, path, body)
-        if response.is_error:
-            raise _error(response)
-        return response
-
-    async def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        try:
-            return await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
-            raise problems.unreachable(self.url, error) from error
+        return (await self.checked("GET", "/metrics")).text
 
     # sessions --------------------------------------------------------------------------------------
 
@@ -111,6 +122,9 @@ class Client:
                **options: Any) -> StreamSession:
         """A session over a websocket. `audio` and `video` are formats or codec names; what comes back has the same
         unless `receive` says otherwise."""
+        from .. import wire  # it and what it needs take half a second to load
+        from .stream import StreamSession
+
         audio = wire.AudioFormat.decode({"codec": audio}) if isinstance(audio, str) else audio
         video = wire.VideoFormat.decode({"codec": video}) if isinstance(video, str) else video
         formats = wire.Formats(audio=audio, video=video)
@@ -124,21 +138,3 @@ class Client:
 
         return RtcSession(self, pipeline=pipeline, sync=sync, latency_ms=latency_ms, audio=audio, video=video,
                           **options)
-
-
-def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _error(response: httpx.Response) -> AimassError:
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    return problems.error_from(response.status_code, problem if isinstance(problem, dict) else {})

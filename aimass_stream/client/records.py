@@ -1,0 +1,298 @@
+"""What a server tells of models, people, keys, jobs: one dataclass each, made from its JSON.
+
+What a newer server tells besides is left out; what an older one does not tell is as its default says. Times are in
+seconds since the epoch, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeVar, cast
+
+T = TypeVar("T")
+
+State = Literal["checking", "ready", "refused", "quarantined"]
+
+
+def read(kind: type[T], told: Mapping[str, Any]) -> T:
+    """A record of this kind from the server's JSON."""
+    kinds: dict[str, Any] = _kinds(cast(Any, kind))
+    return kind(**{name: _value(kinds[name], value) for name, value in told.items() if name in kinds})
+
+
+@cache
+def _kinds(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {each.name: hints[each.name] for each in dataclasses.fields(kind)}
+
+
+def _value(kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.UnionType):
+        kind = next((one for one in typing.get_args(kind) if one is not type(None)), kind)
+    if value is None:
+        return None
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return read(kind, value)
+    if typing.get_origin(kind) is list:
+        return [_value(typing.get_args(kind)[0], each) for each in value]
+    return value
+
+
+# models -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    name: str
+    title: str = ""
+    task: str = ""
+    licence: str = ""
+    tags: list[str] = field(default_factory=list)
+    visibility: str = "private"
+    owner: str = ""  # of a user or a team; empty: the server's own
+    mine: bool = False  # whether one may change it
+    built_in: bool = False
+    created: float = 0
+    updated: float = 0
+    downloads: int = 0
+    rating: float | None = None  # mean of 1 to 5 stars
+    ratings: int = 0
+    deployed: dict[str, int] = field(default_factory=dict)  # versions by alias
+    card: str = ""  # Markdown; of one that was asked for by its name
+    revision: int = 0  # of what stands here, for `change`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    name: str
+    number: int
+    model: str  # as a pipeline or a request names it: name@number
+    state: State
+    reason: str = ""
+    progress: float | None = None  # 0 to 1, while it is being checked
+    message: str = ""
+    note: str = ""
+    created: float = 0
+    format: str = ""
+    engine: str = ""
+    size: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    files: list[File] = field(default_factory=list)  # of one that was asked for by its number, as the manifest
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    id: str
+    name: str
+    size: int
+    offset: int  # bytes that are there
+    sha256: str | None = None  # once it is whole
+    created: float = 0
+    expires: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    alias: str
+    version: int
+    canary: int | None = None  # the version that gets `share` % of what is new
+    share: int = 0
+    shadow: int | None = None  # the version that is asked, too, and not heard
+    at: float = 0
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    model: str
+    asked: int = 0
+    agreed: int = 0
+    failed: int = 0
+    left_out: int = 0
+    difference: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aliases:
+    aliases: list[Deployment]
+    shadows: list[Shadow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    output: dict[str, Any]
+    ms: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    name: str
+    model: str
+    reason: str
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    rating: float | None
+    ratings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    id: str
+    name: str
+    text: str
+    at: float
+    mine: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    model: str
+    version: str
+    title: str = ""
+    task: str = ""
+    input: dict[str, Any] = field(default_factory=dict)  # JSON Schema
+    output: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    output: Any
+    model: str  # name@version that answered
+    reason: str = ""  # why it was taken, of `auto`
+
+
+# people -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    id: str
+    name: str
+    title: str = ""
+    role: str = "user"
+    state: str = "active"  # or invited, disabled, erased
+    quotas: dict[str, int] = field(default_factory=dict)
+    created: float = 0
+    seen: float | None = None
+    token: str = ""  # of an invitation or a link, right after it was made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Me:
+    name: str
+    user: User | None = None  # None: the server's own key, or nobody in particular
+    role: str = "user"
+    scopes: list[str] = field(default_factory=list)
+    team: str = ""
+    teams: list[Membership] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    limit: int | None
+    used: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    id: str
+    prefix: str
+    title: str = ""
+    user: str = ""
+    team: str = ""
+    scopes: list[str] = field(default_factory=list)
+    quotas: dict[str, int] = field(default_factory=dict)
+    created: float = 0
+    expires: float | None = None
+    revoked: float | None = None
+    used: float | None = None
+    key: str = field(default="", repr=False)  # right after it was made, and never again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    user: str
+    name: str
+    title: str = ""
+    role: str = "member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    id: str
+    name: str
+    title: str = ""
+    quotas: dict[str, int] = field(default_factory=dict)
+    created: float = 0
+    members: list[Member] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Of the audit log."""
+
+    id: int
+    at: float
+    who: str
+    name: str = ""
+    key: str = ""
+    address: str = ""
+    what: str = ""
+    object: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+# jobs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    name: str
+    media_type: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: str
+    kind: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    waiting: int = 0
+    progress: float = 0  # 0 to 1
+    message: str = ""
+    eta: float | None = None  # s
+    preview: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None  # the problem, of one that failed
+    result: Result | None = None
+    attempts: int = 0
+    created: float = 0
+    expires: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
