@@ -53,6 +53,7 @@ from .api.oip.infer import Infer, Shortcut
 from .api.oip.offered import FolderCatalogue, Offered
 from .api.realtime import router as realtime_router
 from .api.sign_in import router as sign_in_router
+from .api.site import ROUTERS as SITE
 from .api.teams import router as teams_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
@@ -84,7 +85,8 @@ log = logging.getLogger(__name__)
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
-           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, pages.router)
+           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *SITE,
+           pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:

@@ -1,4 +1,4 @@
-"""The web pages at `/` and `/paint` and their files under `/web/`, as they lie on disk: there is no build step.
+"""The web pages at `/` and `/paint`, and files under `/web/`, as they lie on disk: there is no build step.
 
 Everything the page needs comes from here and nothing from elsewhere; the Content-Security-Policy says so to
 the browser. Files are checked again on every use (`no-cache` with an ETag), so that a new version of the
@@ -30,10 +30,11 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
+    ".json": "application/json",
     ".webmanifest": "application/manifest+json",
 }
-COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
-FOLDERS = frozenset({"", "css", "js", "fonts", "images"})
+COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
+FOLDERS = frozenset({"index.html", "paint.html", "css", "js", "fonts", "images", "words"})
 NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
@@ -57,7 +58,7 @@ def _read(path: Path, modified: int, size: int) -> _File:
 def _find(name: str) -> Path:
     """The file of that name under ROOT; raises `NotFound` for anything that is not the page's."""
     folder, _, _ = name.rpartition("/")
-    if not NAME.fullmatch(name) or folder not in FOLDERS or Path(name).suffix not in TYPES:
+    if not NAME.fullmatch(name) or (folder or name) not in FOLDERS or Path(name).suffix not in TYPES:
         raise NotFound("there is no such page")
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or not path.is_file():
@@ -65,7 +66,7 @@ def _find(name: str) -> Path:
     return path
 
 
-def policy(host: str) -> str:
+def policy(host: str, forms: str = "'none'") -> str:
     """The Content-Security-Policy. `host` is named for websockets, which older Safaris don't count as 'self'."""
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
     return "; ".join((
@@ -79,14 +80,14 @@ def policy(host: str) -> str:
         "manifest-src 'self'",
         "worker-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        f"form-action {forms}",
         "frame-ancestors 'self'",
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     ))
 
 
-def _headers(request: Request) -> dict[str, str]:
+def headers_of(request: Request) -> dict[str, str]:
     return {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": policy(request.headers.get("host", "")),
@@ -101,7 +102,7 @@ def _serve(request: Request, name: str) -> Response:
     path = _find(name)
     state = path.stat()
     file = _read(path, state.st_mtime_ns, state.st_size)
-    headers = _headers(request)
+    headers = headers_of(request)
     packed = file.packed is not None and "gzip" in request.headers.get("accept-encoding", "")
     # the two encodings are different bytes, so they have different strong tags (RFC 9110, section 8.8.3)
     headers["ETag"] = f'{file.etag[:-1]}-gz"' if packed else file.etag

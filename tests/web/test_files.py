@@ -54,7 +54,7 @@ def test_unchanged_file_costs_no_body(server: str) -> None:
 @pytest.mark.parametrize("path", [
     "/web/package.json", "/web/tsconfig.json", "/web/.npmrc", "/web/types/events.d.ts", "/web/", "/web/js", "/web/js/",
     "/web/node_modules/typescript/README.md", "/web/js/%2e%2e/package.json", "/web/..%2f..%2fpyproject.toml",
-    "/web/%2fetc%2fpasswd", "/web/js/%00.js", "/web/js/none.js",
+    "/web/%2fetc%2fpasswd", "/web/js/%00.js", "/web/js/none.js", "/web/package-lock.json", "/web/pages/base.html",
 ])
 def test_nothing_else_is_served(server: str, path: str) -> None:
     answer = httpx.get(server + path)
@@ -84,10 +84,11 @@ def asked_for(page: str) -> set[Path]:
 def test_modules_stay_short_and_the_pages_light() -> None:
     modules = set((ROOT / "js").glob("*.js"))
     assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
-    pages = [asked_for(page) for page in ("index.html", "paint.html")]
+    names = ["index.html", "paint.html", *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.html"))]
+    pages = [asked_for(page) for page in names]
     for files in pages:
         assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 120 * 1024
-    assert not modules - pages[0] - pages[1]  # each is for something
+    assert not modules.difference(*pages)  # each is for something
 
 
 def test_the_pages_know_each_other(server: str) -> None:
@@ -95,6 +96,7 @@ def test_the_pages_know_each_other(server: str) -> None:
         text = httpx.get(server + path).text
         assert 'href="/paint"' in text
         assert 'href="/"' in text
+        assert 'href="/account"' in text
 
 
 def test_lock_file_names_no_registry() -> None:

@@ -103,12 +103,14 @@ export function toast(text, action) {
   setTimeout(leave, action ? 12_000 : 4_000);
 }
 
-/**
- * Copies, and says so.
- * @param {string} text
- * @param {string} what
- */
+/** Copies, and says so. @param {string} text @param {string} what */
 export async function copy(text, what) {
+  await toClipboard(text);
+  toast(`${what} copied`);
+}
+
+/** @param {string} text */
+export async function toClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -120,7 +122,6 @@ export async function copy(text, what) {
     document.execCommand("copy");
     area.remove();
   }
-  toast(`${what} copied`);
 }
 
 /**

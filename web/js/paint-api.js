@@ -2,6 +2,7 @@
 
 import { ServerError, serverGone } from "./errors.js";
 import { problem } from "./signalling.js";
+import { csrfToken } from "./storage.js";
 
 /**
  * @typedef {import("../types/paint.js").StyleList} StyleList
@@ -58,6 +59,7 @@ export class PaintApi {
       request.open("POST", new URL("v1/videos/style", location.origin));
       const token = this.#token();
       if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+      else request.setRequestHeader("X-CSRF-Token", csrfToken());
       request.upload.addEventListener("progress", (event) => event.lengthComputable && sent(event.loaded / event.total));
       request.addEventListener("error", () => reject(serverGone()));
       request.addEventListener("abort", () => reject(signal.reason));
@@ -114,6 +116,7 @@ export class PaintApi {
     const headers = new Headers(init.headers);
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
+    else headers.set("X-CSRF-Token", csrfToken());
     let response;
     try {
       response = await fetch(new URL(path, location.origin), { ...init, headers });

@@ -4,6 +4,7 @@
  */
 
 import { ServerError, serverGone } from "./errors.js";
+import { csrfToken } from "./storage.js";
 
 /**
  * @typedef {import("../types/api.js").ClientConfig} ClientConfig
@@ -123,6 +124,7 @@ export class Signalling {
     const headers = new Headers({ Accept: read === "json" ? "application/json" : "*/*" });
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
+    else if (this.#base.origin === location.origin) headers.set("X-CSRF-Token", csrfToken());
     const form = body instanceof FormData; // the browser names its type itself
     if (body !== undefined && !form) headers.set("Content-Type", "application/json");
     let response;

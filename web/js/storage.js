@@ -43,3 +43,6 @@ export function setApiKey(value) {
   key = value;
   write(session, KEY, value);
 }
+
+/** What a request of somebody who is signed in by a cookie shows: that it comes from this page, and not from another. */
+export const csrfToken = () => /(?:^|;\s*)aimass_csrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";

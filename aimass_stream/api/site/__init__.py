@@ -1,0 +1,9 @@
+"""Pages that the server writes: signing in, one's account, models, and what admins look after."""
+
+from __future__ import annotations
+
+from . import account, sign
+
+ROUTERS = (sign.router, account.router)
+
+__all__ = ["ROUTERS"]

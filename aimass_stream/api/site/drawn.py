@@ -1,0 +1,125 @@
+"""How a page is drawn: a template with what the routes under /v1 would answer, for whoever looks at it.
+
+What a page changes it changes by those routes, from its script, so nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from ...errors import AimassError, Unauthorized
+from ...ports import Caller
+from ..deps import caller_of
+from ..pages import ROOT, headers_of, policy
+from ..problems import headers_of as retry_of
+from .words import LANGUAGES, language_of, texts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+async def draw(request: Request, name: str, caller: Caller | None = None, status: int = 200, **values: Any
+               ) -> HTMLResponse:
+    """The template `name`. In a thread: the first one imports the engine, and long ones take a while."""
+    language = language_of(request)
+    text = await run_in_threadpool(_written, name, language, {
+        "path": request.url.path, "query": request.url.query, "caller": caller, **values})
+    headers = headers_of(request) | {
+        "Cache-Control": "private, no-store", "Content-Language": language, "Vary": "Accept-Language, Cookie",
+        "Content-Security-Policy": policy(request.headers.get("host", ""), forms="'self'")}
+    return HTMLResponse(text, status, headers)
+
+
+def _written(name: str, language: str, values: dict[str, Any]) -> str:
+    known = texts(language)
+
+    def say(text: str, **inserted: Any) -> str:
+        found = known.get(text, text)
+        return found.format(**inserted) if inserted else found
+
+    return _templates().get_template(name).render(
+        values | {"say": say, "language": language, "languages": LANGUAGES})
+
+
+@functools.cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(loader=FileSystemLoader(ROOT / "pages"), autoescape=True, undefined=StrictUndefined,
+                       trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {"size": size, "moment": moment, "day": day, "pretty": pretty}
+    return made
+
+
+# for templates ------------------------------------------------------------------------------------------
+
+
+def size(count: float) -> str:
+    """Bytes, for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def moment(at: float) -> str:
+    """As HTML's `time` wants it; the page's script shows it in the reader's own zone."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def pretty(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+# routes -------------------------------------------------------------------------------------------------
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages, too; who has to sign in is sent there, and comes back."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Unauthorized:
+                asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", 303)
+            except AimassError as error:
+                return await _trouble(request, error.status, error.detail, retry_of(error))
+            except RequestValidationError as error:
+                return await _trouble(request, 422, error.errors()[0]["msg"], {})
+
+        return shown
+
+
+def router() -> APIRouter:
+    return APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+async def _trouble(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+    try:
+        caller = caller_of(request)
+    except AimassError:
+        caller = None
+    page = await draw(request, "trouble.html", caller, status, title=HTTPStatus(status).phrase, detail=detail)
+    page.headers.update(headers)
+    return page

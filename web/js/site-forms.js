@@ -1,0 +1,93 @@
+/**
+ * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
+ * `data-then` is where to go, `data-show` what of the answer to show once. `data-sure` is asked first.
+ */
+
+import { byId, toClipboard, toast } from "./dom.js";
+import { explain } from "./errors.js";
+import { ask } from "./site-api.js";
+import { say } from "./site-words.js";
+
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field */
+
+/**
+ * What the form's fields say; those that are empty are left out, but for `data-kind=text`.
+ * @param {HTMLFormElement} form
+ * @returns {Record<string, unknown>}
+ */
+export function values(form) {
+  /** @type {Record<string, unknown>} */
+  const found = {};
+  for (const field of /** @type {Iterable<Field>} */ (form.elements)) {
+    if (!field.name || field.name === "next" || field.type === "file") continue;
+    const kind = field.dataset.kind;
+    if (kind === "list") {
+      const list = /** @type {string[]} */ (found[field.name] ??= []);
+      if (/** @type {HTMLInputElement} */ (field).checked) list.push(field.value);
+    } else if (field.type === "radio" && !(/** @type {HTMLInputElement} */ (field).checked)) continue;
+    else if (kind === "words") found[field.name] = field.value.split(",").map((word) => word.trim()).filter(Boolean);
+    else if (field.value !== "" || kind === "text") found[field.name] = kind === "number" ? Number(field.value) : field.value;
+  }
+  return found;
+}
+
+/** @param {HTMLFormElement} form @param {unknown} error null: nothing is wrong */
+export function complain(form, error) {
+  const place = form.querySelector(".wrong");
+  if (!(place instanceof HTMLElement)) return;
+  place.hidden = error === null;
+  place.textContent = error === null ? "" : explain(error).message;
+}
+
+/** @param {string} question @returns {Promise<boolean>} */
+export function sure(question) {
+  const dialog = byId("sure", HTMLDialogElement);
+  byId("sure-text", HTMLElement).textContent = question;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+/** @param {HTMLFormElement} form */
+async function send(form) {
+  const { send: asked = "", then, show, sure: question } = form.dataset;
+  if (question && !(await sure(question))) return;
+  const [method = "POST", path = "/"] = asked.split(" ");
+  const said = values(form);
+  const bare = method === "DELETE" || !Object.keys(said).length;
+  const buttons = form.querySelectorAll("button");
+  complain(form, null);
+  buttons.forEach((button) => (button.disabled = true));
+  try {
+    const answer = await ask(method, path, bare ? null : said);
+    if (show) showOnce(form, (form.dataset.before ?? "") + answer[show]);
+    else if (then === "reload") location.reload();
+    else if (then) location.assign(then);
+  } catch (error) {
+    complain(form, error);
+  }
+  buttons.forEach((button) => (button.disabled = false));
+}
+
+/** @param {HTMLFormElement} form @param {string} text */
+function showOnce(form, text) {
+  const place = /** @type {HTMLElement} */ (form.querySelector(".once"));
+  /** @type {HTMLOutputElement} */ (place.querySelector("output")).value = text;
+  place.hidden = false;
+  const button = /** @type {HTMLButtonElement} */ (place.querySelector("[data-copy]"));
+  button.onclick = () => void toClipboard(text).then(() => toast(say("Copied")));
+  button.focus();
+}
+
+/** Takes up all forms of the page. A link's token is behind its #, which is sent to nobody. */
+export function takeForms() {
+  for (const form of document.querySelectorAll("form")) {
+    if (!form.dataset.send) continue;
+    const token = form.dataset.token && form.elements.namedItem(form.dataset.token);
+    if (token instanceof HTMLInputElement) token.value = location.hash.slice(1);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void send(form);
+    });
+  }
+}
