@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import signal
 import ssl
@@ -46,11 +47,13 @@ from .api import (
 )
 from .api.accounts import router as accounts_router
 from .api.audit import router as audit_router
+from .api.hub import ROUTERS as HUB
+from .api.hub.served import HubCatalogue
 from .api.keys import connect_router
 from .api.keys import router as keys_router
 from .api.oip import routes as oip
 from .api.oip.infer import Infer, Shortcut
-from .api.oip.offered import FolderCatalogue, Offered
+from .api.oip.offered import Offered
 from .api.realtime import router as realtime_router
 from .api.sign_in import router as sign_in_router
 from .api.site import ROUTERS as SITE
@@ -78,6 +81,7 @@ from .weights import folder_of
 from .weights.background import Fetcher
 
 if TYPE_CHECKING:
+    from .hub.hub import Hub
     from .store import Database
 
 log = logging.getLogger(__name__)
@@ -85,7 +89,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
-           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *SITE,
+           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *HUB, *SITE,
            pages.router)
 
 
@@ -112,7 +116,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     toolbox = Toolbox().load()
     wyoming = Wyoming(node)
     fetcher = Fetcher(settings, node.tell)
-    catalogue = FolderCatalogue(store)
+    catalogue = HubCatalogue(store)
     offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
     metered = Usage(lambda: _seen(node), keep_days=settings.usage_days)
     infer = Infer(offered, settings.max_infer, metered.meter)
@@ -124,6 +128,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await metered.open(database)
         app.state.jobs = board = await _jobs(settings, database, node)
         accounts.personal["jobs"] = JobsOfPeople(board)
+        app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
         await node.start()
         await board.start()
         await peers.start()
@@ -143,6 +148,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await node.close()
             await board.close()
             await peers.close()
+            await hub.close()
             await engine.close()
             await metered.close()
             await accounts.close()
@@ -216,6 +222,18 @@ def _seen(node: Node) -> list[Seen]:
             for session in node.sessions()]
 
 
+async def _hub(settings: Settings, database: Database, engine: Engine, store: FolderStore, node: Node,
+               accounts: Accounts) -> Hub:
+    """The model hub; sessions get their versions from it, and it learns from them which are in use."""
+    module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.hub")
+    hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
+                          specs=lambda: {session.id: session.spec for session in node.sessions()},
+                          auditor=accounts.parts.audit)
+    await hub.start()
+    node.pin, accounts.personal["hub"] = hub.pin, hub
+    return hub
+
+
 async def warm(engine: Engine, settings: Settings) -> None:
     """Open the voice and the recogniser that sessions would get, beside everything else."""
     try:
@@ -226,7 +244,7 @@ async def warm(engine: Engine, settings: Settings) -> None:
 
 
 async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, node: Node,
-                 catalogue: FolderCatalogue) -> None:
+                 catalogue: HubCatalogue) -> None:
     """Offer models that come while the server runs, use what changed, and say so in every session."""
     async def told(change: Change) -> None:
         for name in change.changed:
@@ -236,6 +254,8 @@ async def follow(store: FolderStore, known: dict[str, Version], engine: Engine, 
                 log.warning("%s changed, and sessions go on with what it was: %s", name, error.detail)
         await asyncio.to_thread(node.stages.refresh)
         await asyncio.to_thread(catalogue.refresh)
+        if catalogue.hub is not None:
+            await catalogue.hub.refresh()
         added, changed = [await asyncio.to_thread(_installed, store, names) for names in (change.added, change.changed)]
         node.tell(ModelsChanged(added=added, changed=changed, removed=list(change.removed)))
 

@@ -63,7 +63,7 @@ async def describe(model: str, request: Request, caller: CallerDep) -> Described
     """What a model takes and answers, as JSON Schema."""
     caller.need("models:read")
     catalogue = infer_of(request).offered.catalogue
-    served = catalogue.resolve(model, caller=caller.user)
+    served = catalogue.resolve(model, caller=caller)
     entry = catalogue.entry(served)
     return Described(model=served.name, version=served.version, title=entry.title, task=entry.task,
                      input=values.input_schema(entry), output=values.output_schema(entry))
@@ -81,12 +81,12 @@ async def predict(model: str, request: Request, settings: SettingsDep, caller: C
     caller.need("media")
     infer = infer_of(request)
     who = caller.user or caller.id or caller.address
-    served = infer.offered.catalogue.resolve(model, caller=who)
+    served = infer.offered.catalogue.resolve(model, caller=caller)
     entry = infer.offered.catalogue.entry(served)
     begun, failed = time.perf_counter(), True
     try:
         asked = await _given(request, settings, infer, entry)
-        _, ready = await infer.offered.ready(model, caller=who)
+        _, ready = await infer.offered.ready(served.engine, caller=caller)
         results = await infer.offered.run(served, ready, asked.inputs, caller=who)
         text = await _written(infer, ready, results, asked.bare)
         failed = False

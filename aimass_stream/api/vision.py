@@ -25,6 +25,7 @@ from ..vision.boxes import Floats
 from ..vision.drawing import marked, outline
 from ..vision.overlay import Mark
 from .deps import CallerDep, NodeDep, SettingsDep, needs
+from .hub.parts import pinned
 from .pictures import FILE, JPEG, JSON, KINDS, PNG, Place, UploadRoute, body, on_white, only, read, wanted, written
 from .problems import RESPONSES
 from .uploads import Form, form_of
@@ -101,7 +102,7 @@ async def detect(request: Request, node: NodeDep, settings: SettingsDep, caller:
     """Find things in a picture; which ones is up to the detector."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
         return await _answer(request, node.engine, form, "")
 
 
@@ -111,7 +112,7 @@ async def faces(request: Request, node: NodeDep, settings: SettingsDep, caller: 
     """Find faces in a picture, with the points that the detector knows of each."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
         return await _answer(request, node.engine, form, "face")
 
 
@@ -139,7 +140,7 @@ async def classify(request: Request, node: NodeDep, settings: SettingsDep, calle
     kind = wanted(request.headers.get("accept"))
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = await stack.enter_async_context(form_of(request, settings, ("image",)))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
         fields = known(form, ("model", "threshold", "top"))
         least = number(fields, "threshold", LEAST, 0, 1)
         top = whole(fields, "top", TOP, 1, 100)

@@ -22,7 +22,7 @@ from ..ports import Caller
 from ..store import Database
 from .catalogue import owned, version_in
 from .places import Places
-from .records import PRODUCTION, Deployment, HubModel, Version, Visibility, line, plain
+from .records import NAMED, PRODUCTION, Deployment, HubModel, Version, Visibility, line, plain
 from .tables import ALIASES, DEPLOYMENTS, MODELS, VERSIONS
 
 MOST_ALIASES = 16  # of a model
@@ -184,7 +184,7 @@ class Deployments:
             number = int(which[:9])
             if number not in model.entries:
                 raise NotFound(f"{base} has no version {which[:32]} that is deployed", field="version")
-            return Choice(f"{base}@{number}", base, number, "it is named")
+            return Choice(f"{base}@{number}", base, number, NAMED)
         alias = model.aliases.get(which or PRODUCTION)
         if alias is None:
             raise NotFound(f"{base} has no alias {(which or PRODUCTION)[:32]!r}; there are: {', '.join(model.aliases)}",

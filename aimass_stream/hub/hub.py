@@ -32,24 +32,22 @@ log = logging.getLogger(__name__)
 SWEEP = 3600.0  # s
 MOST_FILES = 64  # uploads of one version; more go into an archive
 
-InUse = Callable[[], Mapping[str, list[str]]]
-
 
 class Hub:
-    """Made and used on one event loop: `start`, then `close`."""
+    """Made and used on one event loop: `start`, then `close`. What it keeps in a folder ``new`` can be made again."""
 
     def __init__(self, database: Database, blobs: Blobs, engine: Engine, store: FolderStore, folder: Path, *,
-                 in_use: InUse = dict, auditor: Auditor | None = None) -> None:
-        """`in_use` are versions that live sessions have, by their name in the engine, with the sessions' ids."""
+                 specs: Callable[[], Mapping[str, PipelineSpec]] = dict, auditor: Auditor | None = None) -> None:
+        """`specs` are the pipelines of live sessions, by the sessions' ids."""
         self.engine, self.store, self.blobs = engine, store, blobs
-        self._in_use, self._auditor = in_use, auditor
+        self._specs, self._auditor = specs, auditor
         self.catalogue = Catalogue(database)
         self.opinions = Opinions(database)
         self.uploads = Uploads(database, blobs, folder / "uploads")
-        self.importer = Importer(self.catalogue, blobs, folder / "work")
-        self.deployments = Deployments(database, Places(blobs, folder / "models"), engine.load)
+        self.importer = Importer(self.catalogue, blobs, folder / "new" / "work")
+        self.deployments = Deployments(database, Places(blobs, folder / "new" / "models"), engine.load)
         self.shadows = Shadows(engine, self.deployments.shadow)
-        self.cold = Cold(engine, in_use)
+        self.cold = Cold(engine, self.in_use)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -123,8 +121,16 @@ class Hub:
             await self._unload(version.served)
         await self.audit(caller, "model.deleted", name)
 
+    def in_use(self) -> dict[str, list[str]]:
+        """Versions that live sessions have, by their name in the engine, with the sessions' ids."""
+        found: dict[str, list[str]] = {}
+        for session, spec in self._specs().items():
+            for model in pins.models(spec):
+                found.setdefault(model, []).append(session)
+        return found
+
     async def _unused(self, served: str) -> None:
-        sessions = list(self._in_use().get(served, []))
+        sessions = self.in_use().get(served, [])
         if sessions:
             raise Conflict(f"{served} is in use: by {_listed(sessions)}", field="version", used_by=sessions)
 

@@ -12,6 +12,7 @@ Visibility: TypeAlias = Literal["private", "team", "public"]
 State: TypeAlias = Literal["checking", "ready", "refused", "quarantined"]
 
 VISIBILITIES: tuple[Visibility, ...] = ("private", "team", "public")
+NAMED = "it is named"  # why a version is taken
 PRODUCTION = "production"  # the alias that a bare name stands for
 TITLE, LICENCE, TAG, TAGS, CARD, TEXT = 120, 64, 40, 16, 16 * 1024, 4000  # characters
 LONGEST = 48  # characters of a name: with a version at its end it is a stage's parameter

@@ -116,7 +116,7 @@ async def test_private_models_are_nobody_elses(tmp_path: Path) -> None:
 
 
 async def test_a_version_in_use_is_not_deleted(tmp_path: Path) -> None:
-    used: dict[str, list[str]] = {"fish@2": ["s_1", "s_2", "s_3", "s_4"]}
+    used = {f"s_{number}": PipelineSpec.parse([{"stage": "detect", "model": "fish@2"}]) for number in range(1, 5)}
     async with opened(tmp_path, used, sandboxed=False) as hub:
         await three(hub)
         await hub.deployments.deploy(ADA, "fish", Deployment("production", 1))

@@ -35,7 +35,7 @@ async def test_an_onnx_file_is_tried_on_its_example(tmp_path: Path) -> None:
         assert version.manifest["inputs"][0] == {"name": "x", "shape": ["n", 3], "dtype": "float32", "example": [1, 3]}
         assert [file.path for file in version.files] == ["model.onnx", "model.toml"]
         assert hub.blobs.path(version.graph or "").stat().st_size > 100
-        assert not any((tmp_path / "hub" / "work").glob("*"))
+        assert not any((tmp_path / "hub" / "new" / "work").glob("*"))
 
 
 async def test_archives_and_other_frameworks(tmp_path: Path) -> None:

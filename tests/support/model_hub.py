@@ -16,6 +16,7 @@ from aimass_stream.hub.hub import Hub
 from aimass_stream.hub.records import Change, Version
 from aimass_stream.inference import CpuDevice, Engine, FolderStore
 from aimass_stream.ports import ROLES, Caller
+from aimass_stream.spec import PipelineSpec
 from aimass_stream.store import Blobs, Database
 
 ADA = Caller("ada", user="usr_ada", role="developer", scopes=ROLES["developer"])
@@ -26,14 +27,14 @@ ADMIN = Caller("admin", user="usr_admin", role="admin", scopes=ROLES["admin"])
 
 
 @asynccontextmanager
-async def opened(folder: Path, in_use: dict[str, list[str]] | None = None, models: Path | None = None, *,
+async def opened(folder: Path, specs: dict[str, PipelineSpec] | None = None, models: Path | None = None, *,
                  sandboxed: bool = True) -> AsyncIterator[Hub]:
     """`models` is a folder of models that are built in. Without a sandbox, imports take hundredths of a second."""
     store = FolderStore([models] if models is not None else [])
     engine = Engine(store, CpuDevice(threads=1))
-    used = {} if in_use is None else in_use
+    used = {} if specs is None else specs
     async with Database(folder / "hub.db") as database:
-        hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", in_use=lambda: used)
+        hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", specs=lambda: used)
         if not sandboxed:
             hub.importer._examined = _examined  # type: ignore[method-assign]
         await hub.start()

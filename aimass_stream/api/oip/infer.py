@@ -42,7 +42,7 @@ class Infer:
         body = await body_of(scope, receive, self.most)
         path = scope["path_params"]
         who = caller.user or caller.id or caller.address
-        served, model = await self.offered.ready(path["name"], path.get("version", ""), who)
+        served, model = await self.offered.ready(path["name"], path.get("version", ""), caller)
         counts = self.offered.count(served)
         try:
             read = time.perf_counter()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ...errors import Busy, ModelFailed, NotFound, Unavailable
 from ...inference import Batch, Engine, Entry, Model, ModelStore, TensorSpec
+from ...ports import Caller
 from . import tensors
 from .messages import Stream
 
@@ -39,7 +40,7 @@ class Catalogue(Protocol):
         """The newest last. Raises `NotFound`."""
         ...
 
-    def resolve(self, name: str, version: str = "", *, caller: str = "") -> Served:
+    def resolve(self, name: str, version: str = "", *, caller: Caller | None = None) -> Served:
         """Aliases, canaries and ``auto`` are decided here. Raises `NotFound`."""
         ...
 
@@ -64,7 +65,7 @@ class FolderCatalogue:
     def versions(self, name: str) -> list[str]:
         return [self._get(name).version]
 
-    def resolve(self, name: str, version: str = "", *, caller: str = "") -> Served:
+    def resolve(self, name: str, version: str = "", *, caller: Caller | None = None) -> Served:
         entry = self._get(name)
         if version not in ("", entry.version):
             raise NotFound(f"{name} has no version {version[:32]!r}; there is: {entry.version}", field="version")
@@ -116,7 +117,7 @@ class Offered:
 
     # which -----------------------------------------------------------------------------------------
 
-    async def ready(self, name: str, version: str = "", caller: str = "") -> tuple[Served, Model]:
+    async def ready(self, name: str, version: str = "", caller: Caller | None = None) -> tuple[Served, Model]:
         """The model, loaded by now. Raises `NotFound`, `Unavailable` if it was unloaded, and as `Engine.load`."""
         served = self.catalogue.resolve(name, version, caller=caller)
         if served.engine in self.aside:

@@ -128,7 +128,7 @@ class Protocol:
 
     def _served(self, request: Request, caller: Caller) -> Served:
         path = request.path_params
-        return self.offered.catalogue.resolve(path["name"], path.get("version", ""), caller=caller.user)
+        return self.offered.catalogue.resolve(path["name"], path.get("version", ""), caller=caller)
 
     def _statistics(self, served: Served, ran: dict[str, ModelStatistics]) -> dict[str, Any]:
         return statistics(served, self.offered.counts.get(f"{served.name} {served.version}", Counts()),

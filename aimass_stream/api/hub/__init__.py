@@ -1,0 +1,9 @@
+"""/v1/hub and /v1/uploads: the model hub over REST."""
+
+from __future__ import annotations
+
+from . import deployments, models, opinions, uploads, versions
+
+ROUTERS = (uploads.router, models.router, versions.router, deployments.router, opinions.router)
+
+__all__ = ["ROUTERS"]
