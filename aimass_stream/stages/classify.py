@@ -24,7 +24,8 @@ HANGS = 1.0  # s after its deadline at which a model counts as hanging
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = ["", *(entry.name for entry in classifiers(installed()))]
+    found = {"": "the best there is"} | {entry.name: entry.title or entry.name for entry in classifiers(installed())}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class ClassifyParams(Params):

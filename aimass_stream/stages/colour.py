@@ -19,7 +19,8 @@ CUT = 40.0  # levels by which these differ in another scene, whose colours count
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(paintings())
+    found = {name: f"{painting.title}, {painting.painter}" for name, painting in paintings().items()}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class ColourParams(Params):

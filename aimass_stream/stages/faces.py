@@ -37,7 +37,9 @@ Size = tuple[int, int]
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = ["", PATTERNS, *(entry.name for entry in embedders(installed()))]
+    found = {"": "the best there is", PATTERNS: PATTERNS} | {entry.name: entry.title or entry.name
+                                                             for entry in embedders(installed())}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class FacesParams(Params):

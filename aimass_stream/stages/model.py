@@ -33,7 +33,8 @@ def catalogue(model: str = "") -> list[Entry]:
 
 
 def _offer(schema: dict[str, Any]) -> None:
-    schema["enum"] = [entry.name for entry in catalogue()]
+    found = {entry.name: entry.title or entry.name for entry in catalogue()}
+    schema["enum"], schema["labels"] = list(found), found
 
 
 class ModelParams(Params):

@@ -17,6 +17,7 @@ from ..frames import Kind, Picture, Pixels, VideoFrame, now
 from ..inference import Batch, Engine, Entry, installed
 from ..painting.inline import CHARACTERS, SCHEME, checked, decoded
 from ..painting.names import Named, listing, named, resolve
+from ..painting.paintings import paintings
 from ..painting.steady import Box, Change, Steadier
 from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, planes, upright
@@ -78,17 +79,35 @@ def strokes(picture: Pixels) -> Pixels:
 def _offer(schema: dict[str, Any]) -> None:
     schema["installed"] = True  # the list is this installation's
     schema["picture"] = STYLE_SIDE  # px of one that may stand in its place
-    schema["enum"] = [*([""] if schema.get("default") == "" else []), *catalogue()]
+    found = {"": "none"} if schema.get("default") == "" else {}
+    found |= {name: titled(name, entry) for name, entry in catalogue().items()}
+    schema["enum"], schema["labels"] = list(found), found
+
+
+def titled(name: str, entry: Entry) -> str:
+    """As people know it: the painting and who painted it."""
+    painting = paintings().get(name)
+    return f"{entry.title or painting.title}, {painting.painter}" if painting else entry.title or name
+
+
+def _first(schema: dict[str, Any]) -> None:
+    _offer(schema)
+    schema["hint"] = "a painting, or any picture of yours"
+
+
+def _second(schema: dict[str, Any]) -> None:
+    _offer(schema)
+    schema["hint"] = "another one to mix in"
 
 
 class StyleParams(Params):
-    name: str = Field("starry-night", max_length=CHARACTERS, json_schema_extra=_offer,
+    name: str = Field("starry-night", max_length=CHARACTERS, json_schema_extra=_first,
                       description="which painting, also by its title or painter, in English or Chinese; or any "
                       "picture: a data: URL of a JPEG, PNG or WebP file")
     strength: float = Field(1, ge=0, le=1, description="share of what was painted in the result",
                             json_schema_extra={"unit": "share", "step": 0.05})
     steady: bool = Field(True, description="carry the last picture along, so that strokes don't flicker")
-    second: str = Field("", max_length=CHARACTERS, json_schema_extra=_offer,
+    second: str = Field("", max_length=CHARACTERS, json_schema_extra=_second,
                         description="another style or picture to mix in; none if empty")
     mix: float = Field(0.5, ge=0, le=1, description="share of the second style",
                        json_schema_extra={"unit": "share", "step": 0.05})

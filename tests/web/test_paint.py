@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from aimass_stream import clips
-from aimass_stream.api import lessons
+from aimass_stream.api import images, lessons
 from aimass_stream.inference import FolderStore, installed
 from aimass_stream.training import judge
 
@@ -214,9 +214,19 @@ def test_what_the_browser_cannot_show_and_what_nobody_can(visitor: Visitor, page
     give(page, "yours", file(clips.draw(3, 100, 80), "TIFF"), "scan.tiff", "image/tiff")
     painted(visitor)
     assert page.evaluate("document.querySelector('#wipe .raw').naturalWidth") == 100  # the server turned it
+    page.evaluate("""() => {
+      window.said = [];
+      const doing = document.querySelector("#doing-text");
+      new MutationObserver(() => window.said.push(doing.textContent)).observe(doing, { childList: true });
+    }""")
     give(page, "yours", SCENE[:-3000], "half.png")
     shows(page, "#trouble", "cut off or broken")
+    assert page.evaluate("window.said")[0] == "Looking at it"  # at once, while nothing is known of it yet
+    assert "half.png" in page.inner_text("#trouble")  # as it is called, though a sentence begins with it
     assert page.locator("#result-bar").is_hidden()
+    give(page, "yours", b"", "nothing.png")
+    shows(page, "#trouble", "empty")
+    assert "empty" in page.inner_text("#yours .tile-about")
     visitor.complaints[:] = [line for line in visitor.complaints if "422" not in line]  # Chromium's own line
 
 
@@ -275,9 +285,12 @@ def test_a_style_is_learned_from_a_picture(page: Page, visitor: Visitor, server:
                                            tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With previews, also by a page that is opened meanwhile; what is learned there is tests/api's."""
     monkeypatch.setattr(lessons, "learn", laborious.learns)
-    monkeypatch.setattr(lessons, "check", lambda: None)
+    for module in (lessons, images):
+        monkeypatch.setattr(module, "check", lambda: None)
     monkeypatch.setattr(lessons, "folder_of", lambda settings: installed().get("style-udnie").folder.parent)
     monkeypatch.setattr(judge, "CHECKOUT", painters.judge(tmp_path))
+    page.reload()
+    page.wait_for_selector("#style-list li")
     give(page, "yours")
     page.click("[data-how=picture]")
     assert page.locator("#lesson").is_hidden()
@@ -305,11 +318,37 @@ def offered(server: str) -> list[str]:
     return list(stages["style"]["params"]["properties"]["name"]["enum"])
 
 
+def test_a_server_that_can_not_learn_says_so_before_it_is_asked(visit: Visit, server: str, tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "check", lambda: None)
+    monkeypatch.setattr(judge, "CHECKOUT", tmp_path / "nowhere")
+    page = visit().open(f"{server}/paint", picture=False)
+    page.wait_for_selector("#style-list li")
+    page.click("[data-how=picture]")
+    give(page, "like", name="wall.png")
+    shows(page, "#lesson-unable", "aimass models pull squeezenet-1.0")
+    assert page.locator("#lesson-form").is_hidden()
+
+
+def test_bars_of_the_style_before_are_marked_until_the_new_one_is_measured(visitor: Visitor, page: Page) -> None:
+    give(page, "yours")
+    page.click("#style-udnie")
+    painted(visitor)
+    stale = "document.querySelector('#measured').classList.contains('stale')"
+    assert not page.evaluate(stale)
+    assert page.evaluate(f"() => {{ document.querySelector('#style-great-wave').click(); return {stale}; }}")
+    visitor.until(f"{PAINTED} && !{stale}", SECONDS)
+
+
 def test_on_a_phone_in_the_dark(visit: Visit, server: str) -> None:
     visitor = visit(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
     page = visitor.open(f"{server}/paint", picture=False)
     page.wait_for_selector("#style-list li")
     page.click("#scene-button")
+    painted(visitor)
+    page.tap("#style-udnie")
+    shown = "document.querySelector('#wipe').getBoundingClientRect()"
+    visitor.until(f"{shown}.top >= -1 && {shown}.bottom <= innerHeight + 1", SECONDS)  # it has scrolled there
     painted(visitor)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     colours = "getComputedStyle(document.body).backgroundColor"

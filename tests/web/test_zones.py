@@ -152,6 +152,6 @@ def test_what_looks_is_named_and_a_stopgap_has_a_badge(visit: Visit, server: str
     assert told.locator(".tier").text_content() == "No-weights tier"
     assert re.search(r"it is named\. Measured: average precision 0\.01 for 47 people", told.text_content() or "")
     unfolded(page)
-    page.locator(".stage[data-stage=detect] [data-param=model] select").select_option(label="opencv-codes")
+    page.locator(".stage[data-stage=detect] [data-param=model] select").select_option(label="QR codes")
     visitor.until("document.querySelector('.stage[data-stage=detect] .detector').textContent.includes('3 px')")
     assert told.count() == 1

@@ -56,11 +56,13 @@ const ANSWERS = {
   503: ["unavailable", "The server is not ready", "It is starting or stopping. This page tries again by itself."],
 };
 
-/** @param {string} text */
-function sentence(text) {
+const FILE = /^(?:\S*\.\w|[^.]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|mp4|m4v|mov|mkv|webm|avi|wav|mp3|ogg)\b)/i; // in front
+
+/** As a sentence; a file's name in front stays as it is. @param {string} text */
+export function sentence(text) {
   const trimmed = text.trim();
   if (!trimmed) return "";
-  const first = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const first = FILE.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(first) ? first : first + ".";
 }
 

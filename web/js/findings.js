@@ -25,9 +25,11 @@ export function drawable(note) {
 }
 
 /** What stands for a thing: its name, what it says, or what it is; and what that is like. @param {any} found */
-export function wordsOf({ label, name, text, score, attributes }) {
+export function wordsOf({ label, name, text, score, attributes, likeness }) {
   const like = Object.values(attributes ?? {}).flat().map((each) => /** @type {Class} */ (each)?.label).filter(Boolean);
-  return [`${name || text || label} ${Math.round(score * 100)} %`, ...like].join(", ");
+  // of a face the score is the finder's: beside a name it would read as how sure the name is
+  const sure = name ? (likeness ? ` ${Math.round(likeness * 100)} %` : "") : ` ${Math.round(score * 100)} %`;
+  return [`${name || text || label}${sure}`, ...like].join(", ");
 }
 
 /** @param {Hand} hand */

@@ -21,6 +21,13 @@ export class DistanceChart {
 
   clear() {
     this.section.hidden = true;
+    this.stale(false);
+  }
+
+  /** Whether what was painted is another picture by now, and its bars are still those of the one before. @param {boolean} on */
+  stale(on) {
+    this.section.classList.toggle("stale", on);
+    this.section.setAttribute("aria-busy", String(on));
   }
 
   /** @param {Match} match @param {Role[]} roles what its pictures are @param {string} style the one that is painted in */
@@ -42,6 +49,7 @@ export class DistanceChart {
     this.legend.replaceChildren(...roles.map((role) => h("li", { class: `own-${role}` }, NAMES[role])));
     this.meaning.textContent = meaning(match, roles);
     this.section.hidden = false;
+    this.stale(false);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the server does as a job, a video or a lesson: followed to its end, over lost connections. */
 
-import { AimassError, NetworkError } from "./errors.js";
+import { AimassError, NetworkError, sentence } from "./errors.js";
 
 /**
  * @typedef {import("../types/paint.js").Job} Job
@@ -109,9 +109,8 @@ function duration(seconds) {
 
 /** @param {Job} job */
 function refused(job) {
-  const detail = job.error?.detail ?? "";
   return new AimassError(job.state, {
     title: job.state === "cancelled" ? "The job was ended" : "It came to nothing",
-    message: detail ? `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.` : "",
+    message: sentence(job.error?.detail ?? ""),
   });
 }

@@ -1,6 +1,6 @@
 /** A style of one's own: learned on the server from a picture, shown while it becomes better. */
 
-import { byId, toast } from "./dom.js";
+import { byId, h, prose, toast } from "./dom.js";
 import { PaintJob } from "./paint-job.js";
 
 /** @typedef {import("./paint-api.js").PaintApi} PaintApi */
@@ -13,6 +13,7 @@ export class LessonPanel {
   /** @type {PaintJob | null} */
   #job = null;
   #shown = "";
+  #unable = "";
 
   /** @param {PaintApi} api @param {(error: unknown) => void} failed @param {(name: string) => void} learned */
   constructor(api, failed, learned) {
@@ -30,6 +31,12 @@ export class LessonPanel {
   /** The picture that could be learned from. @param {File | null} picture */
   offer(picture) {
     this.#picture = picture;
+    this.#draw();
+  }
+
+  /** Whether the server learns at all. @param {string} unable why not; empty: it does */
+  able(unable) {
+    this.#unable = unable;
     this.#draw();
   }
 
@@ -83,8 +90,11 @@ export class LessonPanel {
   #draw() {
     const busy = this.#job !== null;
     byId("lesson", HTMLElement).hidden = !busy && !this.#picture;
-    byId("lesson-form", HTMLElement).hidden = busy;
-    byId("lesson-about", HTMLElement).hidden = busy;
+    byId("lesson-form", HTMLElement).hidden = busy || this.#unable !== "";
+    byId("lesson-about", HTMLElement).hidden = busy || this.#unable !== "";
+    const unable = byId("lesson-unable", HTMLElement);
+    unable.hidden = busy || !this.#unable;
+    unable.replaceChildren(h("span", {}, "Not on this server: ", ...prose(this.#unable), "."));
     byId("lesson-doing", HTMLElement).hidden = !busy;
   }
 

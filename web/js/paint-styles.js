@@ -13,6 +13,7 @@ export class StyleChoice {
   /** @type {StyleInfo[]} */
   styles = [];
   any = false; // whether the server paints after pictures, too
+  unable = ""; // why the server can't learn new ones
   chosen = "";
   #active = -1; // of those that are listed, by the arrow keys
   #asked = 0;
@@ -39,8 +40,8 @@ export class StyleChoice {
   }
 
   async load() {
-    const { styles, any } = await this.api.styles();
-    [this.styles, this.any] = [styles, any];
+    const { styles, any, unable } = await this.api.styles();
+    [this.styles, this.any, this.unable] = [styles, any, unable];
     this.list.replaceChildren(...this.styles.map((style) => this.#option(style)));
     this.hint.textContent = this.styles.length ? "In English or Chinese; nearly right is enough."
       : "No style is installed on this server.";

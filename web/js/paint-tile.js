@@ -149,5 +149,6 @@ export class Tile {
 
 /** @param {number} count */
 function bytes(count) {
+  if (!count) return "empty";
   return count < 1024 * 1024 ? `${Math.max(1, Math.round(count / 1024))} KB` : `${(count / 1024 / 1024).toFixed(1)} MB`;
 }

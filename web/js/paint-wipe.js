@@ -32,6 +32,13 @@ export class Wipe {
     this.box.style.setProperty("--strength", String(share));
   }
 
+  /** Where the page is one column, as on a phone, it may lie below what is seen. */
+  reveal() {
+    if (!matchMedia("(max-width: 860px)").matches) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.box.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  }
+
   clear() {
     this.#layers.replaceChildren();
     for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);

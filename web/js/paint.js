@@ -139,8 +139,11 @@ export class PaintPage {
     const { file, video } = this.yours;
     if (!file) return;
     const turn = this.#turn;
+    this.#say("Looking at it");
     if (!(await this.wipe.show(file, video)) && !video) await this.#asServerSees(file, turn.signal);
-    if (!turn.signal.aborted) void this.#run();
+    if (turn.signal.aborted) return;
+    this.#say(null);
+    void this.#run();
   }
 
   /** What this browser can't show, a TIFF file, the server can turn. @param {File} file @param {AbortSignal} signal */
@@ -182,6 +185,7 @@ export class PaintPage {
   async #run() {
     const { file, video } = this.yours;
     this.lesson.offer(this.how === "picture" ? this.like.file : null);
+    this.lesson.able(this.styles.unable);
     byId("video-button", HTMLButtonElement).hidden = !video;
     byId("video-button", HTMLButtonElement).disabled = this.#style === null;
     if (this.#job) return; // it goes on with what it was begun with
@@ -194,6 +198,8 @@ export class PaintPage {
       if (this.how === "picture" && this.like.file) await this.#measure(signal);
       if (!file || !style || video) return;
       this.#say("Painting");
+      this.chart.stale(true);
+      this.wipe.reveal();
       const painted = await this.api.paint(file, style, 1, signal);
       this.#done = { file: painted.picture, style: painted.style, name: `${stem(file.name)}-${painted.style}.png`,
         like: likeOf(style, painted.style) };
@@ -204,7 +210,10 @@ export class PaintPage {
     } catch (error) {
       if (!signal.aborted) this.#trouble(error);
     } finally {
-      if (!signal.aborted) this.#say(null);
+      if (!signal.aborted) {
+        this.#say(null);
+        this.chart.stale(false);
+      }
     }
   }
 
@@ -248,8 +257,13 @@ export class PaintPage {
     clearTimeout(this.#pause);
     if (!this.#done || this.yours.video) return;
     const { signal } = this.#turn;
+    this.chart.stale(true);
     this.#pause = setTimeout(() => void this.#measure(signal).catch((error) => signal.aborted || this.#trouble(error))
-      .finally(() => signal.aborted || this.#say(null)), SETTLED);
+      .finally(() => {
+        if (signal.aborted) return;
+        this.#say(null);
+        this.chart.stale(false);
+      }), SETTLED);
   }
 
   #results() {

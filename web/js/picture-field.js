@@ -9,22 +9,27 @@ import { h, iconButton, toast } from "./dom.js";
  */
 
 const SCHEME = "data:image/";
-const QUALITY = 0.85;
+const QUALITIES = [0.85, 0.7, 0.55];
+const LONGEST = 30_000; // characters: two such pictures fit into one message to the server
+
+/** A control for nothing but a picture. @param {number} side as for `pictured` @param {About} about @returns {Control} */
+export const onlyPictured = (side, about) => pictured(null, side, about);
 
 /**
  * The control `inner` of a parameter that may be a picture instead, with a place for one below it.
- * @param {Control} inner @param {number} side px that the picture's longer side has at most @param {About} about
+ * @param {Control | null} inner @param {number} side px that the picture's longer side has at most @param {About} about
  * @returns {Control}
  */
 export function pictured(inner, side, { id, words, change }) {
   const image = h("img", { alt: "", hidden: true });
   const input = h("input", { type: "file", accept: "image/*", class: "unseen", id: `${id}-file`,
     "aria-label": `${words}: a picture of your own` });
-  const hint = h("span", {}, "or drop a picture here");
+  const asked = inner ? "or drop a picture here" : "Choose a picture, or drop it here";
+  const hint = h("span", {}, asked);
   const choose = h("label", { class: "picture-choose", for: `${id}-file` }, image, hint);
   const remove = iconButton("close", "Remove the picture", () => show(null, true));
   const place = h("div", { class: "picture-field" }, input, choose, remove);
-  const native = inner.element instanceof HTMLSelectElement ? inner.element : null;
+  const native = inner?.element instanceof HTMLSelectElement ? inner.element : null;
   native?.append(h("option", { value: -1, hidden: true }, "your picture"));
   /** @type {unknown} what it was before the picture */
   let before;
@@ -34,9 +39,9 @@ export function pictured(inner, side, { id, words, change }) {
     image.hidden = remove.hidden = url === null;
     if (url === null) image.removeAttribute("src");
     else image.src = url;
-    hint.textContent = url === null ? "or drop a picture here" : "your picture; drop another";
+    hint.textContent = url === null ? asked : "your picture; drop another";
     if (tell) change(url ?? before);
-    if (tell) inner.set(url ?? before);
+    if (tell) inner?.set(url ?? before);
   }
 
   /** @param {File} file */
@@ -59,11 +64,11 @@ export function pictured(inner, side, { id, words, change }) {
   });
   dropPlace(place, (file) => void take(file));
   return {
-    element: h("div", { class: "with-picture" }, inner.element, place),
+    element: h("div", { class: "with-picture" }, inner?.element ?? null, place),
     set: (value) => {
       const url = typeof value === "string" && value.startsWith(SCHEME) ? value : null;
       if (url === null) before = value;
-      inner.set(value);
+      inner?.set(value);
       show(url, false);
     },
     take: (file) => void take(file),
@@ -73,6 +78,19 @@ export function pictured(inner, side, { id, words, change }) {
 /** A picture's file as a small JPEG; what is transparent becomes white. @param {Blob} file @param {number} side */
 async function asUrl(file, side) {
   const picture = await createImageBitmap(file);
+  try {
+    for (let longest = side; ; longest *= 0.8) {
+      const canvas = shrunk(picture, longest);
+      const url = QUALITIES.map((quality) => canvas.toDataURL("image/jpeg", quality)).find(({ length }) => length <= LONGEST);
+      if (url) return url;
+    }
+  } finally {
+    picture.close();
+  }
+}
+
+/** @param {ImageBitmap} picture @param {number} side */
+function shrunk(picture, side) {
   const factor = Math.min(1, side / Math.max(picture.width, picture.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(picture.width * factor));
@@ -83,6 +101,5 @@ async function asUrl(file, side) {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  picture.close();
-  return canvas.toDataURL("image/jpeg", QUALITY);
+  return canvas;
 }

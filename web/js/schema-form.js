@@ -5,7 +5,7 @@
  */
 
 import { arrowTarget, h, prose } from "./dom.js";
-import { pictured } from "./picture-field.js";
+import { onlyPictured, pictured } from "./picture-field.js";
 import { ZonesForm, kindOf } from "./zones-form.js";
 
 /**
@@ -31,8 +31,19 @@ export class SchemaForm {
     this.element = h("div", { class: "form" }, names.map((name) => {
       const found = resolve(schema.properties?.[name] ?? {}, schema);
       const part = found.items ? { ...found, items: resolve(found.items, schema) } : found;
-      return this.#field(name, part, values[name], (value) => change(name, value), `${prefix}-${name}`);
+      return this.#field(name, part, values[name], (value) => {
+        change(name, value);
+        if (value) this.#along(part, change);
+      }, `${prefix}-${name}`);
     }));
+  }
+
+  /** A value may be of use only with another parameter's. @param {Schema} schema @param {(name: string, value: unknown) => void} change */
+  #along(schema, change) {
+    for (const [name, value] of Object.entries(schema.along ?? {})) {
+      change(name, value);
+      this.set(name, value);
+    }
   }
 
   /**
@@ -49,7 +60,8 @@ export class SchemaForm {
     const label = h("label", { for: id, id: `${id}-label` }, words);
     const reset = h("button", { type: "button", class: "reset", title: "Back to the default",
       onclick: () => (control.set(schema.default), change(undefined)) }, "reset");
-    const help = schema.description ? h("span", { class: "help" }, ...prose(schema.description)) : null;
+    const hint = schema.hint ?? schema.description;
+    const help = hint ? h("span", { class: "help" }, ...prose(hint)) : null;
     const row = h("div", { class: "field", "data-param": name },
       h("div", { class: "field-head" }, h("p", {}, label, " ", help), reset), control.element, error);
     this.#fields.set(name, { row, error, control, fallback: schema.default });
@@ -124,6 +136,7 @@ function title(name, schema) {
 function makeControl(schema, about) {
   if (schema.enum && schema.picture) return pictured(choice(schema.enum, schema, about), schema.picture, about);
   if (schema.enum) return choice(schema.enum, schema, about);
+  if (schema.picture) return onlyPictured(schema.picture, about);
   switch (schema.type) {
     case "boolean": return toggle(about);
     case "integer":
@@ -195,15 +208,15 @@ function number(schema, { id, change }) {
 
 /** @param {unknown[]} values @param {Schema} schema @param {About} about @returns {Control} */
 function choice(values, schema, { id, change }) {
-  const unit = schema.unit ?? "";
-  if (values.length > 4 || values.join("").length > 28) {
+  const shown = values.map((value) => schema.labels?.[String(value)] ?? `${value}${schema.unit ?? ""}`);
+  if (values.length > 4 || shown.join("").length > 28) {
     const select = h("select", { id, "aria-describedby": `${id}-error` },
-      values.map((value, index) => h("option", { value: index }, `${value}${unit}`)));
+      shown.map((words, index) => h("option", { value: index }, words)));
     select.addEventListener("change", () => change(values[Number(select.value)]));
     return { element: select, set: (value) => (select.value = String(values.indexOf(value))) };
   }
-  const buttons = values.map((value) => h("button", { type: "button", role: "radio",
-    onclick: () => (show(value), change(value)) }, `${value}${unit}`));
+  const buttons = values.map((value, index) => h("button", { type: "button", role: "radio",
+    onclick: () => (show(value), change(value)) }, shown[index] ?? ""));
   const element = h("div", { class: "segmented", role: "radiogroup", id, "aria-labelledby": `${id}-label`,
     "aria-describedby": `${id}-error` }, buttons);
   element.addEventListener("keydown", (event) => {

@@ -44,6 +44,9 @@ export interface Schema {
   unit?: string;
   step?: number;
   picture?: number; // a data: URL of a picture will do, too, with so many px at most
+  labels?: Record<string, string>; // what people are shown in place of a value of `enum`
+  hint?: string; // for people; the description is for who writes pipelines
+  along?: Record<string, unknown>; // what other parameters are set to together with this one
 }
 
 export interface StageInfo {

@@ -14,6 +14,7 @@ export interface StyleInfo {
 export interface StyleList {
   styles: StyleInfo[];
   any: boolean; // whether it can be painted after any picture
+  unable: string; // why no style can be learned here; empty: it can
   meant: string; // the one that was said; empty if none is
 }
 
