@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def place() -> str:
-    return postgres.emptied()
+    url = postgres.emptied()
+    importlib.import_module("sqlalchemy.dialects.postgresql.asyncpg")  # before the loop runs: it takes long
+    return url
 
 
 async def test_people_keys_and_teams_on_postgresql(place: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,22 +19,48 @@ from tests.support.server import Running, serve
 pytestmark = pytest.mark.anyio
 
 KEY = "a key for tests"
+ADMIN = {"Authorization": f"Bearer {KEY}"}
+GIVEN: dict[str, Any] = {"accounts": True, "sign_up": True, "api_key": KEY}
+_numbers = itertools.count()
 HOSTILE = ["Robert'); DROP TABLE users;--", "<script>alert(1)</script>", "' OR '1'='1", "%_\\", "🦄 名前"]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="module")
+async def shared() -> AsyncIterator[Running]:
+    """A server where everybody signs in: one for all tests that need no other, each with people of its own."""
+    async with serve(settings(**GIVEN)) as server:
+        yield server
+
+
+@pytest.fixture
+async def server(shared: Running) -> Running:
+    return shared
+
+
+@pytest.fixture
+async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that shows the server's own key."""
+    async with httpx.AsyncClient(base_url=server.url, headers=ADMIN) as client:
+        yield client
 
 
 @asynccontextmanager
 async def served(**options: Any) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    """A server where everybody signs in, and a client that shows its own key."""
-    given = {"accounts": True, "sign_up": True, "api_key": KEY} | options
-    async with serve(settings(**given)) as server, httpx.AsyncClient(
-            base_url=server.url, headers={"Authorization": f"Bearer {KEY}"}) as http:
+    """Another one."""
+    async with serve(settings(**(GIVEN | options))) as server, httpx.AsyncClient(
+            base_url=server.url, headers=ADMIN) as http:
         yield server, http
 
 
 class Browser(httpx.AsyncClient):
     """Keeps cookies, sends its Origin, and tells a page's script what the page would know."""
 
-    csrf = ""
+    name = csrf = ""
 
     @property
     def script(self) -> dict[str, str]:
@@ -41,18 +68,19 @@ class Browser(httpx.AsyncClient):
 
 
 @asynccontextmanager
-async def signed_in(server: Running, name: str = "ada", role: str = "user") -> AsyncIterator[Browser]:
+async def signed_in(server: Running) -> AsyncIterator[Browser]:
+    """Somebody new."""
     async with Browser(base_url=server.url, headers={"Origin": server.url}) as browser:
-        admin = {"Authorization": f"Bearer {KEY}"}
-        token = (await browser.post("/v1/accounts", json={"name": name, "role": role}, headers=admin)).json()["token"]
+        browser.name = f"ada{next(_numbers)}"
+        token = (await browser.post("/v1/accounts", json={"name": browser.name}, headers=ADMIN)).json()["token"]
         answer = await browser.post("/v1/accounts/accept", json={"token": token, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         browser.csrf = answer.json()["csrf_token"]
         yield browser
 
 
-async def test_a_person_signs_up_signs_in_and_out(tmp_path: Any) -> None:
-    async with served() as (server, _), Browser(base_url=server.url) as browser:
+async def test_a_person_signs_up_signs_in_and_out(server: Running) -> None:
+    async with Browser(base_url=server.url) as browser:
         assert (await browser.get("/v1/sessions")).status_code == 401
         body = {"name": "Ada", "password": PASSWORD, "title": "Ada L."}
         made = await browser.post("/v1/accounts/sign-up", json=body)
@@ -76,8 +104,8 @@ async def test_a_person_signs_up_signs_in_and_out(tmp_path: Any) -> None:
         assert again.status_code == 200
 
 
-async def test_a_stolen_cookie_without_its_token_changes_nothing() -> None:
-    async with served() as (server, _), signed_in(server) as browser:
+async def test_a_stolen_cookie_without_its_token_changes_nothing(server: Running) -> None:
+    async with signed_in(server) as browser:
         assert (await browser.post("/v1/keys", json={}, headers=browser.script)).status_code == 201
         before = (await browser.get("/v1/keys")).json()
         other = {"X-CSRF-Token": "x" * 64}
@@ -102,26 +130,26 @@ async def test_a_stolen_cookie_without_its_token_changes_nothing() -> None:
         assert done.status_code == 204
 
 
-async def test_a_form_signs_in_and_goes_on_to_a_page_here() -> None:
-    async with served() as (server, _), Browser(base_url=server.url) as browser:
-        await browser.post("/v1/accounts/sign-up", json={"name": "ada", "password": PASSWORD})
+async def test_a_form_signs_in_and_goes_on_to_a_page_here(server: Running) -> None:
+    async with Browser(base_url=server.url) as browser:
+        await browser.post("/v1/accounts/sign-up", json={"name": "grace", "password": PASSWORD})
         for following, status in (("/apps?x=1", 303), ("//evil.example", 422), ("https://evil.example", 422),
                                   ("/\\evil.example", 422), ("/a\r\nSet-Cookie: x=y", 422)):
-            answer = await browser.post("/v1/accounts/sign-in", data={"name": "ada", "password": PASSWORD,
+            answer = await browser.post("/v1/accounts/sign-in", data={"name": "grace", "password": PASSWORD,
                                                                       "next": following})
             assert answer.status_code == status, answer.text
             assert answer.headers.get("location") == (following if status == 303 else None)
 
 
-async def test_keys_are_made_shown_once_used_and_revoked() -> None:
-    async with served() as (server, _), signed_in(server) as browser, httpx.AsyncClient(base_url=server.url) as http:
+async def test_keys_are_made_shown_once_used_and_revoked(server: Running) -> None:
+    async with signed_in(server) as browser, httpx.AsyncClient(base_url=server.url) as http:
         made = await browser.post("/v1/keys", json={"title": "ci", "scopes": ["media", "models:read"]},
                                   headers=browser.script)
         assert made.headers["cache-control"] == "no-store"
         key = made.json()
         http.headers["Authorization"] = f"Bearer {key['key']}"
         me = (await http.get("/v1/accounts/me")).json()
-        assert (me["name"], me["scopes"], me["csrf_token"]) == ("ada", ["media", "models:read"], None)
+        assert (me["name"], me["scopes"], me["csrf_token"]) == (browser.name, ["media", "models:read"], None)
         refused = await http.get("/v1/keys")
         assert (refused.status_code, refused.json()["scope"]) == (403, "keys")
         shown = await browser.get(made.headers["location"])
@@ -155,29 +183,25 @@ async def test_too_many_requests_are_told_when_to_come_again() -> None:
 
 
 async def test_bytes_that_are_sent_count() -> None:
-    async with served(limit_upload_bytes=100_000) as (server, _), signed_in(server) as browser:
-        for status in (415, 429):  # no picture; and then not even looked at
-            answer = await browser.post("/v1/vision/detect", content=b"x" * 90_000, headers=browser.script)
-            assert answer.status_code == status, answer.text
-        assert answer.json()["limit"] == "upload_bytes"
-
-
-async def test_bytes_of_unknown_length_count_once_they_have_come() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
         for _ in range(9):
             yield b"x" * 10_000
         yield b"\r\n--x--\r\n"
 
-    async with served(limit_upload_bytes=80_000) as (server, _), signed_in(server) as browser:
-        form = {"content-type": "multipart/form-data; boundary=x"}
-        for status in (422, 429):  # no picture; and then not even looked at
-            answer = await browser.post("/v1/vision/detect", content=pieces(), headers=browser.script | form)
-            assert answer.status_code == status, answer.text
+    async with served(limit_upload_bytes=80_000) as (server, _):
+        async with signed_in(server) as browser:  # what says how long it is, is counted before it is read
+            answer = await browser.post("/v1/vision/detect", content=b"x" * 90_000, headers=browser.script)
+            assert (answer.status_code, answer.json()["limit"]) == (429, "upload_bytes")
+        async with signed_in(server) as browser:  # the rest once it has come
+            form = browser.script | {"content-type": "multipart/form-data; boundary=x"}
+            for status in (422, 429):  # no picture; and then not even looked at
+                answer = await browser.post("/v1/vision/detect", content=pieces(), headers=form)
+                assert answer.status_code == status, answer.text
 
 
-async def test_an_admin_looks_after_people_and_others_do_not() -> None:
-    async with served() as (server, http), signed_in(server) as browser:
+async def test_an_admin_looks_after_people_and_others_do_not(server: Running, http: httpx.AsyncClient) -> None:
+    async with signed_in(server) as browser:
         ada = (await browser.get("/v1/accounts/me")).json()["user"]["id"]
         for method, path in (("GET", "/v1/accounts"), ("POST", "/v1/accounts"), ("GET", f"/v1/accounts/{ada}"),
                              ("PATCH", f"/v1/accounts/{ada}"), ("DELETE", f"/v1/accounts/{ada}"),
@@ -187,7 +211,7 @@ async def test_an_admin_looks_after_people_and_others_do_not() -> None:
             assert (answer.status_code, answer.json()["scope"]) == (403, "admin"), path
         assert (await http.patch(f"/v1/accounts/{ada}", json={"role": "developer"})).json()["role"] == "developer"
         assert (await http.patch(f"/v1/accounts/{ada}", json={"role": "king"})).status_code == 422
-        found = (await http.get("/v1/accounts", params={"q": "ADA"})).json()["accounts"]
+        found = (await http.get("/v1/accounts", params={"q": browser.name.upper()})).json()["accounts"]
         assert [one["id"] for one in found] == [ada]
         assert (await http.get("/v1/accounts", params={"q": "' OR 1=1"})).json()["accounts"] == []
         assert (await http.get("/v1/accounts", params={"cursor": "x"})).status_code == 422
@@ -200,15 +224,15 @@ async def test_an_admin_looks_after_people_and_others_do_not() -> None:
         assert (await http.get(f"/v1/accounts/{ada}")).status_code == 404
 
 
-async def test_teams_over_http() -> None:
-    async with served() as (server, http), signed_in(server) as ada, signed_in(server, "bob") as bob:
+async def test_teams_over_http(server: Running, http: httpx.AsyncClient) -> None:
+    async with signed_in(server) as ada, signed_in(server) as bob:
         made = await ada.post("/v1/teams", json={"name": "engines", "title": HOSTILE[1]}, headers=ada.script)
         team = made.json()
         assert (team["title"], made.headers["location"]) == (HOSTILE[1], f"/v1/teams/{team['id']}")
         path = f"/v1/teams/{team['id']}"
         assert (await bob.get(path)).status_code == 404
-        added = await ada.put(f"{path}/members/bob", json={"role": "member"}, headers=ada.script)
-        assert [one["name"] for one in added.json()["members"]].count("bob") == 1
+        added = await ada.put(f"{path}/members/{bob.name}", json={"role": "member"}, headers=ada.script)
+        assert {one["name"] for one in added.json()["members"]} == {ada.name, bob.name}
         assert (await bob.get(path)).json() == added.json()
         assert (await bob.patch(path, json={"title": "x"}, headers=bob.script)).status_code == 403
         key = (await bob.post("/v1/keys", json={"team": team["id"]}, headers=bob.script)).json()
@@ -217,28 +241,29 @@ async def test_teams_over_http() -> None:
         me = (await http.get("/v1/accounts/me", headers={"Authorization": f"Bearer {key['key']}"})).json()
         assert (me["name"], me["team"]) == ("@engines", team["id"])
         assert (await http.post("/v1/teams", json={"name": "x"})).status_code == 403  # nobody's team
-        member = next(one["user"] for one in added.json()["members"] if one["name"] == "bob")
+        member = next(one["user"] for one in added.json()["members"] if one["name"] == bob.name)
         assert (await bob.delete(f"{path}/members/{member}", headers=bob.script)).status_code == 200
         assert (await ada.get("/v1/keys", params={"team": team["id"]})).json()["keys"][0]["revoked"] is not None
         assert (await ada.delete(path, headers=ada.script)).status_code == 204
         assert (await ada.get("/v1/teams")).json() == {"teams": []}
 
 
-async def test_the_log_is_searched_by_an_admin_and_each_sees_their_own() -> None:
-    async with served() as (server, http), signed_in(server) as browser:
+async def test_the_log_is_searched_by_an_admin_and_each_sees_their_own(server: Running, http: httpx.AsyncClient
+                                                                      ) -> None:
+    async with signed_in(server) as browser:
         await browser.post("/v1/keys", json={}, headers=browser.script)
-        every = (await http.get("/v1/audit")).json()["entries"]
-        assert [entry["what"] for entry in every[:4]] == ["key.made", "user.signed_in", "user.accepted", "user.invited"]
-        assert [entry["name"] for entry in every[:4]] == ["ada", "ada", "ada", ""]
+        every = (await http.get("/v1/audit", params={"limit": 4})).json()["entries"]
+        assert [entry["what"] for entry in every] == ["key.made", "user.signed_in", "user.accepted", "user.invited"]
+        assert [entry["name"] for entry in every] == [browser.name] * 3 + [""]
         assert every[3]["who"] == "api-key"
         assert every[0]["address"] == "127.0.0.1"
         page, seen = await http.get("/v1/audit", params={"limit": 2}), []
         seen += page.json()["entries"]
         assert 'rel="next"' in page.headers["link"]
-        seen += (await http.get("/v1/audit", params={"cursor": page.json()["next"]})).json()["entries"]
+        seen += (await http.get("/v1/audit", params={"limit": 2, "cursor": page.json()["next"]})).json()["entries"]
         assert seen == every
-        found = (await http.get("/v1/audit", params={"what": "key.", "q": "127.0"})).json()["entries"]
-        assert [entry["what"] for entry in found] == ["key.made"]
+        mine = {"what": "key.", "q": f"127.0 {every[0]['object']}"}
+        assert (await http.get("/v1/audit", params=mine)).json()["entries"] == every[:1]
         for text in HOSTILE:
             for name in ("q", "who", "what", "object"):
                 assert (await http.get("/v1/audit", params={name: text})).json()["entries"] == []
@@ -248,8 +273,8 @@ async def test_the_log_is_searched_by_an_admin_and_each_sees_their_own() -> None
         assert (await browser.get("/v1/audit", params={"who": "api-key"})).status_code == 403
 
 
-async def test_a_person_takes_what_is_theirs_and_goes() -> None:
-    async with served() as (server, http), signed_in(server) as browser:
+async def test_a_person_takes_what_is_theirs_and_goes(server: Running, http: httpx.AsyncClient) -> None:
+    async with signed_in(server) as browser:
         title = await browser.patch("/v1/accounts/me", json={"title": HOSTILE[0]}, headers=browser.script)
         assert title.json()["title"] == HOSTILE[0]
         half = await browser.patch("/v1/accounts/me", content=b'{"title": "\\ud800"}',
@@ -267,7 +292,7 @@ async def test_a_person_takes_what_is_theirs_and_goes() -> None:
         done = await browser.post("/v1/accounts/me/erase", json={"password": PASSWORD}, headers=browser.script)
         assert done.status_code == 204
         assert (await browser.get("/v1/accounts/me")).status_code == 401
-        assert (await http.get("/v1/accounts")).json()["accounts"] == []
+        assert (await http.get("/v1/accounts", params={"q": browser.name})).json()["accounts"] == []
         assert (await http.get("/v1/accounts/me/export")).status_code == 409  # the server's key is nobody
 
 
@@ -282,8 +307,8 @@ async def test_this_machines_owner_needs_nothing_and_others_are_themselves() -> 
         assert (await http.get("/v1/accounts/me")).json()["name"] == "ada"
 
 
-async def test_forms_that_are_too_long_or_wrong_are_refused() -> None:
-    async with served() as (server, _), signed_in(server) as browser:
+async def test_forms_that_are_too_long_or_wrong_are_refused(server: Running) -> None:
+    async with signed_in(server) as browser:
         form = {"content-type": "application/x-www-form-urlencoded"}
         long = await browser.post("/v1/accounts/sign-out", content=b"a=" + b"b" * 70_000, headers=form)
         assert long.status_code == 413
@@ -296,8 +321,8 @@ async def test_forms_that_are_too_long_or_wrong_are_refused() -> None:
         assert huge.status_code == 413
 
 
-async def test_many_at_once_neither_fail_nor_hold_the_loop() -> None:
-    async with served() as (server, http), signed_in(server) as browser:
+async def test_many_at_once_neither_fail_nor_hold_the_loop(server: Running, http: httpx.AsyncClient) -> None:
+    async with signed_in(server) as browser:
         made = await asyncio.gather(*(browser.post("/v1/keys", json={}, headers=browser.script) for _ in range(10)))
         assert len({answer.json()["key"] for answer in made}) == 10
         names = await asyncio.gather(*(http.post("/v1/accounts", json={"name": "same"}) for _ in range(5)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,8 +38,9 @@ class Clock:
 async def opened(place: Path | str, *, clock: Clock | None = None, **options: Any) -> AsyncIterator[Accounts]:
     """In a folder, with tables made as they are declared; or at a URL, where migrations make them."""
     accounts = Accounts(settings(**options), clock=clock or Clock())
-    made = Database(place) if isinstance(place, str) else Database(place / "accounts.db",
-                                                                   migrations=[METADATA.create_all])
+    # in a thread: SQLAlchemy imports the driver
+    made = await asyncio.to_thread(Database, place) if isinstance(place, str) else Database(
+        place / "accounts.db", migrations=[METADATA.create_all])
     async with made as database:
         await accounts.open(database)
         try:
