@@ -34,7 +34,7 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
     ".webmanifest": "application/manifest+json",
 }
 COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
-FOLDERS = frozenset({"index.html", "paint.html", "css", "js", "fonts", "images", "words"})
+FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words"})
 NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
@@ -124,6 +124,12 @@ def page(request: Request) -> Response:
 def paint(request: Request) -> Response:
     """Pictures and short videos, painted."""
     return _serve(request, "paint.html")
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+def docs(request: Request) -> Response:
+    """openapi.json, to be read."""
+    return _serve(request, "docs.html")
 
 
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])

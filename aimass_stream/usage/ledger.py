@@ -75,7 +75,8 @@ class Ledger:
 
 def _rows(sums: dict[Of, Sum], now: float) -> list[dict[str, Any]]:
     # in one order, so that writers that meet don't hold each other up
-    return [dict(zip(KEYS, key, strict=True)) | _columns(sum_) for key, sum_ in sorted(_spread(sums, now).items(), key=itemgetter(0))]
+    spread = sorted(_spread(sums, now).items(), key=itemgetter(0))
+    return [dict(zip(KEYS, key, strict=True)) | _columns(sum_) for key, sum_ in spread]
 
 
 def _spread(sums: dict[Of, Sum], now: float) -> dict[tuple[str, str, str, int, str, str], Sum]:

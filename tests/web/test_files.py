@@ -17,7 +17,7 @@ from aimass_stream.api.pages import ROOT, policy
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-@pytest.mark.parametrize("page", ["/", "/paint"])
+@pytest.mark.parametrize("page", ["/", "/paint", "/docs"])
 def test_page_comes_with_a_strict_policy(server: str, page: str) -> None:
     answer = httpx.get(server + page)
     assert answer.status_code == 200
@@ -84,7 +84,7 @@ def asked_for(page: str) -> set[Path]:
 def test_modules_stay_short_and_the_pages_light() -> None:
     modules = set((ROOT / "js").glob("*.js"))
     assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
-    names = ["index.html", "paint.html", *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.html"))]
+    names = ["index.html", "paint.html", "docs.html", *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.html"))]
     pages = [asked_for(page) for page in names]
     for files in pages:
         assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 120 * 1024
@@ -92,7 +92,7 @@ def test_modules_stay_short_and_the_pages_light() -> None:
 
 
 def test_the_pages_know_each_other(server: str) -> None:
-    for path in ("/", "/paint"):
+    for path in ("/", "/paint", "/docs"):
         text = httpx.get(server + path).text
         assert 'href="/paint"' in text
         assert 'href="/"' in text
