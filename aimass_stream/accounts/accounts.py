@@ -134,6 +134,7 @@ class Accounts:
         if caller is None:
             raise Unauthorized("the API key was revoked or has expired")
         key.used = moment
+        self.directory.used.add(key.id)
         return caller
 
     def _by_cookie(self, shown: str, address: str) -> Caller | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -85,6 +85,8 @@ class Directory:
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     cookies: dict[bytes, SignIn] = field(default_factory=dict)  # by hash
     teams: dict[str, Team] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)  # ids of keys whose use has not been written down
+    _sign_ins_of: dict[str, set[str]] = field(default_factory=dict)
     _teams_of: dict[str, frozenset[str]] = field(default_factory=dict)
 
     # rows of the database -------------------------------------------------------------------------
@@ -124,17 +126,23 @@ class Directory:
         before = self.sign_ins.get(row.id)
         found = SignIn(row.id, row.hash, row.user, row.address, row.agent, row.created, row.expires, row.ended)
         self.sign_ins[found.id] = self.cookies[found.hash] = found
+        self._sign_ins_of.setdefault(found.user, set()).add(found.id)
         if before is not None and before.ended is None and found.ended is not None:
             self.ended({found.id})
 
-    def forget(self, before: float) -> None:
-        """Keys and cookie sessions that have been of no use since then."""
-        for key in [key for key in self.keys.values() if min(key.revoked or before, key.expires or before) < before]:
-            del self.keys[key.id], self.prefixes[key.prefix]
-        for old in [one for one in self.sign_ins.values() if min(one.ended or before, one.expires) < before]:
-            del self.sign_ins[old.id], self.cookies[old.hash]
+    def forget(self, ids: Iterable[str], before: float) -> None:
+        """Those of these keys and cookie sessions that have been of no use since then."""
+        for one in ids:
+            if (key := self.keys.get(one)) is not None and min(key.revoked or before, key.expires or before) < before:
+                del self.keys[key.id], self.prefixes[key.prefix]
+            elif (old := self.sign_ins.get(one)) is not None and min(old.ended or before, old.expires) < before:
+                del self.sign_ins[old.id], self.cookies[old.hash]
+                self._sign_ins_of[old.user].discard(old.id)
 
     # questions -------------------------------------------------------------------------------------
+
+    def sign_ins_of(self, user: str) -> list[SignIn]:
+        return [self.sign_ins[one] for one in self._sign_ins_of.get(user, ())]
 
     def teams_of(self, user: str) -> frozenset[str]:
         return self._teams_of.get(user, frozenset())

@@ -6,12 +6,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from ..errors import Conflict, InvalidInput, NotFound
 from ..ports import Caller
 from .directory import Directory, Key
-from .ledger import Ledger
+from .ledger import Ledger, later
 from .secret import hash_of, key_of, named
 from .tables import KEYS
 from .text import quotas_of, scopes_of, title_of
@@ -24,12 +24,22 @@ class Keys:
     def __init__(self, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
         self._ledger, self._clock = ledger, clock
         self._directory: Directory = ledger.directory
-        self._noted = clock()
 
-    def find(self, caller: Caller) -> list[Key]:
-        """Those that the caller may look at, the newest first."""
-        return sorted((key for key in self._directory.keys.values() if self._theirs(caller, key)),
-                      key=lambda key: (-key.created, key.id))
+    async def find(self, caller: Caller, *, team: str | None = None, after: tuple[float, str] | None = None,
+                   limit: int = 50) -> list[Key]:
+        """Those that the caller may look at, the newest first; those after that moment and id."""
+        query = select(KEYS.c.id).order_by(KEYS.c.created.desc(), KEYS.c.id).limit(limit)
+        if "admin" not in caller.scopes:
+            own = and_(KEYS.c.user == caller.user, KEYS.c.team.is_(None))
+            query = query.where(KEYS.c.team == caller.team if caller.team
+                                else or_(own, KEYS.c.team.in_(self._directory.teams_of(caller.user))))
+        if team is not None:
+            query = query.where(KEYS.c.team == team)
+        if after is not None:
+            query = query.where(later(KEYS, after))
+        async with self._ledger.database.read() as connection:
+            found = (await connection.execute(query)).scalars().all()
+        return [self._directory.keys[key] for key in found if key in self._directory.keys]
 
     def get(self, caller: Caller, key_id: str) -> Key:
         """Raises `NotFound`."""
@@ -103,12 +113,10 @@ class Keys:
 
     async def note(self) -> None:
         """Write down when keys were last used."""
-        used = {key.id: key.used for key in self._directory.keys.values()
-                if key.used is not None and key.used > self._noted}
+        used = {key: self._directory.keys[key].used for key in self._directory.used if key in self._directory.keys}
+        self._directory.used.clear()
         if not used:
             return
-        moment = self._clock()
         async with self._ledger.database.begin() as connection:
             await connection.execute(update(KEYS).where(KEYS.c.id == bindparam("key")).values(
                 used=bindparam("moment")), [{"key": key, "moment": at} for key, at in used.items()])
-        self._noted = moment

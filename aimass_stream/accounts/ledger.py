@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Table, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..store.database import Database
@@ -28,6 +28,12 @@ ROWS = 200  # read at a time: the loop is not held longer
 class Change:
     connection: AsyncConnection
     version: int  # for the rows that are changed
+
+
+def later(table: Table, after: tuple[float, str]) -> ColumnElement[bool]:
+    """Rows that come after this one in a list of the newest first."""
+    created, row_id = after
+    return or_(table.c.created < created, and_(table.c.created == created, table.c.id > row_id))
 
 
 class Ledger:

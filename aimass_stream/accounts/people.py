@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from limits import RateLimitItemPerSecond
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from ..errors import Busy, Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from ..ports import Caller
 from .allowance import Counters, network
 from .directory import Directory, SignIn, User
-from .ledger import Change, Ledger
+from .ledger import Change, Ledger, later
 from .passwords import Passwords
 from .secret import COOKIE, LINK, hash_of, made
 from .tables import INVITATIONS, SIGN_INS, USERS
@@ -53,6 +53,19 @@ class People:
         if user is None or user.state == "erased":
             raise NotFound(f"there is no user {user_id[:64]!r}", field="id")
         return user
+
+    async def find(self, word: str = "", *, after: tuple[float, str] | None = None, limit: int = 50) -> list[User]:
+        """Who has the word in their name or title; the newest first, those after that moment and id."""
+        query = (select(USERS.c.id).where(USERS.c.state != "erased").order_by(USERS.c.created.desc(), USERS.c.id)
+                 .limit(limit))
+        if word:
+            query = query.where(or_(*(column.icontains(word, autoescape=True) for column in (
+                USERS.c.name, USERS.c.title))))
+        if after is not None:
+            query = query.where(later(USERS, after))
+        async with self._ledger.database.read() as connection:
+            found = (await connection.execute(query)).scalars().all()
+        return [self._directory.users[user] for user in found if user in self._directory.users]
 
     # coming ----------------------------------------------------------------------------------------
 
@@ -192,7 +205,7 @@ class People:
     def sign_ins(self, user: str) -> list[SignIn]:
         """Those that are good, the newest first."""
         moment = self._clock()
-        return sorted((one for one in self._directory.sign_ins.values() if one.user == user and one.good(moment)),
+        return sorted((one for one in self._directory.sign_ins_of(user) if one.good(moment)),
                       key=lambda one: -one.created)
 
     # changes ---------------------------------------------------------------------------------------

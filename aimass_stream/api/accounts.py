@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -200,11 +200,9 @@ async def list_accounts(request: Request, response: Response, accounts: Accounts
                         cursor: CursorQuery = None, limit: LimitQuery = 50) -> AccountList:
     """For admins."""
     caller.need("admin")
-    word, after = plain(q or "", "q").casefold(), decode(cursor, float, str)
-    users = sorted((user for user in accounts.directory.users.values() if user.state != "erased"
-                    and (word in user.name or word in user.title.casefold())
-                    and (after is None or (-user.created, user.id) > after)), key=lambda user: (-user.created, user.id))
-    rows, following = page(users, limit, lambda user: (-user.created, user.id))
+    after = decode(cursor, float, str)
+    users = await accounts.parts.people.find(plain(q or "", "q"), after=cast(Any, after), limit=limit + 1)
+    rows, following = page(users, limit, lambda user: (user.created, user.id))
     link(request, response, following)
     return AccountList(accounts=[shown(user) for user in rows], next=following)
 

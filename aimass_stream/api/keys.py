@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,9 +84,8 @@ async def list_keys(request: Request, response: Response, accounts: AccountsDep,
     """The caller's keys and those of their teams; all, for an admin."""
     caller.need("keys")
     after = decode(cursor, float, str)
-    keys = [key for key in accounts.parts.keys.find(caller)
-            if (team is None or key.team == team) and (after is None or (-key.created, key.id) > after)]
-    rows, following = page(keys, limit, lambda key: (-key.created, key.id))
+    keys = await accounts.parts.keys.find(caller, team=team, after=cast(Any, after), limit=limit + 1)
+    rows, following = page(keys, limit, lambda key: (key.created, key.id))
     link(request, response, following)
     return KeyList(keys=[shown(key) for key in rows], next=following)
 

@@ -86,7 +86,7 @@ async def test_a_revoked_key_is_no_good_and_what_it_opened_ends(tmp_path: Path) 
             accounts.authorize(None, token=secret)
         with pytest.raises(Unauthorized):
             accounts.confirm(live)
-        assert keys.find(eve) == []
+        assert await keys.find(eve) == []
 
 
 async def test_another_process_sees_what_was_changed(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ async def test_what_one_of_a_team_makes_is_everybodys_in_it(tmp_path: Path) -> N
         assert (caller.name, caller.team, caller.owner) == ("@engines", team.id, team.id)
         assert [caller.owns(owner) for owner in (team.id, bob.user, ada.user, "")] == [True, False, False, False]
         assert [one.owns(team.id) for one in (ada, bob, eve, OWNER)] == [True, True, False, True]
-        assert [found.id for found in keys.find(ada)] == [key.id]
+        assert [found.id for found in await keys.find(ada)] == [key.id]
         assert teams.find(eve) == []
         for act in (teams.put(eve, team.id, "eve", "owner"), teams.end(eve, team.id), keys.make(eve, team=team.id)):
             with pytest.raises(NotFound):
@@ -178,7 +178,7 @@ async def test_what_is_of_no_use_is_let_go_of(tmp_path: Path) -> None:
         await accounts.parts.people.link(OWNER, ada.user)
         clock.ahead = 200 * 86400.0
         await accounts.parts.privacy.sweep(audit_days=365, keep_days=90)
-        assert accounts.parts.keys.find(ada) == [kept]
+        assert await accounts.parts.keys.find(ada) == [kept]
         assert accounts.authorize(None, token=secret).user == ada.user
         assert (accounts.directory.sign_ins, accounts.directory.cookies) == ({}, {})
     connection = sqlite3.connect(tmp_path / "accounts.db")
