@@ -16,7 +16,7 @@ from .admission import Admission
 from .errors import Busy, Forbidden, NotFound, Unavailable
 from .events import EventData
 from .frames import now
-from .ports import Caller
+from .ports import AppCall, Application, Caller
 from .session import Session, Sync
 from .settings import Settings
 from .spec import PipelineSpec, latency_of
@@ -31,6 +31,11 @@ LAG_EVERY = 0.05  # s between looks at the loop's punctuality
 LOAD_EVERY = 1.0  # s between looks at the processor
 KEPT_RECORDS = 64  # of sessions that have ended: what was said and what was followed
 RECORD_AGE = 3600.0  # s they are kept
+
+
+async def no_apps(caller: Caller, call: AppCall) -> tuple[Application, PipelineSpec, int]:
+    """Of a node without an app centre."""
+    raise NotFound(f"there is no app {call.id[:64]!r}", field="app_id")
 
 
 async def everybody(caller: Caller) -> None:
@@ -49,6 +54,9 @@ class Node:
         self.engine = engine
         # which versions of models a caller's pipeline means, where there was one before it
         self.pin: Callable[[PipelineSpec, Caller, PipelineSpec], PipelineSpec] = lambda spec, caller, before: spec
+        # what an app's id stands for; `ended` learns what became of each session
+        self.app: Callable[[Caller, AppCall], Awaitable[tuple[Application, PipelineSpec, int]]] = no_apps
+        self.ended: Callable[[Session], None] = lambda session: None
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self.admission = Admission(registry, _cores(), settings.max_load)
@@ -82,13 +90,18 @@ class Node:
     # sessions --------------------------------------------------------------------------------------
 
     async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest",
-                   hears: bool = False, latency_ms: int | None = None) -> Session:
+                   hears: bool = False, latency_ms: int | None = None, app: AppCall | None = None) -> Session:
         """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do. `latency_ms`
-        is promised: its stages do with less where that is needed, and nobody is admitted who would break it.
+        is promised: its stages do with less where that is needed, and nobody is admitted who would break it. An `app`
+        brings the pipeline.
 
         Raises `InvalidInput`, `InvalidPipeline`, `Forbidden`, `Busy` or `Unavailable`.
         """
         bound = latency_of(latency_ms)
+        application = None
+        if app is not None:
+            application, spec, promised = await self.app(caller, app)
+            bound = bound if latency_ms is not None else promised
         await self._let_in(caller)
         self._admit()
         spec = self.pin(spec, caller, PipelineSpec())
@@ -99,7 +112,7 @@ class Node:
                           sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
                           may_run=lambda session, spec: self._leave_room(spec, session), latency_ms=bound,
                           pin=lambda session, spec: self.pin(spec, session.caller, session.spec),
-                          on_closed=self._forget, post=self.webhooks.send)
+                          on_closed=self._forget, post=self.webhooks.send, app=application)
         self._sessions[session.id] = session
         self._empty.clear()
         metrics.SESSIONS.labels(transport).inc()
@@ -193,6 +206,7 @@ class Node:
         if not self._sessions:
             self._empty.set()
         metrics.SESSIONS.labels(session.transport).dec()
+        self.ended(session)
         log.info("session %s closed", session.id)
 
     # admission -------------------------------------------------------------------------------------

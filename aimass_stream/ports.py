@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from .errors import Forbidden
+from .errors import Forbidden, InvalidInput
 from .events import Event
 from .frames import Frame
+from .spec import PipelineSpec
 
 
 class Source(Protocol):
@@ -28,6 +29,39 @@ class Sink(Protocol):
         ...
 
     async def close(self, reason: str) -> None: ...
+
+
+class Application(Protocol):
+    """What a session is of that was begun by an app's id: a pipeline of which only some parameters can be set."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    def set(self, spec: PipelineSpec, parameters: object) -> PipelineSpec:
+        """`spec` with these parameters by name. Raises `InvalidInput` for what can't be set, or not so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AppCall:
+    """What a client says that begins a session by an app: its id or slug, and exposed parameters by name."""
+
+    id: str
+    parameters: object = None
+
+    @classmethod
+    def of(cls, app_id: object, parameters: object, pipeline: object = None) -> AppCall | None:
+        """None where there is no app. Raises `InvalidInput` where the pipeline would be another than the app's."""
+        if app_id is None:
+            if parameters is not None:
+                raise InvalidInput("'parameters' are those of an app: say its 'app_id'", field="parameters")
+            return None
+        if not isinstance(app_id, str) or not 0 < len(app_id) <= 64:
+            raise InvalidInput("'app_id' is the id or the slug of an app", field="app_id")
+        if pipeline is not None:
+            raise InvalidInput("an app brings its own pipeline: leave 'pipeline' out", field="pipeline")
+        return cls(app_id, parameters)
 
 
 Role: TypeAlias = Literal["user", "developer", "reviewer", "admin"]

@@ -46,6 +46,7 @@ from .api import (
     whip,
 )
 from .api.accounts import router as accounts_router
+from .api.apps import ROUTERS as APPS
 from .api.audit import router as audit_router
 from .api.hub import ROUTERS as HUB
 from .api.hub.served import HubCatalogue
@@ -81,6 +82,7 @@ from .weights import folder_of
 from .weights.background import Fetcher
 
 if TYPE_CHECKING:
+    from .apps.apps import Apps
     from .hub.hub import Hub
     from .store import Database
 
@@ -89,7 +91,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
-           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *HUB, *SITE,
+           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *APPS, *HUB, *SITE,
            pages.router)
 
 
@@ -129,6 +131,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.state.jobs = board = await _jobs(settings, database, node)
         accounts.personal["jobs"] = JobsOfPeople(board)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
+        app.state.apps = await _apps(database, node, accounts)
         await node.start()
         await board.start()
         await peers.start()
@@ -214,14 +217,6 @@ async def _jobs(settings: Settings, database: Database, node: Node) -> Jobs:
     return board
 
 
-def _seen(node: Node) -> list[Seen]:
-    """The sessions as usage sees them."""
-    return [Seen(session.id, session.caller, sum(session.meter.drops.values()),
-                 tuple(sorted(hops["total"])[len(hops["total"]) // 2] for hops in session.meter.hops.values()
-                       if hops.get("total")))
-            for session in node.sessions()]
-
-
 async def _hub(settings: Settings, database: Database, engine: Engine, store: FolderStore, node: Node,
                accounts: Accounts) -> Hub:
     """The model hub; sessions get their versions from it, and it learns from them which are in use."""
@@ -232,6 +227,22 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     await hub.start()
     node.pin, accounts.personal["hub"] = hub.pin, hub
     return hub
+
+
+async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:
+    """The app centre; sessions get from it what an app's id stands for."""
+    module = await asyncio.to_thread(importlib.import_module, "aimass_stream.apps.apps")
+    apps: Apps = module.Apps(database, node.stages, accounts.parts.audit)
+    node.app = apps.start
+    return apps
+
+
+def _seen(node: Node) -> list[Seen]:
+    """The sessions as usage sees them."""
+    return [Seen(session.id, session.caller, sum(session.meter.drops.values()),
+                 tuple(sorted(hops["total"])[len(hops["total"]) // 2] for hops in session.meter.hops.values()
+                       if hops.get("total")), "" if session.app is None else session.app.id)
+            for session in node.sessions()]
 
 
 async def warm(engine: Engine, settings: Settings) -> None:

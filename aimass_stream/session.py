@@ -11,13 +11,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeAlias
 
 from . import events, metrics
-from .errors import AimassError, InvalidInput, InvalidMessage
+from .errors import AimassError, Forbidden, InvalidInput, InvalidMessage
 from .events import Event, EventData
 from .frames import Frame, VideoFrame, now
 from .lipsync import LipSync
 from .metrics import Meter
 from .pipeline import Pipeline
-from .ports import Caller, Sink, Source
+from .ports import Application, Caller, Sink, Source
 from .promise import LOOK, Promise, lift
 from .settings import Settings
 from .spec import PipelineSpec, StageSpec, latency_of
@@ -59,11 +59,14 @@ class Session:
         latency_ms: int = 0,
         on_closed: Callable[[Session], None] = lambda session: None,
         post: Callable[[str, str, Event], None] = lambda url, session, event: None,
+        app: Application | None = None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
         self.resume_token = secrets.token_urlsafe(32)
         self.caller = caller
         self.transport = transport
+        self.app = app  # that it was begun by: then only what that exposes can be set
+        self.failures = 0  # of its stages, and of the session itself
         self.created = time.time()
         self.meter = Meter()
         self.sync: Sync = sync
@@ -149,6 +152,7 @@ class Session:
         except* Exception as errors:
             log.error("session %s failed", self.id, exc_info=errors)
             self._reason = "internal error"
+            self.failures += 1
             await self._shut()
         finally:
             self._group = None
@@ -302,14 +306,22 @@ class Session:
     # changes ---------------------------------------------------------------------------------------
 
     async def update(self, *, pipeline: object = None, sync: object = None, latency_ms: object = None,
-                     request_id: str | None = None) -> None:
-        """Change the pipeline, the way of syncing, the promised latency (0: none). Refused whole: `InvalidInput`
-        names the field.
+                     parameters: object = None, request_id: str | None = None) -> None:
+        """Change the pipeline, or exposed parameters of its app, the way of syncing, the promised latency (0: none).
+        Refused whole: `InvalidInput` names the field.
 
-        Raises `Busy` when speech is to be recognised and as many sessions as may have that already, and when another
-        session's latency could not be kept.
+        Raises `Forbidden` for the pipeline of an app; `Busy` when speech is to be recognised and as many sessions as
+        may have that already, and when another session's latency could not be kept.
         """
         bound = latency_of(latency_ms)
+        if parameters is not None:
+            pipeline = self._with(parameters, pipeline)
+        elif pipeline is not None:
+            self._own_pipeline()
+        await self._update(pipeline, sync, latency_ms, bound)
+        self.tell_update(request_id)
+
+    async def _update(self, pipeline: object, sync: object, latency_ms: object, bound: int) -> None:
         if sync not in (None, "lowest", "lips"):
             raise InvalidInput("'sync' is 'lowest' or 'lips'", field="sync")
         if pipeline is not None:
@@ -323,7 +335,19 @@ class Session:
             self._lipsync.flush(deliver=True)
         if latency_ms is not None and bound != self._latency_ms:
             self._promise_latency(bound)
-        self.tell_update(request_id)
+
+    def _with(self, parameters: object, pipeline: object) -> list[dict[str, Any]]:
+        """Raises `InvalidInput`."""
+        if self.app is None:
+            raise InvalidInput("'parameters' are those of an app, and this session is of none", field="parameters")
+        if pipeline is not None:
+            raise InvalidInput("give either 'pipeline' or 'parameters'", field="parameters")
+        return self.app.set(self.spec, parameters).json()
+
+    def _own_pipeline(self) -> None:
+        """Raises `Forbidden` where the pipeline is an app's."""
+        if self.app is not None:
+            raise Forbidden("this session is an app's: set its 'parameters'", field="pipeline")
 
     def tell_update(self, request_id: str | None = None) -> None:
         """What runs now."""
@@ -355,7 +379,8 @@ class Session:
             promise.look(now())
 
     async def _steer(self, pipeline: list[dict[str, Any]]) -> None:
-        await self.update(pipeline=pipeline)
+        await self._update(pipeline, None, None, 0)  # by a stage of the pipeline itself, which may
+        self.tell_update()
 
     async def patch_stage(self, index: object, params: object, request_id: str | None = None) -> None:
         """Change some parameters of one stage."""
@@ -383,7 +408,8 @@ class Session:
         match message["type"]:
             case "session.update":
                 await self.update(pipeline=message.get("pipeline"), sync=message.get("sync"),
-                                  latency_ms=message.get("latency_ms"), request_id=request_id)
+                                  latency_ms=message.get("latency_ms"), parameters=message.get("parameters"),
+                                  request_id=request_id)
             case "stage.update":
                 await self.patch_stage(message.get("index"), message.get("params"), request_id)
             case "keyframe.request":
@@ -405,6 +431,8 @@ class Session:
         """Number an event, remember it for a peer that comes back, and send it to every sink."""
         self._seq += 1
         event = Event(data.type, self._seq, pts, track, data.model_dump(mode="json"))
+        if isinstance(data, events.StageFailed):
+            self.failures += 1
         if isinstance(data, events.TranscriptCommitted):
             self.transcript.add(data)
         self.sightings.add(data, track, pts)
@@ -443,7 +471,7 @@ class Session:
         """What REST shows of a session; no secrets."""
         return {"id": self.id, "state": self.state, "transport": self.transport, "caller": self.caller.name,
                 "created": self.created, "pipeline": self.spec.json(), "sync": self.sync,
-                "latency_ms": self.latency_ms}
+                "latency_ms": self.latency_ms, "app_id": None if self.app is None else self.app.id}
 
 
 class _Ended(Exception):

@@ -187,6 +187,8 @@ class Hello(Message):
     pipeline: list[Any] | None = Field(default=None, max_length=1024, description="checked by the session")
     sync: Literal["lowest", "lips"] | None = None
     latency_ms: int | None = Field(default=None, description="ms that are promised; checked by the session")
+    app_id: Short | None = Field(default=None, description="the id or slug of an app, in place of a pipeline")
+    parameters: dict[str, Any] | None = Field(default=None, max_length=64, description="those that the app exposes")
     formats_in: Formats = Field(default_factory=Formats, alias="in", description="client to server")
     formats_out: Formats | None = Field(default=None, alias="out", description="server to client; left out: as `in`")
     token: Short | None = Field(default=None, repr=False, description="the API key, where no header can be set")
@@ -194,7 +196,8 @@ class Hello(Message):
 
     @model_validator(mode="after")
     def _resume_keeps_pipeline(self) -> Self:
-        if self.resume is not None and (self.pipeline, self.sync, self.latency_ms) != (None, None, None):
+        changes = (self.pipeline, self.sync, self.latency_ms, self.app_id, self.parameters)
+        if self.resume is not None and any(each is not None for each in changes):
             raise ValueError("a resumed session keeps its pipeline, sync and latency_ms: change them with "
                              "session.update")
         return self

@@ -26,6 +26,7 @@ class SessionView(BaseModel):
     pipeline: list[dict[str, Any]]
     sync: Literal["lowest", "lips"]
     latency_ms: int | None = Field(None, description="ms, what is promised; null: nothing")
+    app_id: str | None = Field(None, description="of the app that it was begun by; null: of none")
 
 
 class SessionList(BaseModel):
@@ -46,6 +47,7 @@ class SessionChange(BaseModel):
     sync: Literal["lowest", "lips"] | None = None
     latency_ms: int | None = Field(None, description="ms, 10 to 5000: promised from now on; 0: no longer")
     stage: StageChange | None = None
+    parameters: dict[str, Any] | None = Field(None, max_length=64, description="those that the session's app exposes")
 
 
 @router.get("")
@@ -73,8 +75,9 @@ async def change_session(session_id: str, change: SessionChange, node: NodeDep, 
         raise InvalidInput("give either 'pipeline' or 'stage'", field="stage")
     if change.stage is not None:
         await session.patch_stage(change.stage.index, change.stage.params)
-    if (change.pipeline, change.sync, change.latency_ms) != (None, None, None):
-        await session.update(pipeline=change.pipeline, sync=change.sync, latency_ms=change.latency_ms)
+    if any(each is not None for each in (change.pipeline, change.sync, change.latency_ms, change.parameters)):
+        await session.update(pipeline=change.pipeline, sync=change.sync, latency_ms=change.latency_ms,
+                             parameters=change.parameters)
     return SessionView(**session.json())
 
 

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from ..accounts import Accounts
 from ..errors import Forbidden, InvalidInput
 from ..node import Node
-from ..ports import Caller
+from ..ports import AppCall, Caller
 from ..session import Session
 from ..spec import PipelineSpec
 from ..transports.webrtc import WebRtc
@@ -39,6 +39,8 @@ class OfferBody(BaseModel):
     pipeline: list[Any] | None = Field(None, examples=[[{"stage": "mirror"}]])
     sync: Literal["lowest", "lips"] | None = Field(None, description="'lowest' where nothing is said")
     latency_ms: int | None = Field(None, description="ms, 10 to 5000: promised from arrival until departure; 0: none")
+    app_id: str | None = Field(None, max_length=64, description="the id or slug of an app, in place of a pipeline")
+    parameters: dict[str, Any] | None = Field(None, max_length=64, description="those that the app exposes, by name")
     session_id: str | None = None
     resume_token: str | None = None
     last_seq: int = Field(0, ge=0, description="the last event seen: the data channel goes on behind it")
@@ -79,11 +81,15 @@ async def _session(body: OfferBody, node: Node, caller: Caller | None, accounts:
             raise InvalidInput("'resume_token' needs a 'session_id'", field="session_id")
         spec = PipelineSpec.parse(body.pipeline)
         return await node.open(spec, caller=caller, transport="webrtc", sync=body.sync or "lowest",
-                               latency_ms=body.latency_ms), True
+                               latency_ms=body.latency_ms,
+                               app=AppCall.of(body.app_id, body.parameters, body.pipeline)), True
     session = node.get(body.session_id or "")
     if not hmac.compare_digest((body.resume_token or "").encode(), session.resume_token.encode()):
         raise Forbidden("the resume token does not belong to this session", field="resume_token")
     accounts.confirm(session.caller)
-    if (body.pipeline, body.sync, body.latency_ms) != (None, None, None):
-        await session.update(pipeline=body.pipeline, sync=body.sync, latency_ms=body.latency_ms)
+    if body.app_id is not None:
+        raise InvalidInput("a session that is resumed stays what it is", field="app_id")
+    if any(each is not None for each in (body.pipeline, body.sync, body.latency_ms, body.parameters)):
+        await session.update(pipeline=body.pipeline, sync=body.sync, latency_ms=body.latency_ms,
+                             parameters=body.parameters)
     return session, False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from ..errors import NotFound
+from ..errors import InvalidInput, NotFound
+from ..ports import AppCall
 from ..settings import Settings
 from ..spec import PipelineSpec
 from ..transports.webrtc import Peer, link_headers
@@ -28,23 +30,39 @@ CREATED: dict[int | str, dict[str, Any]] = {
 
 PipelineQuery = Annotated[str | None, Query(description="the pipeline as JSON text",
                                             examples=['[{"stage":"mirror"}]'])]
+AppQuery = Annotated[str | None, Query(max_length=64, description="the id or slug of an app, in place of a pipeline")]
+ParametersQuery = Annotated[str | None, Query(max_length=16384, description="those that the app exposes, as JSON text",
+                                              examples=['{"softness":8}'])]
 LatencyQuery = Annotated[int | None, Query(description="ms, 10 to 5000: promised from arrival until departure")]
 
 
 @router.post("", status_code=201, response_class=Response, responses=CREATED, openapi_extra=SDP_BODY)
 async def publish(request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep, caller: OpenerDep,
                   pipeline: PipelineQuery = None, sync: Literal["lowest", "lips"] = "lowest",
-                  latency_ms: LatencyQuery = None) -> Response:
+                  latency_ms: LatencyQuery = None, app_id: AppQuery = None,
+                  parameters: ParametersQuery = None) -> Response:
     """Open a session with a WHIP offer. The last part of Location is the session's id, for /v1/whep and REST."""
     offer = read_offer(await text_of(request, SDP, settings.max_sdp_bytes), settings)
+    call = AppCall.of(app_id, None if parameters is None else object_of(parameters), pipeline)
     session = await node.open(PipelineSpec.parse(pipeline), caller=caller, transport="whip", sync=sync,
-                              latency_ms=latency_ms)
+                              latency_ms=latency_ms, app=call)
     try:
         peer, answer = await webrtc.connect(session, offer)
     except BaseException:
         await session.close("the offer could not be answered")
         raise
     return created(answer, f"/v1/whip/{session.id}", peer, settings)
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """Raises `InvalidInput`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidInput("'parameters' is a JSON object", field="parameters")
+    return value
 
 
 @router.options("", status_code=204, response_class=Response)

@@ -94,7 +94,8 @@ class StreamSession(MediaSession):
         hello = self._hello
         if resume:
             back = wire.Resume(session_id=self.id, token=self.resume_token, last_seq=self.last_seq)
-            hello = hello.model_copy(update={"resume": back, "pipeline": None, "sync": None, "latency_ms": None})
+            hello = hello.model_copy(update={"resume": back, "pipeline": None, "sync": None, "latency_ms": None,
+                                             "app_id": None, "parameters": None})
         await websocket.send(hello.encode())
         message = wire.load(_text(await websocket.recv()))
         if message["type"] == "error":

@@ -25,7 +25,7 @@ from ..errors import AimassError, Forbidden, InvalidMessage, TooLarge
 from ..events import Event
 from ..frames import AudioFrame, Frame, TextFrame
 from ..node import Node
-from ..ports import Authorizer, Caller
+from ..ports import AppCall, Authorizer, Caller
 from ..session import Session
 from ..settings import Settings
 from ..spec import PipelineSpec
@@ -66,8 +66,10 @@ async def _serve(websocket: WebSocket) -> None:
     try:
         start = await _start(websocket)
         caller = _authorize(websocket, start)
-        spec = PipelineSpec.parse(_parameter(start, "pipeline") or PIPELINE)
-        session = await node.open(spec, caller=caller, transport="telephony")
+        pipeline = _parameter(start, "pipeline")
+        app = AppCall.of(_parameter(start, "app_id") or None, None, pipeline or None)
+        spec = PipelineSpec.parse(None if app is not None else pipeline or PIPELINE)
+        session = await node.open(spec, caller=caller, transport="telephony", app=app)
     except AimassError as error:
         log.info("a phone call was refused: %s", error.detail)
         code = {429: TRY_LATER, 503: TRY_LATER, 413: TOO_BIG, 400: UNSUPPORTED}.get(error.status, POLICY)

@@ -14,7 +14,7 @@ from ...errors import AimassError, Forbidden, InvalidMessage, NotFound
 from ...events import ErrorEvent, Event
 from ...frames import now
 from ...node import Node
-from ...ports import Authorizer, Caller
+from ...ports import AppCall, Authorizer, Caller
 from ...session import Session
 from ...settings import Settings
 from ...spec import PipelineSpec
@@ -121,7 +121,8 @@ async def _hello(websocket: WebSocket) -> wire.Hello:
 
 async def _begin(node: Node, hello: wire.Hello, caller: Caller) -> Session:
     return await node.open(PipelineSpec.parse(hello.pipeline), caller=caller, transport="websocket",
-                           sync=hello.sync or "lowest", latency_ms=hello.latency_ms)
+                           sync=hello.sync or "lowest", latency_ms=hello.latency_ms,
+                           app=AppCall.of(hello.app_id, hello.parameters, hello.pipeline))
 
 
 def _resumed(node: Node, resume: wire.Resume, authorizer: Authorizer) -> Session:

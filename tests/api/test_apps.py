@@ -1,0 +1,158 @@
+"""The app centre over HTTP, and sessions that are begun by an app's id on every transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from aimass_stream.ports import ROLES, Caller
+from tests.support.apps import REVIEWER, manifest
+from tests.support.options import settings
+from tests.support.rtc import Camera, Client
+from tests.support.server import Running, serve
+from tests.support.sockets import HELLO, joined, refusal
+from tests.support.whip_client import WhipClient
+
+pytestmark = pytest.mark.anyio
+
+ADA = Caller("ada", user="usr_ada", role="developer", scopes=ROLES["developer"])
+BOB = Caller("bob", user="usr_bob", scopes=ROLES["user"])
+PEOPLE = {"ada": ADA, "bob": BOB, "rita": REVIEWER}
+
+
+@asynccontextmanager
+async def served(**options: Any) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
+    """A server that knows three people by the word that they show as their key."""
+    async with serve(settings(**options)) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+        authorize = server.state.accounts.authorize
+
+        def known(authorization: str | None, **rest: Any) -> Caller:
+            caller = PEOPLE.get((authorization or rest.get("token") or "").removeprefix("Bearer "))
+            return caller if caller is not None else authorize(authorization, **rest)
+
+        server.state.accounts.authorize = known
+        yield server, http
+
+
+def by(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+async def publish(http: httpx.AsyncClient, slug: str = "soft", **changes: Any) -> str:
+    """By ada and rita; its id."""
+    made = await http.post("/v1/apps", json={"slug": slug, "manifest": manifest(**changes)}, headers=by("ada"))
+    assert made.status_code == 201, made.text
+    where = made.headers["location"]
+    for step, who in (("submit", "ada"), ("approve", "rita"), ("publish", "ada")):
+        answer = await http.post(f"{where}/versions/1/{step}", headers=by(who),
+                                 json={} if step == "approve" else None)
+        assert answer.status_code == 200, answer.text
+    return where.rpartition("/")[2]
+
+
+async def test_the_way_of_an_app_over_http() -> None:
+    async with served() as (_, http):
+        made = await http.post("/v1/apps", json={"manifest": manifest()}, headers=by("ada"))
+        where, tag = made.headers["location"], made.headers["etag"]
+        assert (await http.get(where, headers=by("bob"))).status_code == 404
+        draft = f"{where}/versions/1"
+        changed = await http.put(draft, json={"manifest": manifest(name="Softer")}, headers=by("ada") | {
+            "If-Match": tag})
+        assert changed.json()["manifest"]["name"] == "Softer"
+        stale = await http.put(draft, json={"manifest": manifest()}, headers=by("ada") | {"If-Match": tag})
+        assert (stale.status_code, stale.json()["field"]) == (409, "If-Match")
+        for path, who, status in (("submit", "bob", 403), ("submit", "ada", 200), ("publish", "ada", 409),
+                                  ("approve", "ada", 403)):
+            answer = await http.post(f"{draft}/{path}", headers=by(who), json={} if path == "approve" else None)
+            assert answer.status_code == status, (path, answer.text)
+        (waiting,) = (await http.get("/v1/apps/queue", headers=by("rita"))).json()["waiting"]
+        assert (waiting["app"]["name"], waiting["own"]) == ("Softer", False)
+        rejected = await http.post(f"{draft}/reject", headers=by("rita"), json={"reason": "say what it is for"})
+        assert rejected.json()["state"] == "rejected"
+        assert (await http.get(where, headers=by("ada"))).json()["reason"] == "say what it is for"
+        for path, who in (("submit", "ada"), ("approve", "rita"), ("publish", "ada")):
+            await http.post(f"{draft}/{path}", headers=by(who), json={} if path == "approve" else None)
+        shown = (await http.get("/v1/apps/soft-focus", headers=by("bob"))).json()
+        assert (shown["state"], shown["mine"], shown["permissions"]) == ("published", False, ["camera"])
+        assert shown["schema"]["properties"]["softness"]["maximum"] == 20
+        assert [app["slug"] for app in (await http.get("/v1/apps", headers=by("bob"))).json()["apps"]] == ["soft-focus"]
+        assert (await http.delete(where, headers=by("ada"))).status_code == 409
+        assert (await http.post(f"{where}/unpublish", headers=by("ada"))).json()["state"] == "retired"
+        assert (await http.delete(where, headers=by("ada"))).status_code == 204
+        entries = (await http.get("/v1/audit", params={"what": "app."})).json()["entries"]
+        assert [entry["what"] for entry in entries][:3] == ["app.deleted", "app.unpublished", "app.published"]
+
+
+async def test_lists_go_on_where_they_ended() -> None:
+    async with served() as (_, http):
+        for number in range(3):
+            await publish(http, f"app{number}", name=f"App {number}")
+        for sort in ("new", "used", "name"):
+            seen, cursor = [], None
+            for _ in range(3):
+                page = (await http.get("/v1/apps", params={"sort": sort, "limit": 1} | (
+                    {"cursor": cursor} if cursor else {}))).json()
+                seen += [app["slug"] for app in page["apps"]]
+                cursor = page["next"]
+            assert (sorted(seen), cursor) == (["app0", "app1", "app2"], None)
+
+
+async def test_a_websocket_session_by_an_app() -> None:
+    async with served() as (server, http):
+        app = await publish(http)
+        hello = HELLO | {"app_id": "soft", "parameters": {"softness": 7}}
+        async with joined(server.ws_url, hello, additional_headers=by("bob")) as socket:
+            created = await socket.event("session.created")
+            assert [stage.get("sigma") for stage in created["data"]["pipeline"]] == [7, None]
+            session = server.node.get(socket.hello["session_id"])
+            assert session.json()["app_id"] == app
+            await socket.say({"type": "session.update", "id": "1", "parameters": {"words": "EXIT"}})
+            updated = await socket.event("session.updated")
+            assert [stage.get("text") for stage in updated["data"]["pipeline"]] == [None, "EXIT"]
+            for message in ({"type": "session.update", "pipeline": []}, {"type": "stage.update", "index": 0,
+                            "params": {"sigma": 100}}, {"type": "session.update", "parameters": {"sigma": 1}},
+                            {"type": "session.update", "parameters": {"softness": 100}}):
+                await socket.say(message)
+                assert (await socket.event("error"))["data"]["status"] in (403, 422)
+            path = f"/v1/sessions/{session.id}"
+            patched = await http.patch(path, json={"parameters": {"softness": 3}})
+            assert patched.json()["pipeline"][0]["sigma"] == 3
+            assert (await http.patch(path, json={"pipeline": []})).status_code == 403
+            await socket.picture(1)
+            assert session.spec.json()[1]["text"] == "EXIT"
+        for wrong, code in ((hello | {"app_id": "none"}, 4404), (hello | {"parameters": {"x": 1}}, 4422),
+                            (hello | {"pipeline": []}, 4422), (HELLO | {"parameters": {}}, 4422)):
+            assert (await refusal(server.ws_url, wrong))[1] == code
+
+
+async def test_a_draft_is_its_makers_and_reviewers() -> None:
+    async with served() as (server, http):
+        where = (await http.post("/v1/apps", json={"manifest": manifest()}, headers=by("ada"))).headers["location"]
+        hello = HELLO | {"app_id": where.rpartition("/")[2]}
+        for who in ("ada", "rita"):
+            async with joined(server.ws_url, hello, additional_headers=by(who)) as socket:
+                assert (await socket.event("session.created"))["data"]["pipeline"][0]["stage"] == "blur"
+        assert (await refusal(server.ws_url, hello | {"token": "bob"}))[1] == 4404
+
+
+async def test_webrtc_and_whip_sessions_by_an_app() -> None:
+    async with served() as (server, http):
+        await publish(http)
+        async with Client(server.url, receive=("video",)) as client:
+            await client.connect(None, app_id="soft", parameters={"softness": 5})
+            (session,) = server.node.sessions()
+            assert session.spec.json()[0]["sigma"] == 5
+        whip = WhipClient(f"{server.url}/v1/whip?app_id=soft&parameters=%7B%22softness%22%3A6%7D",
+                          camera=await asyncio.to_thread(Camera, 160, 120))
+        async with whip:
+            await whip.start()
+            session = server.node.get(whip.resource.rsplit("/", 1)[1])
+            assert session.spec.json()[0]["sigma"] == 6
+        refused = await http.post("/v1/whip?app_id=soft&parameters=[]", content="v=0", headers={
+            "Content-Type": "application/sdp"})
+        assert refused.status_code == 422
