@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_usage"
-down_revision = "0003_hub"
+down_revision = "0004_apps"
 
 
 def upgrade() -> None:
