@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
@@ -16,11 +16,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from ..errors import Busy, NotFound
+from ..errors import Busy, NotFound, Unauthorized
 from ..jobs import Job, Jobs
 from ..webhooks import target_of
 from .cursors import CursorQuery, LimitQuery, decode, link, page
-from .deps import CallerDep, SettingsDep
+from .deps import AccountsDep, CallerDep, SettingsDep
 from .problems import RESPONSES, Problem
 
 log = logging.getLogger(__name__)
@@ -145,11 +145,11 @@ async def show_job(job: JobDep) -> JobInfo:
 @router.get("/{job_id}/events", response_class=Response, responses={200: {
     "description": "An event `job` each time that something is new, with the job as `GET /v1/jobs/{job_id}` has it; "
                    "the last one when it has ended", "content": {"text/event-stream": {}}}})
-async def follow_job(job: JobDep, jobs: JobsDep) -> Response:
-    """Follow a job by server-sent events, beginning with how it is now."""
+async def follow_job(job: JobDep, jobs: JobsDep, accounts: AccountsDep, caller: CallerDep) -> Response:
+    """Follow a job by server-sent events, beginning with how it is now. They end with the key that is shown."""
     if len(Following.at_once) >= MOST_WATCHERS:
         raise Busy(f"{MOST_WATCHERS} jobs are being followed already, which is the limit")
-    return Following(_events(jobs, job))
+    return Following(_events(jobs, job, lambda: accounts.confirm(caller)))
 
 
 @router.get("/{job_id}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
@@ -179,8 +179,12 @@ async def end_job(job: JobDep, jobs: JobsDep) -> None:
     await jobs.end(job)
 
 
-async def _events(jobs: Jobs, job: Job) -> AsyncIterator[bytes]:
+async def _events(jobs: Jobs, job: Job, confirm: Callable[[], object]) -> AsyncIterator[bytes]:
     async for news in jobs.watch(job, ALIVE):
+        try:
+            confirm()
+        except Unauthorized:
+            return
         yield b": alive\n\n" if news is None else f"event: job\ndata: {info(news).model_dump_json()}\n\n".encode()
 
 

@@ -13,7 +13,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
+from aimass_stream import sandbox
 from aimass_stream.events import AudioLevel
+from aimass_stream.jobs import Work
+from tests.support import laborious
 from tests.support.accounts import PASSWORD
 from tests.support.options import settings
 from tests.support.rtc import Camera
@@ -176,3 +179,22 @@ async def test_how_many_sessions_one_may_have_and_for_how_long() -> None:
         data, code, _ = await refusal(server.ws_url, HELLO, additional_headers=ada)
         assert (code, "minutes" in data["detail"]) == (4429, True)
         assert (await http.get("/v1/sessions", headers=ada)).status_code == 200
+
+
+async def test_who_follows_a_job_hears_no_more_of_it_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aimass_stream.api.jobs.ALIVE", 0.05)
+    async with served() as (server, http):
+        jobs = server.state.jobs
+        jobs.register("waits", lambda payload: Work(laborious.waits, (), sandbox.Limits(seconds=30)))
+        key, ada = await keyed(http, "ada")
+        owner = (await http.get("/v1/accounts/me", headers=ada)).json()["user"]["id"]
+        job = await jobs.begin("waits", {}, owner=owner)
+        async with http.stream("GET", f"/v1/jobs/{job.id}/events", headers=ada) as events:
+            lines = events.aiter_lines()
+            assert await anext(lines) == "event: job"
+            await http.delete(f"/v1/keys/{key}")
+            async with asyncio.timeout(30):
+                async for _ in lines:
+                    pass
+        still = (await http.get(f"/v1/jobs/{job.id}")).json()
+        assert still["state"] in ("queued", "running")
