@@ -7,13 +7,14 @@ session's start and a REST call wait for no database. What was once resolved sta
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Conflict, InvalidInput, NotFound
@@ -25,6 +26,9 @@ from .places import Places
 from .records import NAMED, PRODUCTION, Deployment, HubModel, Version, Visibility, line, plain
 from .tables import ALIASES, DEPLOYMENTS, MODELS, VERSIONS
 
+log = logging.getLogger(__name__)
+
+SEEN = 2.0  # s in which what another process changed is noticed
 MOST_ALIASES = 16  # of a model
 ALIAS = 32  # characters
 
@@ -66,6 +70,30 @@ class Deployments:
                 ALIASES, ALIASES.c.model == MODELS.c.id).distinct()))
         for name in names:
             await self.refresh(name)
+
+    async def follow(self) -> None:
+        """Have what other processes deploy or change here as well. Runs until it is cancelled."""
+        before = await self._stamp()
+        while True:
+            await asyncio.sleep(SEEN)
+            try:
+                seen = await self._stamp()
+                if seen != before:
+                    await self.catch_up()
+                before = seen
+            except Exception:  # a database that is away for a while comes back
+                log.exception("what is deployed could not be looked at")
+
+    async def catch_up(self) -> None:
+        gone = set(self.models)
+        await self.start()
+        for name in gone:
+            await self.refresh(name)
+
+    async def _stamp(self) -> tuple[Any, ...]:
+        async with self._database.read() as connection:
+            aliases = (await connection.execute(select(func.count(), func.max(ALIASES.c.updated)))).one()
+            return (*aliases, await connection.scalar(select(func.max(MODELS.c.updated))))
 
     async def refresh(self, name: str) -> None:
         """Look at the database again: for what somebody changed, in this process or another."""
@@ -240,6 +268,8 @@ def _alike(versions: dict[int, Version], wanted: Deployment) -> None:
                       for each in versions[number].manifest.get("inputs", []))
 
     for number in wanted.numbers - {wanted.number}:
+        if versions[number].manifest.get("capabilities", {}).get("slots"):
+            raise Conflict(f"version {number} keeps states, which two versions can't share", field="version")
         if takes(number) != takes(wanted.number):
             raise Conflict(f"version {number} takes other inputs than version {wanted.number}", field="version")
 

@@ -57,6 +57,7 @@ class Hub:
         self.engine.answered = self.shadows.answered
         self.importer.start()
         self._tasks = [asyncio.create_task(self.cold.run(), name="cold models"),
+                       asyncio.create_task(self.deployments.follow(), name="deployments"),
                        asyncio.create_task(self._sweep(), name="blobs of models")]
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from aimass_stream.errors import Conflict, Forbidden, InvalidInput, InvalidPipeline, NotFound
 from aimass_stream.hub.cold import Cold
+from aimass_stream.hub.deploying import Deployments
 from aimass_stream.hub.hub import Hub
 from aimass_stream.hub.records import Change, Deployment
 from aimass_stream.spec import PipelineSpec
@@ -101,6 +102,24 @@ async def test_a_canary_gets_its_share_and_a_shadow_is_not_heard(tmp_path: Path)
         assert Counter([await ask(hub, "fish") for _ in range(10)]) == {10: 10}
 
 
+async def test_what_another_process_deploys(tmp_path: Path) -> None:
+    async with opened(tmp_path, sandboxed=False) as hub:
+        await three(hub)
+        here = hub.deployments
+        there = Deployments(hub.catalogue._database, here.places, hub.engine.load)
+        await here.deploy(ADA, "fish", Deployment("production", 1))
+        before = await there._stamp()
+        await there.catch_up()
+        assert there.resolve("fish", ADA).served == "fish@1"
+        await here.deploy(ADA, "fish", Deployment("production", 2))
+        assert await there._stamp() != before
+        await there.catch_up()
+        assert [there.resolve(name, ADA).served for name in ("fish", "fish@1")] == ["fish@2", "fish@1"]
+        await here.withdraw(ADA, "fish", "production")
+        await there.catch_up()
+        assert there.names(ADMIN) == []
+
+
 async def test_private_models_are_nobody_elses(tmp_path: Path) -> None:
     async with opened(tmp_path, sandboxed=False) as hub:
         await three(hub)
@@ -155,7 +174,9 @@ async def test_a_swap_under_load_drops_nothing(tmp_path: Path) -> None:
         await until(lambda: len(answers) > 20)
         stop.set()
         await asyncio.gather(*callers)
-        assert set(answers[4:]) == {12}
+        assert answers.count(11) <= 4  # what was on its way
+        assert set(answers) <= {11, 12}
+        assert answers[-1] == 12
 
 
 async def test_a_session_keeps_the_version_that_it_began_with(tmp_path: Path) -> None:

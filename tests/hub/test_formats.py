@@ -14,7 +14,7 @@ import pytest
 
 from aimass_stream.errors import InvalidInput
 from aimass_stream.hub.formats import Found, recognise
-from aimass_stream.hub.formats.pickles import calls
+from aimass_stream.hub.formats.pickles import calls, told
 from aimass_stream.inference.safetensors import read
 from tests.support import networks
 from tests.support.model_files import MATRIX, ctranslate2, linear, safetensors, zipped
@@ -132,6 +132,7 @@ def test_a_pickle_is_code_whatever_its_name_is(tmp_path: Path, name: str) -> Non
 
 
 def test_the_protocols_of_pickles() -> None:
+    assert "acts" not in told(calls(io.BytesIO(pickle.dumps({1, 2}, 2))))
     for protocol in range(6):
         assert calls(io.BytesIO(pickle.dumps(Acting(), protocol)))[0] == "posix.system"
     shorter = pickletools.optimize(pickle.dumps([Acting(), OrderedDict()], 4))

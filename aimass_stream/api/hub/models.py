@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -172,7 +173,7 @@ def _position(model: HubModel, sort: Sort) -> str | int | float:
 
 def _tag(hub: Any, model: HubModel) -> str:
     counted = f"{model.downloads}.{model.ratings}.{model.rating}.{model.updated}"
-    return f"{model.revision}-{counted}-{hash(str(_deployed(hub, model.name))) & 0xFFFFFF:x}"
+    return f"{model.revision}-{counted}-{crc32(str(_deployed(hub, model.name)).encode()):x}"
 
 
 def _deployed(hub: Any, name: str) -> dict[str, int]:

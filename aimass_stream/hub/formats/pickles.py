@@ -27,6 +27,8 @@ DATA = "data.pkl"
 # what has been used to run things: named first where a pickle is told about
 ACTS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "socket", "shutil", "runpy", "importlib",
         "pty", "ctypes", "webbrowser", "asyncio", "code", "pickle", "torch.hub", "numpy.testing", "requests")
+HARMLESS = {"set", "frozenset", "dict", "list", "tuple", "bytearray", "bytes", "int", "float", "complex", "str", "bool",
+            "slice", "range", "object"}
 STORAGES = {"FloatStorage": ("F32", "<f4"), "DoubleStorage": ("F64", "<f8"), "HalfStorage": ("F16", "<f2"),
             "BFloat16Storage": ("BF16", "<u2"), "LongStorage": ("I64", "<i8"), "IntStorage": ("I32", "<i4"),
             "ShortStorage": ("I16", "<i2"), "CharStorage": ("I8", "i1"), "ByteStorage": ("U8", "u1"),
@@ -82,6 +84,8 @@ def calls(file: IO[bytes]) -> list[str]:
 
 
 def acts(name: str) -> bool:
+    if name.rpartition(".")[0] in ("builtins", "__builtin__") and name.rpartition(".")[2] in HARMLESS:
+        return False
     return any(name == module or name.startswith(f"{module}.") for module in ACTS)
 
 
