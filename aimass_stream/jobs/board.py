@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 
@@ -202,7 +202,7 @@ class Jobs:
         """Ends it and keeps it for a while as one that was. Raises `Conflict` if it has ended."""
         run = self._runs.get(job.id)
         if run is not None:
-            await self._stop(run, "cancelled")
+            await self._stop(run)
         else:
             await self._table.cancel(job.id)
             self._move()
@@ -213,7 +213,7 @@ class Jobs:
         """Ends it if it has not ended, and forgets it with its result."""
         run = self._runs.get(job.id)
         if run is not None:
-            await self._stop(run, "cancelled")
+            await self._stop(run)
         await self._table.delete([job.id])
         self._move()
         await self._count()
@@ -232,8 +232,8 @@ class Jobs:
         self._stopped = True
         self._move()
 
-    async def _stop(self, run: Run, why: Literal["cancelled", "lost"]) -> None:
-        run.why = why
+    async def _stop(self, run: Run) -> None:
+        run.why = "cancelled"
         task = self._tasks[run.row.id]
         task.cancel()
         await asyncio.wait([task])
@@ -263,10 +263,10 @@ class Jobs:
         """Seconds until the next look is worth it; 0: at once."""
         busy = [run.row.kind for run in self._runs.values()]
         kinds = [kind for kind in self._kinds if busy.count(kind) < self._settings.running_jobs]
-        moment = await self._table.next(kinds)
-        if moment is None or moment > (now := time.time()):
-            return LOOK if moment is None else min(LOOK, moment - now)
-        row = await self._table.lease(self._worker, kinds, LEASE)
+        wait = await self._table.next(kinds, list(self._runs))
+        if wait is None or wait > 0:
+            return LOOK if wait is None else min(LOOK, wait)
+        row = await self._table.lease(self._worker, kinds, LEASE, list(self._runs))
         if row is None:
             await self._forget()
             return 0.01  # somebody else may have been quicker
@@ -274,9 +274,6 @@ class Jobs:
         return 0
 
     async def _begin(self, row: Row) -> None:
-        late = self._runs.get(row.id)
-        if late is not None:  # this process was too busy to renew its own lease
-            await self._stop(late, "lost")
         kind = self._kinds[row.kind]
         run = self._runs[row.id] = Run(row, kind.make, kind.finish, self._table, self.blobs, LEASE)
         self._tasks[row.id] = task = asyncio.create_task(self._one(run), name=f"job {row.id}")

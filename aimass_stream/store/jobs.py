@@ -245,25 +245,28 @@ class Jobs:
 
     # for workers -----------------------------------------------------------------------------------
 
-    async def next(self, kinds: Sequence[str]) -> float | None:
-        """When there is something to do with jobs of these kinds, or to forget; s since the epoch."""
-        due = select(func.min(JOBS.c.due)).where(JOBS.c.kind.in_(kinds), JOBS.c.state.in_(ACTIVE))
+    async def next(self, kinds: Sequence[str], but: Collection[str] = ()) -> float | None:
+        """In how many seconds there is something to do with jobs of these kinds, `but` those with these ids, or
+        something to forget. None: nothing is known."""
+        due = select(func.min(JOBS.c.due)).where(JOBS.c.kind.in_(kinds), JOBS.c.state.in_(ACTIVE),
+                                                 JOBS.c.id.not_in(but))
         expires = select(func.min(JOBS.c.expires))
         async with self._database.read() as connection:
             times = [(await connection.execute(query)).scalar_one() for query in (due, expires)]
-        return min((moment for moment in times if moment is not None), default=None)
+        return min((moment - self._clock() for moment in times if moment is not None), default=None)
 
-    async def lease(self, worker: str, kinds: Sequence[str], seconds: float) -> Job | None:
+    async def lease(self, worker: str, kinds: Sequence[str], seconds: float, but: Collection[str] = ()) -> Job | None:
         """The job that is due for longest, for this worker alone during `seconds`; None when there is none.
 
         A job whose lease ran out counts as due, unless it has no attempts left (then it is failed) or was
-        asked to stop (then it is cancelled).
+        asked to stop (then it is cancelled). `but`: ids of those that this process works at, whatever the clock says.
         """
         now = self._clock()
         async with self._database.begin() as connection:
-            await self._bury(connection, now)
+            await self._bury(connection, now, but)
             # the due of a queued job is its start, that of a running one the end of its lease
-            wanted = and_(JOBS.c.kind.in_(kinds), JOBS.c.state.in_(ACTIVE), JOBS.c.due <= now)
+            wanted = and_(JOBS.c.kind.in_(kinds), JOBS.c.state.in_(ACTIVE), JOBS.c.due <= now,
+                          JOBS.c.id.not_in(but))
             first = select(JOBS.c.id).where(wanted).order_by(JOBS.c.due, JOBS.c.created).limit(1).scalar_subquery()
             row = (await connection.execute(
                 update(JOBS).where(JOBS.c.id == first).values(
@@ -335,9 +338,9 @@ class Jobs:
         now = self._clock()
         return {"ended": now, "expires": now + self._keep}
 
-    async def _bury(self, connection: AsyncConnection, now: float) -> None:
+    async def _bury(self, connection: AsyncConnection, now: float, but: Collection[str]) -> None:
         """End the jobs whose worker is gone and that nobody should begin again."""
-        gone, end = and_(JOBS.c.state == "running", JOBS.c.due <= now), self._end()
+        gone, end = and_(JOBS.c.state == "running", JOBS.c.due <= now, JOBS.c.id.not_in(but)), self._end()
         await connection.execute(update(JOBS).where(gone, JOBS.c.cancelling == 1)
                                  .values(state="cancelled", lease=None, **end))
         await connection.execute(update(JOBS).where(gone, JOBS.c.attempts >= JOBS.c.max_attempts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -38,11 +39,12 @@ def make(payload: dict[str, Any]) -> Work:
 
 
 @asynccontextmanager
-async def board(folder: Path, *, tell: Any = None, place: str = "", **options: Any) -> AsyncIterator[Jobs]:
+async def board(folder: Path, *, tell: Any = None, place: str = "", clock: Callable[[], float] = time.time,
+                **options: Any) -> AsyncIterator[Jobs]:
     async with Database(place or folder / "jobs.db") as database:
         blobs = await asyncio.to_thread(Blobs, folder / "jobs")
         given = settings(data_dir=folder, **options)
-        jobs = Jobs(given, Table(database, blobs, keep=given.job_keep_seconds), blobs, tell)
+        jobs = Jobs(given, Table(database, blobs, keep=given.job_keep_seconds, clock=clock), blobs, tell)
         jobs.register("test", make)
         try:
             await jobs.start()
@@ -292,6 +294,19 @@ async def test_a_lost_lease_ends_the_work(tmp_path: Path, monkeypatch: pytest.Mo
         asked = await Table(elsewhere).cancel(second.id)
         assert (asked.state, asked.cancelling) == ("running", True)
         assert (await over(jobs, second)).state == "cancelled"
+
+
+async def test_a_clock_that_jumps_begins_nothing_twice(tmp_path: Path) -> None:
+    ahead = [0.0]
+    async with board(tmp_path, clock=lambda: time.time() + ahead[0], running_jobs=2) as jobs:
+        running = await begin(jobs, laborious.waits)
+        await until(jobs, running, lambda job: job.row.progress)
+        for jump in (7200, 0, -7200):
+            ahead[0] = jump
+            other = await over(jobs, await begin(jobs, laborious.writes, "beside it"))
+            assert (other.state, other.row.attempts) == ("done", 1)
+            seen = await jobs.get(running.id, mine)
+            assert (seen.state, seen.row.attempts) == ("running", 1)
 
 
 async def test_a_webhook_is_told_once_and_again_after_a_kill(tmp_path: Path) -> None:

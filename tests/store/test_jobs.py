@@ -231,6 +231,7 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(place: Path 
             assert process.stdout is not None
             for _ in range(8 + 5 * moment):  # killed at another point of its work each time
                 said.append((await process.stdout.readline()).decode())
+                assert said[-1], "the process ended by itself"
             await asyncio.sleep(moments.uniform(0, 0.02))
             os.kill(process.pid, signal.SIGKILL)
             said += (await process.stdout.read()).decode().splitlines()

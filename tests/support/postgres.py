@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
+import importlib
 import importlib.util
 import os
 import pwd
@@ -64,6 +65,7 @@ def _user() -> str | None:
 def emptied() -> str:
     """The URL, with nothing in the database."""
     url = server()
+    importlib.import_module("sqlalchemy.dialects.postgresql.asyncpg")  # takes long: before a loop runs
     asyncio.run(_empty(url))
     return url
 
