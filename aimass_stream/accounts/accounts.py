@@ -191,15 +191,16 @@ class Accounts:
         over: set[str] = set()
         for caller in self.live():
             try:
-                good.append(self.confirm(caller))
+                self.confirm(caller)
             except Unauthorized:
                 over.add(caller.id)
+            else:
+                good.append(caller)
         if over:
             self._ended(over)
         spent = set(await self.parts.allowance.minutes(good, seconds))
         if spent:
-            ids = {caller.id for caller in spent}
-            self.end(lambda caller: caller.id in ids, "the minutes of sessions for today are used up")
+            self.end(lambda caller: caller in spent, "the minutes of sessions for today are used up")
 
     async def _keep(self) -> None:
         while True:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from limits import RateLimitItemPerSecond
@@ -124,6 +125,21 @@ async def test_sessions_are_counted_by_number_rate_and_minutes(tmp_path: Path) -
         listener = Caller("ada", "", "", ada.user, scopes=frozenset({"models:read"}))
         with pytest.raises(Forbidden, match="'media'"):
             await accounts.admit(listener)
+
+
+async def test_minutes_of_one_address_are_not_anothers(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"host": "0.0.0.0", "insecure": True, "limit_session_minutes": 1, "limit_per_address": 1}
+    async with opened(tmp_path, **options) as accounts:
+        live = [accounts.authorize(None, address=address) for address in ("203.0.113.1", "203.0.113.1", "203.0.113.2")]
+        live.append(OWNER)
+        ended: list[Caller] = []
+        accounts.end = lambda those, reason: ended.extend(caller for caller in live if those(caller))
+        accounts.live = lambda: live
+        await accounts.count(50)
+        assert ended == live[:2]
+        with pytest.raises(Busy):
+            await accounts.admit(live[0])
+        await accounts.admit(live[2])
 
 
 async def test_bytes_sent_are_counted(tmp_path: Path) -> None:

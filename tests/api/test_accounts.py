@@ -141,6 +141,17 @@ async def test_a_form_signs_in_and_goes_on_to_a_page_here(server: Running) -> No
             assert answer.headers.get("location") == (following if status == 303 else None)
 
 
+async def test_over_tls_cookies_are_for_tls_and_this_host_alone(server: Running) -> None:
+    async with httpx.AsyncClient(base_url=server.url, headers={"X-Forwarded-Proto": "https"}) as behind_a_proxy:
+        made = await behind_a_proxy.post("/v1/accounts/sign-up", json={"name": "tess", "password": PASSWORD})
+        kept = made.headers.get_list("set-cookie")
+        assert [line.split("=")[0] for line in kept] == ["__Host-aimass_session", "aimass_csrf"]
+        assert all("Secure" in line and "Path=/" in line and "Domain" not in line for line in kept)
+        shown = {"Cookie": f"aimass_session=ase_planted; {kept[0].partition(';')[0]}"}
+        behind_a_proxy.cookies.clear()
+        assert (await behind_a_proxy.get("/v1/accounts/me", headers=shown)).json()["name"] == "tess"
+
+
 async def test_keys_are_made_shown_once_used_and_revoked(server: Running) -> None:
     async with signed_in(server) as browser, httpx.AsyncClient(base_url=server.url) as http:
         made = await browser.post("/v1/keys", json={"title": "ci", "scopes": ["media", "models:read"]},
