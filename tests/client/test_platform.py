@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from aimass_stream.client.hub import Models
 from aimass_stream.client.jobs import Jobs
 from aimass_stream.client.records import Model, Version, read
 from aimass_stream.client.uploads import Uploads
+from aimass_stream.client.usage import Usage
 from tests.support.accounts import PASSWORD
 from tests.support.model_files import MATRIX, linear
 from tests.support.options import settings
@@ -53,7 +55,7 @@ def test_a_name_is_one_part_of_a_path() -> None:
 
 
 def test_every_call_has_its_twin_without_asyncio() -> None:
-    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Client):
+    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Usage, Client):
         other = getattr(blocking, f"Sync{twin.__name__}")
         for name, method in inspect.getmembers(twin, inspect.isfunction):
             if not name.startswith("_") and (twin is not Client or name not in NOT_FOR_ALL):
@@ -180,7 +182,7 @@ async def test_what_another_process_began_goes_on_unless_it_was_another_file(url
             made = await client.request("POST", "/v1/uploads", announced)
             await client.checked("PATCH", f"/v1/uploads/{made['id']}", content=begun, headers=headers)
             told: list[tuple[int, int]] = []
-            done = await client.uploads.send(path, told=lambda *news, to=told: to.append(news))  # type: ignore[misc]
+            done = await client.uploads.send(path, told=lambda *news, to=told: to.append(news))
             assert told[0] == (600, 1000)
             assert (done.sha256, done.id == made["id"]) == (announced["sha256"], begun == content[:600])
             await client.uploads.delete(done.id)
@@ -228,6 +230,10 @@ def without_asyncio(url: str, path: Path) -> None:
         with pytest.raises(errors.NotFound):
             next(client.jobs.watch("job_none"))
         assert client.jobs.find() == []
+        deadline = time.monotonic() + 60
+        while "ray" not in {row.value for row in client.usage.find("model") if row.requests}:  # is written in time
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert client.ready()["state"] == "ready"
 
 

@@ -64,7 +64,7 @@ class Pile:
     def versions(self, name: str) -> list[str]:
         return [self.models[name].version]
 
-    def resolve(self, name: str, version: str = "", *, caller: str = "") -> Served:
+    def resolve(self, name: str, version: str = "", *, caller: Caller | None = None) -> Served:
         if name not in self.models or version not in ("", "1"):
             raise NotFound(f"there is no model {name!r} {version!r}", field="model")
         return Served(name, name, "1")

@@ -84,7 +84,8 @@ def asked_for(page: str) -> set[Path]:
 def test_modules_stay_short_and_the_pages_light() -> None:
     modules = set((ROOT / "js").glob("*.js"))
     assert all(len(module.read_text("utf-8").splitlines()) < 400 for module in modules)
-    names = ["index.html", "paint.html", "docs.html", *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.html"))]
+    names = ["index.html", "paint.html", "docs.html",
+             *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.html"))]
     pages = [asked_for(page) for page in names]
     for files in pages:
         assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 120 * 1024
@@ -97,6 +98,7 @@ def test_the_pages_know_each_other(server: str) -> None:
         assert 'href="/paint"' in text
         assert 'href="/"' in text
         assert 'href="/account"' in text
+        assert 'href="/models"' in text
 
 
 def test_lock_file_names_no_registry() -> None:
