@@ -131,7 +131,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.state.jobs = board = await _jobs(settings, database, node)
         accounts.personal["jobs"] = JobsOfPeople(board)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
-        app.state.apps = await _apps(database, node, accounts)
+        app.state.apps = apps = await _apps(database, node, accounts)
         await node.start()
         await board.start()
         await peers.start()
@@ -149,6 +149,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await fetcher.close()
             await wyoming.close()
             await node.close()
+            await apps.close()
             await board.close()
             await peers.close()
             await hub.close()
@@ -232,8 +233,10 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
 async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:
     """The app centre; sessions get from it what an app's id stands for."""
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.apps.apps")
-    apps: Apps = module.Apps(database, node.stages, accounts.parts.audit)
-    node.app = apps.start
+    settings = node.settings
+    rules = module.Rules(settings.app_error_rate, settings.app_error_least, settings.app_probe_seconds)
+    apps: Apps = module.Apps(database, node.stages, accounts.parts.audit, rules)
+    apps.open(node)
     return apps
 
 

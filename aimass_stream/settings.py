@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     hub: str = Field("https://huggingface.co", description="where weights are fetched from; empty: nowhere")
     fetch: bool = Field(True, description="fetch the default weights in the background when the hub answers")
 
+    # apps
+    app_error_rate: float = Field(0.5, ge=0, le=1, description="share of an app's sessions within an hour that fail, "
+                                  "from which it is suspended; 0: never")
+    app_error_least: int = Field(10, ge=1, description="sessions within an hour before that is looked at")
+    app_probe_seconds: float = Field(900, ge=0, description="s between probes of all published apps; 0: none")
+
     # speech
     hearing: str = Field("auto", description="recogniser: auto, whisper, emformer, pocketsphinx")
     hearing_model: str = Field("", description="its model: a name or a directory; empty: the best there is")

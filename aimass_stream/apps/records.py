@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import InvalidInput, NotFound
-from ..ports import Caller
+from ..ports import SCOPES, Caller
 
 VersionState: TypeAlias = Literal["draft", "submitted", "approved", "rejected", "published", "retired"]
 State: TypeAlias = Literal["draft", "submitted", "approved", "rejected", "published", "retired", "suspended"]
@@ -22,6 +22,9 @@ SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_SLUG = 48
 RESERVED = frozenset({"new", "queue", "mine", "requests", "api", "app", "featured", "search"})
 REASON = 2000  # characters
+
+
+SERVER = Caller("server", role="admin", scopes=SCOPES)  # who probes, and suspends what fails
 
 
 class Book(Protocol):

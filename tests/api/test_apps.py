@@ -156,3 +156,33 @@ async def test_webrtc_and_whip_sessions_by_an_app() -> None:
         refused = await http.post("/v1/whip?app_id=soft&parameters=[]", content="v=0", headers={
             "Content-Type": "application/sdp"})
         assert refused.status_code == 422
+
+
+async def test_an_app_is_asked_probed_and_looked_after_over_http() -> None:
+    async with served() as (_, http):
+        await publish(http)
+        answer = await http.post("/v1/apps/soft/run", headers=by("bob"), json={
+            "input": {"picture": {"draw": "EXIT"}, "count": 1}, "parameters": {"softness": 9}})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["frames"] == {"video": 1}
+        wrong = await http.post("/v1/apps/soft/run", headers=by("bob"), json={"input": {"text": "a"},
+                                                                             "parameters": {"sigma": 9}})
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "parameters.sigma")
+        assert (await http.post("/v1/apps/soft/probe", headers=by("ada"))).json()["passed"]
+        health = (await http.get("/v1/apps/soft/health", headers=by("ada"))).json()
+        assert (health["runs"], health["failed"], health["probe"]) == (1, 0, None)
+        assert (await http.get("/v1/apps/soft/health", headers=by("bob"))).status_code == 403
+
+
+async def test_the_operator_is_asked_for_something() -> None:
+    async with served() as (_, http):
+        made = await http.post("/v1/requests", headers=by("bob"), json={"kind": "quota", "subject": "More minutes"})
+        where = made.headers["location"]
+        assert (await http.get("/v1/requests", headers=by("ada"))).json()["requests"] == []
+        assert (await http.get("/v1/requests?all=true", headers=by("bob"))).status_code == 403
+        (asked,) = (await http.get("/v1/requests?all=true")).json()["requests"]
+        assert asked["subject"] == "More minutes"
+        answered = await http.post(f"{where}/answer", json={"state": "granted", "answer": "you have them"})
+        assert answered.status_code == 200, answered.text
+        assert (await http.get(where, headers=by("bob"))).json()["answer"] == "you have them"
+        assert (await http.delete(where, headers=by("bob"))).status_code == 409

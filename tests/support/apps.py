@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import aimass_stream.api.apps
 import aimass_stream.hub.hub
 import aimass_stream.usage  # noqa: F401
 from aimass_stream.accounts.audit import Audit
-from aimass_stream.apps.apps import Apps
+from aimass_stream.apps.apps import Apps, Rules
 from aimass_stream.ports import ROLES, Caller
 from aimass_stream.stages import Registry
 from aimass_stream.store.database import METADATA, Database
@@ -55,12 +56,13 @@ class Centre:
 
 
 @asynccontextmanager
-async def opened(place: Path | str) -> AsyncIterator[Centre]:
+async def opened(place: Path | str, rules: Rules | None = None,
+                 clock: Callable[[], float] = time.time) -> AsyncIterator[Centre]:
     """In a folder, with tables made as they are declared; or at a URL, where migrations make them."""
     made = Database(place) if isinstance(place, str) else Database(place / "apps.db", migrations=[METADATA.create_all])
     async with made as database:
         audit = Audit(database)
-        yield Centre(Apps(database, STAGES, audit), audit, database)
+        yield Centre(Apps(database, STAGES, audit, rules, clock), audit, database)
 
 
 async def published(apps: Apps, caller: Caller = ADA, reviewer: Caller = REVIEWER, slug: str | None = None,
