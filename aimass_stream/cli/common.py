@@ -5,19 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
+
+from . import logins
 
 if TYPE_CHECKING:
     from ..client import Client
     from ..errors import AimassError
 
+T = TypeVar("T")
+
 URL = "http://127.0.0.1:8000"
 
-Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="AIMASS_URL", help="The server.")]
-Key: TypeAlias = Annotated[str | None, typer.Option("--api-key", envvar="AIMASS_API_KEY", help="Its API key.")]
+
+def _server(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """What was said, else where `aimass login` was last."""
+    source = context.get_parameter_source(param.name or "")
+    said = value if source is not None and source.name != "DEFAULT" else logins.server() or value
+    if "://" not in said:
+        said = f"http://{said}"
+    return said.rstrip("/")
+
+
+Url: TypeAlias = Annotated[str, typer.Option("--server", "--url", envvar="AIMASS_URL", callback=_server,
+                                             help="The server; without it, where `aimass login` was last.")]
+Key: TypeAlias = Annotated[str | None, typer.Option("--key", "--api-key", envvar="AIMASS_API_KEY",
+                                                    help="A key for it; without it, that of `aimass login`.")]
 NoVerify: TypeAlias = Annotated[bool, typer.Option("--no-verify", help="Accept any TLS certificate.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Transport: TypeAlias = Annotated[str, typer.Option(help="ws or webrtc.", autocompletion=lambda: ["ws", "webrtc"])]
@@ -50,23 +67,27 @@ def transport_of(text: str) -> str:
 
 def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[int]]) -> None:
     """Do the work with a client; ends the process with its answer, or with a sentence when the server refuses."""
+    raise typer.Exit(asked(url, api_key, no_verify, work))
+
+
+def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]]) -> T:
+    """What came of the work with a client; ends the process with a sentence when the server refuses."""
     from ..client import Client
     from ..errors import AimassError
 
-    async def main() -> int:
-        async with Client(url, api_key, verify=not no_verify) as client:
+    async def main() -> T:
+        async with Client(url, api_key or logins.key(url), verify=not no_verify) as client:
             return await work(client)
 
     try:
-        code = asyncio.run(main())
+        return asyncio.run(main())
     except AimassError as error:
         refuse(error)
         if error.status == 401:
-            typer.secho("Give the key with --api-key or AIMASS_API_KEY.", err=True)
+            typer.secho("Sign in with `aimass login`, or give a key with --key or AIMASS_API_KEY.", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    raise typer.Exit(code)
 
 
 def refuse(error: AimassError) -> None:
@@ -76,4 +97,5 @@ def refuse(error: AimassError) -> None:
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
+    """JSON of this, in which records of the client are objects."""
+    typer.echo(json.dumps(value, indent=2, default=asdict))

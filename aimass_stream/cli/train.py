@@ -131,7 +131,7 @@ def _planned(plan: Callable[[], P], settings: Settings, quiet: bool) -> P:
     """The plan; what judges paintings is fetched where it is nowhere and fetching is allowed."""
     from .. import weights
     from ..errors import Unavailable
-    from .models import pull
+    from .weights import pull
 
     try:
         return plan()

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from aimass_stream.cli.main import COMMANDS, build
 
+NOWHERE = {"XDG_CONFIG_HOME": "/nowhere"}
+
 
 def clean() -> dict[str, str]:
-    """The environment without our own settings."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")}
+    """The environment without our own settings, and without what `aimass login` keeps for whoever runs the tests."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")} | NOWHERE
 
 
 def aimass(*arguments: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
@@ -29,9 +31,9 @@ class Done:
     err: str
 
 
-def here(*arguments: str, **env: str) -> Done:
-    """The command in this process: starting one takes seconds on a busy machine."""
-    settings = {name: None for name in os.environ if name.startswith("AIMASS_")} | {"COLUMNS": "160"} | env
-    done = CliRunner().invoke(build(list(COMMANDS)), list(arguments), env=settings, prog_name="aimass")
+def here(*arguments: str, typed: str | None = None, **env: str) -> Done:
+    """The command in this process, with what is typed into it: starting one takes seconds on a busy machine."""
+    settings = {name: None for name in os.environ if name.startswith("AIMASS_")} | {"COLUMNS": "160"} | NOWHERE | env
+    done = CliRunner().invoke(build(list(COMMANDS)), list(arguments), env=settings, prog_name="aimass", input=typed)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return Done(done.exit_code, done.stdout, done.stderr)

@@ -1,9 +1,9 @@
-"""`aimass models`: trained weights, which there are and fetching them."""
+"""`aimass models weights`, `pull` and `remove`: trained weights on this machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -13,37 +13,44 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..weights import Weights
 
-ACTIONS = ("list", "pull", "show", "remove")
 WIDE = 120  # columns of a terminal in which licence and title have room, too
 
+DataDir: TypeAlias = Annotated[Path | None, typer.Option(help="Where they are put: its folder models.")]
+Hub: TypeAlias = Annotated[str | None, typer.Option(help="Where they come from.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="Which weights; `aimass models weights` lists them.")]
 
-def models(
-    action: Annotated[str, typer.Argument(help="list, pull, show or remove.",
-                                          autocompletion=lambda: list(ACTIONS))] = "list",
-    name: Annotated[str, typer.Argument(help="Which weights.")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Where they are put: its folder models.")] = None,
-    hub: Annotated[str | None, typer.Option(help="Where they come from.")] = None,
-    as_json: AsJson = False,
+
+def weights(
+    name: Annotated[str, typer.Argument(help="Show one alone, with its files.")] = "",
+    data_dir: DataDir = None, as_json: AsJson = False,
 ) -> None:
-    """List trained weights, fetch them (a broken download goes on where it ended), show their card."""
+    """List what is installed on this machine and what can be fetched to it; no server is asked."""
+    if name:
+        _show(name, _settings(data_dir), as_json)
+    else:
+        _list(_settings(data_dir), as_json)
+
+
+def fetch(name: Name, data_dir: DataDir = None, hub: Hub = None) -> None:
+    """Fetch trained weights to this machine; a broken download goes on where it ended."""
     from .. import weights
+
+    pull(weights.checked(name), _settings(data_dir, hub))
+
+
+def remove(name: Name, data_dir: DataDir = None) -> None:
+    """Remove fetched weights from this machine."""
+    from .. import weights
+
+    weights.remove(weights.get(name), weights.folder_of(_settings(data_dir)))
+    typer.echo(f"{name} is removed.")
+
+
+def _settings(data_dir: Path | None, hub: str | None = None) -> Settings:
     from .launch import settings_of
 
-    if action not in ACTIONS:
-        raise typer.BadParameter(f"it is one of {', '.join(ACTIONS)}", param_hint="ACTION")
-    if action != "list" and not name:
-        raise typer.BadParameter("which one? `aimass models` lists them", param_hint="NAME")
     given = {"data_dir": data_dir, "hub": hub}
-    settings = settings_of({key: value for key, value in given.items() if value is not None})
-    if action == "list":
-        _list(settings, as_json)
-    elif action == "pull":
-        pull(weights.checked(name), settings)
-    elif action == "show":
-        _show(name, settings, as_json)
-    else:
-        weights.remove(weights.get(name), weights.folder_of(settings))
-        typer.echo(f"{name} is removed.")
+    return settings_of({key: value for key, value in given.items() if value is not None})
 
 
 def _list(settings: Settings, as_json: bool) -> None:
@@ -73,7 +80,7 @@ def _list(settings: Settings, as_json: bool) -> None:
     for each in own:
         there.add_row(each["name"], each["for"], _state(each), each["title"])
     console.print(there)
-    typer.echo(f"\n{_hears(settings)}\nMore about one: aimass models show NAME")
+    typer.echo(f"\n{_hears(settings)}\nMore about one: aimass models weights NAME")
 
 
 def _own(settings: Settings, listed: set[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,72 @@
+"""What is given on a command line: values as JSON, files, versions of models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def versioned(text: str, *, otherwise: str = "latest") -> tuple[str, str]:
+    """``fish@2`` is the model and which version."""
+    name, _, which = text.partition("@")
+    return name, which or otherwise
+
+
+def number(which: str) -> int:
+    if not which.isdecimal() or int(which) < 1:
+        raise typer.BadParameter(f"{which!r} is no version: fish@2 is the second one of fish")
+    return int(which)
+
+
+def text_of(said: str, hint: str) -> str:
+    """``@FILE`` is what the file has, ``-`` what comes in; anything else is meant as it is."""
+    if said == "-":
+        return sys.stdin.read()
+    if not said.startswith("@"):
+        return said
+    try:
+        return Path(said[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise typer.BadParameter(f"{said[1:]}: {reason}", param_hint=hint) from None
+
+
+def value_of(said: str, hint: str) -> Any:
+    """JSON; a word that is none is the word itself."""
+    text = text_of(said, hint)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if text.lstrip()[:1] in tuple('[{"-0123456789') or said != text:
+            raise typer.BadParameter(f"this is not JSON: {error}", param_hint=hint) from None
+        return text
+
+
+def object_of(said: str, hint: str) -> dict[str, Any]:
+    value = value_of(said, hint) if said else {}
+    if not isinstance(value, dict):
+        raise typer.BadParameter("this is no JSON object, such as {\"engine\": \"torch\"}", param_hint=hint)
+    return value
+
+
+def quotas_of(said: list[str]) -> dict[str, int | None]:
+    """``requests=100``; ``requests=`` takes it back."""
+    quotas: dict[str, int | None] = {}
+    for each in said:
+        name, equals, count = each.partition("=")
+        if not equals or not (count == "" or count.isdecimal()):
+            raise typer.BadParameter(f"{each!r}: say requests=100, or requests= to take it back", param_hint="--quota")
+        quotas[name] = int(count) if count else None
+    return quotas
+
+
+def sure(yes: bool, question: str) -> None:
+    """Ends the command unless it is meant."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter(f"{question} Then say --yes")
+        typer.confirm(question, abort=True)

@@ -1,0 +1,144 @@
+"""`aimass models`, `predict`, `jobs`, `keys`, `users`, `login` against a server where people sign in."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import PASSWORD
+from tests.support.command import Done, clean, here
+from tests.support.model_files import MATRIX, linear
+from tests.support.server import served
+
+KEY = "a key for tests"
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+Aimass = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served("--accounts", env={"AIMASS_API_KEY": KEY, "AIMASS_SIGN_UP": "true"}) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def aimass(url: str) -> Aimass:
+    """A command for the server, by its own key."""
+    return lambda *arguments, **more: here(*arguments, **({"AIMASS_URL": url, "AIMASS_API_KEY": KEY} | more))
+
+
+def told(done: Done) -> Any:
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_commands_start_without_what_servers_need() -> None:
+    heavy = ("import atexit, sys; sys.argv = ['aimass', 'models', 'list']; from aimass_stream.cli import main; "
+             "atexit.register(lambda: print([name for name in ('numpy', 'cv2', 'av', 'torch', 'sqlalchemy', 'fastapi', "
+             "'websockets') if name in sys.modules])); main()")
+    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=False,
+                            env=clean() | {"AIMASS_URL": NOWHERE})
+    assert "aimass serve" in loaded.stderr
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_a_model_goes_up_serves_and_goes_back(aimass: Aimass, tmp_path: Path) -> None:
+    one, two = tmp_path / "model.onnx", tmp_path / "two" / "model.onnx"
+    one.write_bytes(linear(bias=1))
+    two.parent.mkdir()
+    two.write_bytes(linear(2 * MATRIX, bias=1))
+    done = aimass("models", "upload", "fish", str(one), "--example", '{"x": [[1, 2, 3]]}', "--title", "A [red]fish",
+                  "--task", "regression", "--tag", "sea", "--card", "# Swims [red]well", "--note", "the first")
+    assert done.code == 0, done.err
+    assert "fish@1 is ready." in done.out
+    assert "aimass models deploy fish@1" in done.out
+    assert "fish@production is version 1 now." in aimass("models", "deploy", "fish").out
+    assert json.loads(aimass("predict", "fish", "[[1, 1, 1]]").out) == [[10, 13]]
+    assert "fish is fish@2 now." in aimass("models", "upload", "fish", str(two.parent), "--deploy").out
+    listed = aimass("models", "list", "--task", "regression").out
+    assert "A [red]fish" in listed
+    assert "production 2" in listed
+    shown = aimass("models", "show", "fish").out
+    assert "# Swims [red]well" in shown
+    assert "the first" in shown
+    assert told(aimass("predict", "fish", "-", "--json", typed="[[1, 1, 1]]")) == {
+        "output": [[19, 25]], "model": "fish@2", "reason": "production"}
+    assert "fish@production is version 1 now." in aimass("models", "rollback", "fish").out
+    assert [each["version"] for each in told(aimass("models", "history", "fish", "--json"))] == [1, 2, 1]
+    assert "fish@beta is version 2 now." in aimass("models", "alias", "fish", "beta", "2").out
+    assert {"beta", "production"} <= set(aimass("models", "alias", "fish").out.split())
+    assert "canary" in aimass("models", "deploy", "fish@1", "--canary", "2", "--share", "10").out
+    compared = aimass("models", "compare", "fish", "1").out
+    assert "fish@2" in compared
+    assert "1 changed (" in compared
+    assert "MatMul" in aimass("models", "graph", "fish").out
+    assert told(aimass("models", "try", "fish@2", '{"x": [[1, 1, 1]]}')) == {"y": [[19, 25]]}
+    assert "4.0 stars of 1" in aimass("models", "rate", "fish", "4", "--comment", "good").out
+    assert "good" in aimass("models", "comments", "fish").out
+    fetched = aimass("models", "download", "fish@1", "--out", str(tmp_path / "into")).out.split()
+    assert Path(fetched[0]).read_bytes() == one.read_bytes()
+    assert aimass("models", "alias", "fish", "beta", "--remove").code == 0
+
+
+def test_what_is_wrong_is_said(aimass: Aimass, url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(linear()[:-9])
+    refused = aimass("models", "upload", "cut", str(broken))
+    assert refused.code == 1
+    assert "cut@1 is refused: " in refused.out
+    assert "Then say --yes" in aimass("models", "delete", "cut").err
+    assert "cut is deleted" in aimass("models", "delete", "cut", "--yes").out
+    for arguments, code, says in [
+            (["models", "show", "cut"], 1, "cut"), (["models", "list", "--url", NOWHERE], 1, "aimass serve"),
+            (["predict", "cut", "[1, 2"], 2, "this is not JSON"), (["predict", "cut"], 2, "--describe"),
+            (["models", "deploy", "cut", "--canary", "2"], 2, "--share"), (["jobs", "show", "job_none"], 1, "job_none"),
+            (["models", "delete", "cut@new", "--yes"], 2, "no version"),
+            (["users", "role", "nobody", "user"], 1, "nobody"),
+            (["models", "list", "--key", "aim_wrong"], 1, "aimass login")]:
+        done = aimass(*arguments)
+        assert done.code == code, arguments
+        assert says in " ".join(done.err.replace("│", " ").split()), done.err
+
+
+def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> None:
+    def ada(*arguments: str, **more: str) -> Done:
+        return here(*arguments, XDG_CONFIG_HOME=str(tmp_path), **more)
+
+    assert ada("models", "list", "--server", url).code == 1
+    invited = aimass("users", "create", "ada", "--role", "developer")
+    done = ada("login", "--server", url, "--token", invited.out.strip(), "--password-stdin", typed=f"{PASSWORD}\n")
+    assert done.code == 0, done.err
+    assert f"ada, developer at {url}." in done.out
+    kept = tmp_path / "aimass" / "login.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert ada("models", "list").code == 0  # where it signed in, by the key that it got
+    made = ada("keys", "create", "reader", "--scope", "models:read", "--days", "1", "--quota", "requests=50")
+    key = made.out.strip()
+    assert re.fullmatch(r"aim_\w{8}_[\w-]{43}", key)
+    assert aimass("models", "list", AIMASS_API_KEY=key).code == 0
+    refused = aimass("models", "upload", "bird", __file__, AIMASS_API_KEY=key)
+    assert "models:write" in refused.err
+    assert "is revoked" in ada("keys", "revoke", key).out
+    assert "Sign in with `aimass login`" in aimass("models", "list", AIMASS_API_KEY=key).err
+    listed = told(ada("keys", "list", "--json"))
+    assert [bool(each["revoked"]) for each in listed] == [True, False]
+    assert key not in str(listed)
+    assert "reviewer" in aimass("users", "role", "ada", "reviewer").out
+    assert "requests 7" in aimass("users", "quota", "ada", "requests=7").out
+    assert "ada" in aimass("users", "list").out
+    assert "No jobs." in ada("jobs", "list").out
+    assert "revoked and forgotten" in ada("logout").out
+    assert "aim_" not in kept.read_text()
+    assert "disabled" in aimass("users", "disable", "ada").out
+    wrong = ada("login", "--server", url, "--name", "ada", "--password-stdin", typed=f"{PASSWORD}\n")
+    assert wrong.code == 1
+    assert "erased" in aimass("users", "delete", "ada", "--yes").out
