@@ -43,8 +43,8 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
     page.fill("[name=name]", "ada")
     page.fill("[name=password]", PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/account", timeout=SECONDS)
-
+    page.wait_for_url("**/models", timeout=SECONDS)
+    page.goto(f"{place.url}/account")
     page.click("#new-key summary")
     page.fill("#new-key [name=title]", "<b>hall</b>")
     page.click("#new-key .primary")

@@ -79,6 +79,11 @@ function showOnce(form, text) {
   button.focus();
 }
 
+/** Before this the browser would send the form in its own way. @param {HTMLFormElement} form */
+export function ready(form) {
+  form.querySelectorAll("button").forEach((button) => (button.disabled = false));
+}
+
 /** Takes up all forms of the page. A link's token is behind its #, which is sent to nobody. */
 export function takeForms() {
   for (const form of document.querySelectorAll("form")) {
@@ -89,5 +94,6 @@ export function takeForms() {
       event.preventDefault();
       void send(form);
     });
+    ready(form);
   }
 }

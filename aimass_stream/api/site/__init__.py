@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import account, sign
+from . import account, models, sign
 
-ROUTERS = (sign.router, account.router)
+ROUTERS = (sign.router, account.router, models.router)
 
 __all__ = ["ROUTERS"]

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-async def draw(request: Request, name: str, caller: Caller | None = None, status: int = 200, **values: Any
+async def draw(request: Request, template: str, caller: Caller | None = None, status: int = 200, **values: Any
                ) -> HTMLResponse:
-    """The template `name`. In a thread: the first one imports the engine, and long ones take a while."""
+    """A template with `values`. In a thread: the first one imports the engine, and long ones take a while."""
     language = language_of(request)
-    text = await run_in_threadpool(_written, name, language, {
+    text = await run_in_threadpool(_written, template, language, {
         "path": request.url.path, "query": request.url.query, "caller": caller, **values})
     headers = headers_of(request) | {
         "Cache-Control": "private, no-store", "Content-Language": language, "Vary": "Accept-Language, Cookie",

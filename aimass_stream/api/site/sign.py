@@ -30,12 +30,12 @@ def visitor(request: Request) -> Caller | None:
 
 
 @router.get("/sign-in")
-async def sign_in(request: Request, settings: SettingsDep, next: Next = "/account") -> Response:
+async def sign_in(request: Request, settings: SettingsDep, next: Next = "/models") -> Response:
     return await draw(request, "sign-in.html", visitor(request), next=local(next), sign_up=settings.sign_up)
 
 
 @router.get("/sign-up")
-async def sign_up(request: Request, settings: SettingsDep, next: Next = "/account") -> Response:
+async def sign_up(request: Request, settings: SettingsDep, next: Next = "/models") -> Response:
     """Also where the link of the first admin leads."""
     return await draw(request, "sign-up.html", visitor(request), next=local(next), sign_up=settings.sign_up)
 
@@ -47,7 +47,7 @@ async def invitation(request: Request) -> Response:
 
 
 @router.get("/language/{language}")
-async def choose_language(language: Annotated[str, Path(pattern="^(en|zh)$")], request: Request, next: Next = "/account"
+async def choose_language(language: Annotated[str, Path(pattern="^(en|zh)$")], request: Request, next: Next = "/models"
                           ) -> Response:
     """Kept in a cookie that says nothing else."""
     response = RedirectResponse(local(next), 303)

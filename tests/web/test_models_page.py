@@ -1,0 +1,126 @@
+"""The pages of models: one is uploaded, checked, tried, deployed, used by somebody else, and rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+from anyio.from_thread import start_blocking_portal
+from playwright.sync_api import FilePayload, expect
+
+from aimass_stream.inference import installed
+
+from ..support import small_networks
+from ..support.axe import faults
+from ..support.model_files import linear
+from ..support.options import settings
+from ..support.picture_files import file
+from ..support.server import Running, serve
+from .conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 30_000  # ms; the machine may be busy
+SEA: FilePayload = {"name": "sea.png", "mimeType": "image/png",
+                    "buffer": file(np.full((40, 60, 3), (200, 40, 30), np.uint8))}  # BGR
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """On loopback without accounts: who comes is the machine's owner. One model that names colours is built in."""
+    folder = tmp_path_factory.mktemp("models")
+    small_networks.colours(folder, "colours")
+    store, before = installed(), installed().folders
+    store.folders = (folder,)
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings())) as running):
+        yield running
+    store.folders = before
+
+
+def onnx(bias: float) -> FilePayload:
+    return {"name": "model.onnx", "mimeType": "application/octet-stream", "buffer": linear(bias=bias)}
+
+
+def test_from_a_file_to_answers_and_back(place: Running, visit: Visit) -> None:
+    page = visit().page
+    page.goto(f"{place.url}/models/new")
+    page.fill("[name=name]", "fish")
+    page.fill("[name=title]", "Fish <i>by the sea</i>")
+    page.fill("[name=tags]", "Sea, small")
+    page.fill("#example", "not JSON")
+    page.set_input_files("#files", [onnx(1)])
+    page.click("main .primary")
+    expect(page.locator(".wrong")).to_contain_text("no JSON object", timeout=SECONDS)
+    page.fill("#example", '{"x": [[1, 2, 3]]}')
+    page.click("main .primary")
+    expect(page.locator("#verdict")).to_contain_text("can be deployed", timeout=2 * SECONDS)
+    assert not faults(page)
+    page.click("#verdict a")
+    expect(page.locator("h1")).to_have_text("Fish <i>by the sea</i>")
+    page.click("#try button")  # before it is deployed
+    expect(page.locator("#answer .bar-row span:last-child")).to_have_text(["23", "29"], timeout=SECONDS)
+    page.click("#graph summary")
+    expect(page.locator("#graph .tag")).to_have_text(["MatMul", "Add"], timeout=SECONDS)
+    page.click("#deploy button")
+    expect(page.locator("aside .lines li")).to_contain_text("production → 1", timeout=SECONDS)
+    assert httpx.post(f"{place.url}/predict/fish", json={"input": [1, 1, 1]}).json() == {"output": [10, 13]}
+
+    page.goto(f"{place.url}/models/fish/upload")
+    page.set_input_files("#files", [onnx(2)])
+    page.click("main .primary")
+    page.click("#verdict a", timeout=2 * SECONDS)
+    page.select_option("#deploy [name=version]", "2")
+    page.click("#deploy > .primary")
+    expect(page.locator("aside .lines li")).to_contain_text("production → 2", timeout=SECONDS)
+    page.click("#try button")
+    expect(page.locator("#answer .bar-row")).to_have_count(2, timeout=SECONDS)
+    page.click("aside .lines button")
+    expect(page.locator("aside .lines li")).to_contain_text("production → 1", timeout=SECONDS)
+    page.fill("[name=text]", "<script>alert(1)</script>")
+    page.click("text=Send")
+    expect(page.locator(".said li")).to_contain_text("<script>alert(1)</script>", timeout=SECONDS)
+    page.emulate_media(color_scheme="dark")
+    assert not faults(page)
+
+
+def test_a_picture_is_asked_about_on_a_phone(place: Running, visit: Visit) -> None:
+    page = visit(viewport={"width": 390, "height": 844}).page
+    page.goto(f"{place.url}/models?q=colours")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not faults(page)
+    page.click("text=colours >> nth=0")
+    page.set_input_files("#try input", SEA)
+    page.click("#try button")
+    expect(page.locator(".bar-row").first).to_contain_text("blue", timeout=SECONDS)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not faults(page)
+
+
+def test_lists_are_searched_and_come_in_pages(place: Running) -> None:
+    with httpx.Client(base_url=place.url) as http:
+        for number in range(26):
+            made = http.post("/v1/hub/models", json={"name": f"many-{number}", "task": "counting", "tags": ["many"]})
+            assert made.status_code == 201, made.text
+        first = http.get("/models", params={"tag": "many", "sort": "name"}).text
+        names = re.findall(r'href="/models/(many-\d+)"', first)
+        following = re.search(r'href="(/models\?[^"]+)" rel="next"', first)
+        assert following is not None
+        second = http.get(following[1].replace("&amp;", "&")).text
+        assert sorted(names + re.findall(r'href="/models/(many-\d+)"', second)) == sorted(
+            f"many-{number}" for number in range(26))
+        assert "many-7" in http.get("/models", params={"q": "many-7", "task": "counting"}).text
+        assert "There is no such model" in http.get("/models", params={"q": "nothing of the kind"}).text
+
+
+@pytest.mark.parametrize("path", ["/models/none", "/models/fish?version=99", "/models/colours/upload",
+                                  "/models?cursor=x", "/models?sort=x", "/models/..%2fx"])
+def test_what_is_not_there_is_told_by_a_page(place: Running, path: str) -> None:
+    answer = httpx.get(place.url + path)
+    assert answer.status_code in (404, 409, 422)
+    if "%2f" not in path:  # which no route is for
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "<h1>" in answer.text

@@ -1,0 +1,87 @@
+/** The form that asks a model, made of its schema by the server. */
+
+import { AimassError } from "./errors.js";
+import { drawn } from "./model-answer.js";
+import { complain, ready } from "./site-forms.js";
+import { request } from "./site-api.js";
+import { say } from "./site-words.js";
+
+/** @param {File} file @returns {Promise<string>} a data URL */
+const read = (file) => new Promise((resolve, reject) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve(String(reader.result));
+  reader.onerror = () => reject(reader.error);
+  reader.readAsDataURL(file);
+});
+
+/** @param {HTMLInputElement | HTMLTextAreaElement} field @returns {Promise<unknown>} */
+async function valueOf(field) {
+  if (field instanceof HTMLInputElement) return read(/** @type {File} */ (field.files?.[0]));
+  if (field.dataset.kind === "text") return field.value;
+  try {
+    return JSON.parse(field.value);
+  } catch (cause) {
+    throw new AimassError("invalid", { title: say("Numbers"), message: say("These are no numbers as JSON has them: [1, 2.5, 3]"), cause });
+  }
+}
+
+/** @param {HTMLFormElement} form @returns {Promise<FormData | object>} */
+async function body(form) {
+  const fields = /** @type {(HTMLInputElement | HTMLTextAreaElement)[]} */ ([...form.querySelectorAll("[data-kind]")]);
+  const [only] = fields;
+  if (fields.length === 1 && only instanceof HTMLInputElement && !only.name) {
+    const sent = new FormData();
+    sent.append("input", /** @type {File} */ (only.files?.[0]));
+    return sent;
+  }
+  if (fields.length === 1 && only && !only.name) return { input: await valueOf(only) };
+  const pairs = await Promise.all(fields.map(async (field) => [field.name, await valueOf(field)]));
+  return { input: Object.fromEntries(pairs) };
+}
+
+/** @param {HTMLFormElement} form */
+async function ask(form) {
+  const place = /** @type {HTMLElement} */ (form.querySelector("#answer"));
+  const took = /** @type {HTMLElement} */ (form.querySelector("#took"));
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
+  complain(form, null);
+  button.disabled = true;
+  took.textContent = say("asking …");
+  try {
+    const sent = await body(form);
+    const begun = performance.now();
+    const answer = await request("POST", form.dataset.path ?? "", sent);
+    const { output } = await answer.json();
+    const seconds = performance.now() - begun;
+    place.replaceChildren(...drawn(output, JSON.parse(form.dataset.labels || "[]")));
+    place.hidden = false;
+    took.textContent = `${seconds.toFixed(0)} ms`;
+  } catch (error) {
+    took.textContent = "";
+    complain(form, error);
+  }
+  button.disabled = false;
+}
+
+/** @param {HTMLFormElement} form */
+export function takeTrial(form) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void ask(form);
+  });
+  ready(form);
+  for (const field of form.querySelectorAll("input")) {
+    if (field.type !== "file") continue;
+    const tile = /** @type {HTMLElement} */ (field.closest("label"));
+    const picture = tile.querySelector("img");
+    for (const [event, over] of /** @type {const} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
+      tile.addEventListener(event, () => tile.classList.toggle("over", over));
+    }
+    field.addEventListener("change", () => {
+      if (!picture || !field.files?.[0]) return;
+      URL.revokeObjectURL(picture.src);
+      picture.src = URL.createObjectURL(field.files[0]);
+      picture.hidden = false;
+    });
+  }
+}
