@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     # usage
     usage_days: float = Field(800, gt=0, description="days that usage is kept by the day; by the hour, 32 at most")
 
+    # fetching
+    fetch_private: bool = Field(False, description="files named by URL may be fetched from private addresses, and "
+                                "without TLS")
+
     # telephony and other voice protocols
     wyoming_port: int | None = Field(None, ge=0, le=65535, description="TCP port for Wyoming, 0 for any; unset: off")
 

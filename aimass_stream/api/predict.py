@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from .. import sandbox
 from ..errors import InvalidInput, InvalidMedia, SandboxError, TooLarge
+from ..fetching import fetched
 from ..frames import Pixels
 from ..inference import Batch, Entry, Model
 from ..painting.files import unpack
@@ -22,7 +23,7 @@ from .oip import bodies
 from .oip.infer import Infer
 from .pictures import UploadRoute
 from .problems import RESPONSES
-from .uploads import form_of
+from .uploads import Upload, form_of
 from .values import Given
 
 router = APIRouter(prefix="/predict", tags=["inference"], route_class=UploadRoute, responses=RESPONSES)
@@ -122,10 +123,14 @@ async def _given(request: Request, settings: Settings, infer: Infer, entry: Entr
         return await _prepared(picture, pixels)
     body = await bodies.body_of(request.scope, request.receive, bodies.MOST_JSON)
     if picture is not None:
-        if len(body.data) <= values.HERE and not isinstance(values.body_of(body.data), str):
-            return values.given(values.body_of(body.data), entry.inputs, entry.capabilities.batchable)
+        value = values.body_of(body.data) if len(body.data) <= values.HERE else ""
+        if not isinstance(value, str):
+            return values.given(value, entry.inputs, entry.capabilities.batchable)
         with pictures.Place():
-            return await _prepared(picture, await _decoded(body.data))
+            if not value.startswith(("https://", "http://")):
+                return await _prepared(picture, await _decoded(body.data))
+            async with fetched(value, settings, pictures.MOST_BYTES) as file:
+                return await _prepared(picture, await pictures.read(Upload("the picture", file, "input")))
     if len(body.data) <= values.HERE:
         return values.given(values.body_of(body.data), entry.inputs, entry.capabilities.batchable)
     packed = await infer.desk.child(values.in_child, body.data, entry.inputs, entry.capabilities.batchable)

@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from tests.support.giving import giving
 from tests.support.models import Adder, Doubler
 from tests.support.offered import Mirror, Pile, Reciprocal
 from tests.support.options import settings
@@ -39,7 +40,7 @@ async def refused(http: httpx.AsyncClient, model: str, body: Any, status: int = 
 
 
 async def test_models_of_the_package_in_the_shortest_way() -> None:
-    async with (serve(settings(predict="sign-digits")) as server,
+    async with (serve(settings(predict="sign-digits", fetch_private=True)) as server,
                 httpx.AsyncClient(base_url=server.url, timeout=120) as http):
         # a server with one model needs no name, as in the mission's own example
         chances = (await http.post("/predict", json={"input": [0.5] * 42})).json()["output"]
@@ -58,6 +59,10 @@ async def test_models_of_the_package_in_the_shortest_way() -> None:
         assert painted.headers["x-model"].startswith("golden-hour@")
         form = await http.post("/predict/golden-hour", files={"input": ("a.png", png(), "image/png")})
         assert form.json() == painted.json()
+        async with giving({"/a.png": "200 OK", "/b": "404 Not Found"}, png()) as (place, _):
+            named = await http.post("/predict/golden-hour", json={"input": f"{place}/a.png"})
+            assert named.json() == painted.json()
+            assert "404" in (await refused(http, "golden-hour", {"input": f"{place}/b"}))["detail"]
         url = await http.post("/predict/opencv-faces", json={"input": f"data:image/png;base64,{picture}"})
         assert url.json()["output"] == {"boxes": [], "scores": [], "points": [], "texts": []}
         schema = (await http.get("/predict/golden-hour")).json()["input"]
