@@ -115,6 +115,12 @@ async def test_from_an_upload_to_an_answer_and_back(http: httpx.AsyncClient, ser
     assert "fish@1" not in server.node.engine.models()
 
 
+REFUSED: list[tuple[dict[str, Any], dict[str, str], int]] = [
+    ({"name": "../m", "size": 5}, {}, 422), ({"name": "m", "size": 0}, {}, 422), ({"name": "m"}, {}, 422),
+    ({"name": "m", "size": 1 << 50}, {}, 413), ({"name": "m", "size": 5, "sha256": "x"}, {}, 422),
+    ({}, {"Upload-Length": "many"}, 422), ({}, {"Upload-Length": "5", "Upload-Metadata": "filename !"}, 422)]
+
+
 async def test_uploads_by_tus(http: httpx.AsyncClient) -> None:
     options = await http.options("/v1/uploads")
     assert options.headers["tus-extension"] == "creation,termination,expiration"
@@ -131,22 +137,13 @@ async def test_uploads_by_tus(http: httpx.AsyncClient) -> None:
     assert (await http.patch(where, content=b"x" * 9, headers=PART | {"Upload-Offset": "2"})).status_code == 413
     assert (await http.delete(where)).status_code == 204
     assert (await http.head(where)).status_code == 404
-
-
-REFUSED: list[tuple[dict[str, Any], dict[str, str], int]] = [
-    ({"name": "../m", "size": 5}, {}, 422), ({"name": "m", "size": 0}, {}, 422), ({"name": "m"}, {}, 422),
-    ({"name": "m", "size": 1 << 50}, {}, 413), ({"name": "m", "size": 5, "sha256": "x"}, {}, 422),
-    ({}, {"Upload-Length": "many"}, 422), ({}, {"Upload-Length": "5", "Upload-Metadata": "filename !"}, 422)]
-
-
-async def test_announcements_that_are_refused(http: httpx.AsyncClient) -> None:
     for body, headers, status in REFUSED:
         answer = await http.post("/v1/uploads", json=body, headers=headers)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     assert (await http.get("/v1/uploads")).json() == {"uploads": []}
 
 
-async def test_the_catalogue_in_pages(http: httpx.AsyncClient) -> None:
+async def test_the_catalogue(http: httpx.AsyncClient) -> None:
     for number in range(3):
         await http.post("/v1/hub/models", json={"name": f"fish-{number}", "tags": ["sea"]})
     first = await http.get("/v1/hub/models", params={"tag": "sea", "limit": 2})
@@ -158,9 +155,12 @@ async def test_the_catalogue_in_pages(http: httpx.AsyncClient) -> None:
     assert [model["name"] for model in built_in] == ["style-scream"]
     assert {"tag": "sea", "models": 3} in (await http.get("/v1/hub/tags")).json()
     assert (await http.get("/v1/hub/models", params={"cursor": "x"})).status_code == 422
+    await not_overwritten(http)
+    await rated_and_commented(http)
 
 
-async def test_what_others_changed_is_not_overwritten(http: httpx.AsyncClient) -> None:
+async def not_overwritten(http: httpx.AsyncClient) -> None:
+    """What others changed meanwhile."""
     made = await http.post("/v1/hub/models", json={"name": "fish"})
     tag = made.headers["etag"]
     assert (await http.get("/v1/hub/models/fish", headers={"If-None-Match": tag})).status_code == 304
@@ -171,8 +171,7 @@ async def test_what_others_changed_is_not_overwritten(http: httpx.AsyncClient) -
     assert (await http.patch("/v1/hub/models/fish", json={"owner": "me"})).status_code == 422
 
 
-async def test_ratings_and_comments(http: httpx.AsyncClient) -> None:
-    await http.post("/v1/hub/models", json={"name": "fish"})
+async def rated_and_commented(http: httpx.AsyncClient) -> None:
     assert (await http.put("/v1/hub/models/fish/rating", json={"stars": 4})).json() == {"rating": 4, "ratings": 1}
     said = await http.post("/v1/hub/models/fish/comments", json={"text": "<b>good</b>"})
     assert said.status_code == 201
