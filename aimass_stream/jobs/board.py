@@ -284,16 +284,21 @@ class Jobs:
     async def _one(self, run: Run) -> None:
         try:
             await run.run()
+        except Exception:
+            log.exception("what came of job %s can't be written down: it is begun again once its lease is over",
+                          run.row.id)
         finally:
             del self._runs[run.row.id]
             if run.previews:
                 self._shown[run.row.id] = run.preview, run.previews
                 while len(self._shown) > MOST_SHOWN:
                     self._shown.popitem(last=False)
-        if not self._closed:
-            await self._after(run.row)
-        run.touch()
-        self._move()
+        try:
+            if not self._closed:
+                await self._after(run.row)
+        finally:
+            run.touch()
+            self._move()
 
     async def _after(self, row: Row) -> None:
         if row.over:

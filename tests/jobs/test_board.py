@@ -40,11 +40,11 @@ def make(payload: dict[str, Any]) -> Work:
 
 @asynccontextmanager
 async def board(folder: Path, *, tell: Any = None, place: str = "", clock: Callable[[], float] = time.time,
-                **options: Any) -> AsyncIterator[Jobs]:
+                kind: type[Table] = Table, **options: Any) -> AsyncIterator[Jobs]:
     async with Database(place or folder / "jobs.db") as database:
         blobs = await asyncio.to_thread(Blobs, folder / "jobs")
         given = settings(data_dir=folder, **options)
-        jobs = Jobs(given, Table(database, blobs, keep=given.job_keep_seconds, clock=clock), blobs, tell)
+        jobs = Jobs(given, kind(database, blobs, keep=given.job_keep_seconds, clock=clock), blobs, tell)
         jobs.register("test", make)
         try:
             await jobs.start()
@@ -294,6 +294,33 @@ async def test_a_lost_lease_ends_the_work(tmp_path: Path, monkeypatch: pytest.Mo
         asked = await Table(elsewhere).cancel(second.id)
         assert (asked.state, asked.cancelling) == ("running", True)
         assert (await over(jobs, second)).state == "cancelled"
+
+
+class Unwritable(Table):
+    """The first two times that something is to be written down at the end of a job, the database is away."""
+
+    left = 2
+
+    async def complete(self, job: Any, result: Any = None, **more: Any) -> Any:
+        self._try()
+        return await super().complete(job, result, **more)
+
+    async def fail(self, job: Any, error: Any, *, retry: bool = True) -> Any:
+        self._try()
+        return await super().fail(job, error, retry=retry)
+
+    def _try(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise OSError("the database went away")
+
+
+async def test_what_can_not_be_written_down_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "LEASE", 0.3)
+    async with board(tmp_path, kind=Unwritable) as jobs:
+        job = await over(jobs, await begin(jobs, laborious.writes, "in the end"))
+        assert (job.state, job.row.attempts) == ("done", 2)
+        assert await content(jobs, job) == b"in the end"
 
 
 async def test_a_clock_that_jumps_begins_nothing_twice(tmp_path: Path) -> None:
