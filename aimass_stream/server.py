@@ -138,6 +138,8 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await wyoming.start()
         await fetcher.start()
         beside = [asyncio.create_task(follow(store, known, engine, node, catalogue), name="models")]
+        if settings.builtin_apps:
+            beside.append(asyncio.create_task(sow(apps, accounts), name="apps to start from"))
         if settings.warm:
             beside.append(asyncio.create_task(warm(engine, settings), name="warm"))
         try:
@@ -238,6 +240,17 @@ async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:
     apps: Apps = module.Apps(database, node.stages, accounts.parts.audit, rules)
     apps.open(node)
     return apps
+
+
+async def sow(apps: Apps, accounts: Accounts) -> None:
+    """Publish the apps to start from, beside everything else."""
+    try:
+        made = await apps.sow(accounts.own)
+    except AimassError as error:
+        log.warning("the apps to start from are not there: %s", error.detail)
+        return
+    if made:
+        log.info("apps to start from: %s", ", ".join(made))
 
 
 def _seen(node: Node) -> list[Seen]:

@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     fetch: bool = Field(True, description="fetch the default weights in the background when the hub answers")
 
     # apps
+    builtin_apps: bool = Field(True, description="publish the apps to start from, which come with the server")
     app_error_rate: float = Field(0.5, ge=0, le=1, description="share of an app's sessions within an hour that fail, "
                                   "from which it is suspended; 0: never")
     app_error_least: int = Field(10, ge=1, description="sessions within an hour before that is looked at")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import Busy, Forbidden, Unauthorized
-from ..ports import ROLES, SCOPES, Caller, Personal
+from ..ports import ROLES, SCOPES, Caller, Personal, Role
 from ..settings import Settings
 from .directory import Directory
 from .secret import CONNECT, COOKIE, FIRST, KEY, fits, hash_of, made, split
@@ -146,6 +146,18 @@ class Accounts:
         if self.settings.public:
             return Caller("anyone", address, role="user", scopes=ROLES["user"])
         return Caller("anyone", address, role="admin", scopes=SCOPES)
+
+    async def own(self, name: str, role: Role, title: str) -> Caller | None:
+        """An account of the server's own, which nobody can sign in to; None where the name is somebody else's."""
+        people, server = self.parts.people, Caller("server", role="admin", scopes=SCOPES)
+        found = self.directory.users.get(self.directory.names.get(name, ""))
+        if found is None:
+            found, _ = await people.invite(server, name, role, title)
+        if found.state == "invited" and found.title == title and found.role == role:
+            found = await people.change(server, found.id, state="disabled")
+        if found.state != "disabled" or found.title != title or found.role != role:
+            return None
+        return Caller(name, "", "", found.id, "", role, ROLES[role])
 
     # tokens ----------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from .records import App, Book, Sort, Version, is_own, works_on
 from .requests import Requests
 from .review import Review
 from .running import Came, run, shown
+from .seeds import People, Seeds, builtin
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,11 @@ class Apps:
         self.probes = Probes(node, self.catalogue, self.health, self._rules.probe_seconds)
         self._tasks = [asyncio.create_task(self._flush(), name="health of apps"),
                        asyncio.create_task(self.probes.rounds(), name="probes of apps")]
+
+    async def sow(self, people: People) -> list[str]:
+        """Publish the apps to start from, with the accounts that `people` gives."""
+        given = await asyncio.to_thread(builtin)
+        return await Seeds(self.catalogue, self.review, people).sow(given)
 
     async def close(self) -> None:
         """When the node has ended its sessions."""

@@ -16,6 +16,7 @@ from tests.support.options import settings
 from tests.support.rtc import Camera, Client
 from tests.support.server import Running, serve
 from tests.support.sockets import HELLO, joined, refusal
+from tests.support.waiting import until
 from tests.support.whip_client import WhipClient
 
 pytestmark = pytest.mark.anyio
@@ -186,3 +187,13 @@ async def test_the_operator_is_asked_for_something() -> None:
         assert answered.status_code == 200, answered.text
         assert (await http.get(where, headers=by("bob"))).json()["answer"] == "you have them"
         assert (await http.delete(where, headers=by("bob"))).status_code == 409
+
+
+async def test_a_new_server_has_the_apps_to_start_from() -> None:
+    async with served(builtin_apps=True) as (_, http):
+        await until(lambda: "apps to start from" not in {task.get_name() for task in asyncio.all_tasks()}, 60)
+        assert len((await http.get("/v1/apps")).json()["apps"]) == 6
+        (first, *_) = (await http.get("/v1/apps?sort=featured")).json()["apps"]
+        shown = (await http.get(f"/v1/apps/{first['slug']}")).json()
+        assert (shown["state"], shown["embed"]) == ("published", [])
+        assert shown["schema"]["properties"]

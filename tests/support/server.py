@@ -66,7 +66,8 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
             process = subprocess.Popen(
                 [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
                 stdout=output, stderr=subprocess.STDOUT,
-                env=os.environ | {"AIMASS_FETCH": "false", "AIMASS_WARM": "false"} | (env or {}),
+                env=os.environ | {"AIMASS_FETCH": "false", "AIMASS_WARM": "false",
+                                  "AIMASS_BUILTIN_APPS": "false"} | (env or {}),
             )
         try:
             yield _url(process, log), process
