@@ -25,6 +25,7 @@ COMMANDS = {  # name -> "module:function"
     "jobs": "jobs:jobs",
     "keys": "people:keys",
     "users": "people:users",
+    "usage": "usage:usage",
     "train": "train:train",
     "settings": "settings:settings",
     "backup": "backup:backup",

@@ -57,14 +57,15 @@ def amount(count: float) -> str:
 
 @contextmanager
 def bar(*, quiet: bool, bytes: bool = True) -> Iterator[Told]:
-    """Of progress, beside what is printed; a line of it for each thing that is told of."""
+    """Of progress, on a terminal, beside what is printed; a line of it for each thing that is told of."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     tasks: dict[str, Any] = {}
     columns = (TextColumn("{task.description}", markup=False), BarColumn(),
                DownloadColumn() if bytes else TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
 
         def told(what: str, done: int, total: int) -> None:
             if what not in tasks:

@@ -15,6 +15,7 @@ from .hub import Models
 from .jobs import Jobs
 from .rest import Client
 from .uploads import Uploads
+from .usage import Usage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -123,6 +124,12 @@ class SyncAudit(Waiting):
     find = waits(Audit.find)
 
 
+class SyncUsage(Waiting):
+    """`SyncClient.usage`."""
+
+    find = waits(Usage.find)
+
+
 class SyncClient(Waiting):
     """One server, as `Client`, without live media: those need a loop. Threads may share it."""
 
@@ -176,6 +183,10 @@ class SyncClient(Waiting):
     @cached_property
     def audit(self) -> SyncAudit:
         return SyncAudit(self._portal, self._twin.audit)
+
+    @cached_property
+    def usage(self) -> SyncUsage:
+        return SyncUsage(self._portal, self._twin.usage)
 
     predict, describe, request = waits(Client.predict), waits(Client.describe), waits(Client.request)
     stages, config, ready, metrics = (waits(Client.stages), waits(Client.config), waits(Client.ready),

@@ -56,7 +56,7 @@ class Connection:
         return response.json() if response.content else None
 
     async def pages(self, path: str, rows: str, most: int, **query: Any) -> list[dict[str, Any]]:
-        """Up to `most` rows of a list that comes in pages."""
+        """Up to `most` rows of a list that comes in pages; `query` as `request` has it."""
         found: list[dict[str, Any]] = []
         cursor: str | None = None
         while len(found) < most:

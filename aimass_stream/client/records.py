@@ -296,3 +296,84 @@ class Job:
     @property
     def over(self) -> bool:
         return self.state in ("done", "failed", "cancelled")
+
+
+# usage --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """ms."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    value: str  # which key, app or model, or when it began
+    requests: int = 0
+    errors: int = 0
+    latency: Percentiles | None = None
+    sessions: int = 0
+    session_minutes: float = 0
+    drops: int = 0
+    frame_latency: Percentiles | None = None
+
+
+# apps ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    id: str
+    slug: str
+    name: str
+    summary: str = ""
+    tags: list[str] = field(default_factory=list)
+    permissions: list[str] = field(default_factory=list)
+    owner: str = ""
+    mine: bool = False
+    state: str = "draft"  # submitted, approved, rejected, published, retired, suspended
+    version: int = 1  # the one shown
+    live: int | None = None  # the one that is published
+    featured: bool = False
+    used: int = 0
+    created: float = 0
+    updated: float = 0
+    published: float | None = None
+    description: str = ""  # Markdown; of one that was asked for by its name, as what follows
+    pipeline: list[dict[str, Any]] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of what can be set
+    example: dict[str, Any] | None = None
+    embed: list[str] = field(default_factory=list)
+    latency_ms: int = 0
+    reason: str = ""  # of a rejection or a suspension
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppVersion:
+    app_id: str
+    version: int
+    state: str
+    manifest: dict[str, Any] = field(default_factory=dict)
+    revision: int = 0
+    author: str = ""
+    submitter: str = ""
+    reviewer: str = ""
+    reason: str = ""
+    created: float = 0
+    submitted: float | None = None
+    decided: float | None = None
+    published: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """For a reviewer."""
+
+    app: App
+    version: AppVersion
+    own: bool = False  # another one has to decide

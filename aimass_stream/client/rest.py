@@ -13,6 +13,7 @@ from .hub import Models
 from .jobs import Jobs
 from .records import Described, Prediction
 from .uploads import Uploads
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .. import wire
@@ -60,6 +61,10 @@ class Client(Connection):
     @cached_property
     def audit(self) -> Audit:
         return Audit(self)
+
+    @cached_property
+    def usage(self) -> Usage:
+        return Usage(self)
 
     async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
         """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.

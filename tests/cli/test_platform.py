@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,11 @@ def test_a_model_goes_up_serves_and_goes_back(aimass: Aimass, tmp_path: Path) ->
     fetched = aimass("models", "download", "fish@1", "--out", str(tmp_path / "into")).out.split()
     assert Path(fetched[0]).read_bytes() == one.read_bytes()
     assert aimass("models", "alias", "fish", "beta", "--remove").code == 0
+    deadline = time.monotonic() + 60
+    while "fish" not in aimass("usage", "--by", "model").out:  # what was asked is written in time
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert {"value", "requests"} <= set(told(aimass("usage", "--by", "time", "--json"))[0])
 
 
 def test_what_is_wrong_is_said(aimass: Aimass, url: str, tmp_path: Path) -> None:
