@@ -7,15 +7,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aimass_stream import clips
 from aimass_stream.errors import InvalidMedia
 from aimass_stream.jobs import Preview, Progress, report
-from aimass_stream.training.lesson import Lesson
-from aimass_stream.training.styles import names_of
 
-from . import styles
-from .picture_files import file
+if TYPE_CHECKING:
+    from aimass_stream.training.lesson import Lesson
 
 ENOUGH, LONGEST = "enough", 300  # a file's name; steps
 
@@ -66,6 +64,12 @@ def grows(result: int) -> Iterator[bytes]:
 
 def learns(result: int, source: int, lesson: Lesson) -> Iterator[bytes]:
     """As a training does, with weights by chance, until there is a file ENOUGH among the models."""
+    from aimass_stream import clips  # only the child that needs them waits for these
+    from aimass_stream.training.styles import names_of
+
+    from . import styles
+    from .picture_files import file
+
     for step in range(1, LONGEST):
         yield report(Preview(file(clips.draw(step, 64, 48), "JPEG")))
         yield report(Progress(step / LONGEST, f"step {step} of {LONGEST}", left=LONGEST - step))
