@@ -239,6 +239,7 @@ async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:
     rules = module.Rules(settings.app_error_rate, settings.app_error_least, settings.app_probe_seconds)
     apps: Apps = module.Apps(database, node.stages, accounts.parts.audit, rules)
     apps.open(node)
+    accounts.personal["apps"] = apps.personal
     return apps
 
 

@@ -18,6 +18,7 @@ from .catalogue import Catalogue, Search
 from .examples import Input
 from .health import Health
 from .manifests import Manifest, Stages, schema_of
+from .personal import AppsOfPeople
 from .probes import Probes
 from .records import App, Book, Sort, Version, is_own, works_on
 from .requests import Requests
@@ -63,6 +64,7 @@ class Apps:
         self.review = Review(self.catalogue)
         self.requests = Requests(database, book, clock)
         self.health = Health(database, self.review, error_rate=rules.error_rate, least=rules.least, clock=clock)
+        self.personal = AppsOfPeople(database)
         self.probes: Probes | None = None
         self._rules = rules
         self._tasks: list[asyncio.Task[None]] = []

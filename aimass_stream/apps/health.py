@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..errors import Conflict, NotFound
 from ..session import Session
 from ..store.database import Database
-from .records import SERVER
+from .records import SERVER, who
 from .review import Review
 from .tables import APPS, DAYS, PROBES
 
@@ -72,7 +72,7 @@ class Health:
         self._database, self._review, self._clock = database, review, clock
         self._rate, self._least = error_rate, least
         self._fresh: dict[tuple[str, int], Count] = {}
-        self._ends: dict[str, deque[tuple[float, bool]]] = {}  # of each app that is published: when, and if it failed
+        self._ends: dict[str, deque[tuple[float, bool, str]]] = {}  # of each app that is published
         self._bad: set[str] = set()
 
     def ended(self, session: Session) -> None:
@@ -84,11 +84,13 @@ class Health:
         latency = max((values[len(values) // 2] for values in totals), default=None)
         seconds = max(0.0, self._clock() - session.created)  # a clock may jump
         self.note(app.id, "runs" if session.transport == "rest" else "sessions", failed=session.failures > 0,
-                  seconds=seconds, latency=latency, public=bool(getattr(app, "published", False)))
+                  seconds=seconds, latency=latency, public=bool(getattr(app, "published", False)),
+                  by=who(session.caller))
 
     def note(self, app: str, what: What, *, failed: bool, seconds: float = 0.0, latency: float | None = None,
-             public: bool = True) -> None:
-        """`public`: it was of the version that everybody has. `latency` in s."""
+             public: bool = True, by: str = "") -> None:
+        """`public`: it was of the version that everybody has. `latency` in s. One caller alone, `by`, can have
+        nothing suspended, however often what they send makes it fail."""
         moment = self._clock()
         count = Count(failed=int(failed), seconds=seconds)
         setattr(count, what, 1)
@@ -97,10 +99,14 @@ class Health:
         self._fresh.setdefault((app, int(moment // DAY)), Count()).add(count)
         if public:
             ends = self._ends.setdefault(app, deque(maxlen=LAST))
-            ends.append((moment, failed))
-            recent = [bad for at, bad in ends if at > moment - RECENT]
-            if failed and self._rate and len(recent) >= self._least and sum(recent) >= self._rate * len(recent):
+            ends.append((moment, failed, by))
+            recent = [(bad, caller) for at, bad, caller in ends if at > moment - RECENT]
+            if failed and self._rate and len(recent) >= self._least and self._fails(recent):
                 self._bad.add(app)
+
+    def _fails(self, recent: list[tuple[bool, str]]) -> bool:
+        failed = [caller for bad, caller in recent if bad]
+        return len(failed) >= self._rate * len(recent) and len(set(failed)) > 1
 
     async def flush(self) -> None:
         """Write what was counted, and suspend what fails too often."""
@@ -117,7 +123,7 @@ class Health:
         bad, self._bad = self._bad, set()
         for app in bad:
             ends = self._ends.pop(app, deque())
-            failed = sum(wrong for _, wrong in ends)
+            failed = sum(wrong for _, wrong, _ in ends)
             try:
                 await self._review.suspend(SERVER, app, f"{failed} of its last {len(ends)} sessions failed")
                 log.warning("app %s is suspended: %d of %d sessions failed", app, failed, len(ends))
@@ -146,7 +152,7 @@ class Health:
 
     async def probed(self, app: str, passed: bool, detail: str, seconds: float) -> None:
         """Keep what came of a probe; it counts as a session does."""
-        self.note(app, "probes", failed=not passed)
+        self.note(app, "probes", failed=not passed, by=who(SERVER))
         async with self._database.begin() as connection:
             if (await connection.execute(select(APPS.c.id).where(APPS.c.id == app))).first() is None:
                 return  # it was deleted meanwhile

@@ -80,7 +80,7 @@ async def test_an_app_that_fails_too_often_is_suspended_and_can_be_resumed(tmp_p
         app = await published(apps, example=manifest()["example"] | FAILING)
         await published(apps, slug="other")
         for failed in (False, False, True):
-            apps.health.note(app, "sessions", failed=failed)
+            apps.health.note(app, "sessions", failed=failed, by="usr_bob")
         await apps.health.flush()
         await apps.start(BOB, AppCall(app))  # one of three
         assert apps.probes is not None
@@ -102,11 +102,25 @@ async def test_failures_of_drafts_and_of_long_ago_suspend_nothing(tmp_path: Path
     async with opened(tmp_path, Rules(least=2), clock) as centre:
         app = await published(centre.apps)
         for _ in range(9):
-            centre.apps.health.note(app, "sessions", failed=True, public=False)
-            centre.apps.health.note(app, "sessions", failed=True)
+            for by in ("usr_ada", "usr_bob"):
+                centre.apps.health.note(app, "sessions", failed=True, public=False, by=by)
+            centre.apps.health.note(app, "sessions", failed=True, by="usr_ada")
             clock.ahead += 4000
         await centre.apps.health.flush()
         await centre.apps.start(BOB, AppCall(app))
+
+
+async def test_one_caller_alone_has_nothing_suspended(tmp_path: Path) -> None:
+    async with opened(tmp_path, Rules(least=2)) as centre:
+        app = await published(centre.apps)
+        for _ in range(20):
+            centre.apps.health.note(app, "sessions", failed=True, by="usr_eve")
+        await centre.apps.health.flush()
+        await centre.apps.start(BOB, AppCall(app))
+        centre.apps.health.note(app, "sessions", failed=True, by="usr_bob")
+        await centre.apps.health.flush()
+        with pytest.raises(NotFound):
+            await centre.apps.start(BOB, AppCall(app))
 
 
 async def test_sessions_are_counted_with_their_latency(tmp_path: Path) -> None:
