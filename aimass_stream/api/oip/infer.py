@@ -60,9 +60,7 @@ class Infer:
             raise
         self.meter.request(caller, served.name, time.perf_counter() - begun)
         _succeeded(counts, begun, read, ready, done)
-        rows = next(iter(asked.inputs.values())).shape[0] if model.capabilities.batchable else 1
-        counts.rows += rows
-        counts.sizes[rows] += 1
+        counts.rows += next(iter(asked.inputs.values())).shape[0] if model.capabilities.batchable else 1
         await respond(send, 200, text, parts)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...errors import Busy, ModelFailed, NotFound, Unavailable
@@ -100,7 +99,6 @@ class Counts:
     running: float = 0.0  # and waiting for its turn
     writing: float = 0.0
     last: float = 0.0  # s since the epoch
-    sizes: Counter[int] = field(default_factory=Counter)  # requests by rows
 
 
 class Offered:

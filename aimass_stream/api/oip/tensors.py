@@ -19,6 +19,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"), "FP16": np.dtype("<f2"), "FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 BYTES = "BYTES"
 DATATYPES = {str(dtype): name for name, dtype in DTYPES.items()} | {"object": BYTES}
+KINDS = {dtype: name for name, dtype in DTYPES.items()}
 
 MOST_AXES = 16
 LENGTH = 4  # bytes before an element of BYTES
@@ -160,7 +161,7 @@ def _str(value: object) -> str:
 
 def kind_of(array: NDArray[Any]) -> str:
     """The datatype of what a model answers. Raises `InvalidInput` for what the protocol has none for."""
-    kind = DATATYPES.get(str(array.dtype.newbyteorder("=")))
+    kind = KINDS.get(array.dtype) or DATATYPES.get(str(array.dtype.newbyteorder("=")))
     if kind is None:
         raise InvalidInput(f"the model answers {array.dtype}, which the protocol does not have", field="outputs")
     return kind
