@@ -63,7 +63,7 @@ def tried(folder: Path, manifest: dict[str, Any], example: dict[str, Any] | None
 
     Raises `InvalidInput` where it does not run, or gives what is no number.
     """
-    device = CpuDevice(threads=1)
+    device = CpuDevice(threads=1, places=1)
     try:
         model = _opened(folder, manifest, device)
         if _may_batch(model, manifest) and independent(model.inputs, model.run, model.run):

@@ -21,13 +21,14 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
+ALONE = {"batchable": False}  # else batches are measured when it is loaded
 X = {"x": np.ones((1, 3), np.float32)}
 
 
 async def three(hub: Hub) -> None:
     """fish@1 to fish@3, which add their number to the sums 9 and 12."""
     for bias in (1, 2, 3):
-        version = await submitted(hub, "fish", {"m.onnx": linear(bias=bias)})
+        version = await submitted(hub, "fish", {"m.onnx": linear(bias=bias)}, capabilities=ALONE)
         assert version.state == "ready", version.reason
 
 

@@ -31,7 +31,7 @@ async def opened(folder: Path, specs: dict[str, PipelineSpec] | None = None, mod
                  sandboxed: bool = True) -> AsyncIterator[Hub]:
     """`models` is a folder of models that are built in. Without a sandbox, imports take hundredths of a second."""
     store = FolderStore([models] if models is not None else [])
-    engine = Engine(store, CpuDevice(threads=1))
+    engine = Engine(store, CpuDevice(threads=1, places=1))
     used = {} if specs is None else specs
     async with Database(folder / "hub.db") as database:
         hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", specs=lambda: used)
