@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from .groups import grouped
 from .oip.tensors import BYTES, DTYPES
 
 JSON = "application/json"
@@ -54,6 +55,7 @@ def describe(app: FastAPI) -> None:
     """Make openapi.json now: it takes longer than the event loop may be held."""
     whole = app.openapi()
     whole["paths"] |= _paths()
+    whole["x-tagGroups"] = grouped()
     whole.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
 
 
