@@ -78,7 +78,9 @@ def _write(settings: Settings, partial: Path, scratch: Path, told: Told) -> Kept
     manifest = {"format": FORMAT, "version": __version__, "created": time.time(), "databases": list(copies),
                 "postgresql": elsewhere}
     done = count = missing = 0
-    with open(partial, "xb", opener=_private) as file, tarfile.open(fileobj=file, mode="w|") as tar:
+    # a model that is deployed is further names of blobs; each is a file here
+    with (open(partial, "xb", opener=_private) as file,
+          tarfile.open(fileobj=file, mode="w|", dereference=True) as tar):
         _put(tar, MANIFEST, json.dumps(manifest).encode())
         for path in [*copies.values(), *files]:
             name = path.name if path in copies.values() else str(path.relative_to(settings.data_dir))

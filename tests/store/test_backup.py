@@ -42,6 +42,7 @@ async def fill(given: Settings) -> str:
     await people.close()
     (folder / "models" / "mine").mkdir(parents=True)
     (folder / "models" / "mine" / "model.toml").write_text("title = 'Mine'")
+    (folder / "models" / "mine" / "model.onnx").hardlink_to(blobs.path(blob.sha256))
     (folder / "jobs" / "new" / "unfinished").write_bytes(b"x")
     (folder / "link").symlink_to("/etc/passwd")
     return job.id
@@ -60,13 +61,15 @@ def test_all_of_a_server_comes_back(given: Settings, tmp_path: Path) -> None:
     job = asyncio.run(fill(given))
     file, other = tmp_path / "all.tar", tmp_path / "elsewhere"
     said = here("backup", str(file), "--data-dir", str(given.data_dir))
-    assert (said.code, "4 files" in said.out) == (0, True), said
+    assert (said.code, "5 files" in said.out) == (0, True), said
     assert file.stat().st_mode & 0o077 == 0
     assert {path.name for path in tmp_path.iterdir()} == {"all.tar", "data"}  # nothing unfinished
     told = json.loads(here("restore", str(file), "--data-dir", str(other), "--json").out)
-    assert (told["files"], told["databases"]) == (4, ["faces.db", "aimass.db"])
+    assert (told["files"], told["databases"]) == (5, ["faces.db", "aimass.db"])
     [blob] = [name for name in there(other) if name.startswith("jobs/")]
-    assert there(other) == {".lock", "aimass.db", "faces.db", "models/mine/model.toml", blob}
+    assert there(other) == {".lock", "aimass.db", "faces.db", "models/mine/model.toml",
+                            "models/mine/model.onnx", blob}
+    assert (other / "models/mine/model.onnx").read_bytes() == b"what the job was given"
 
     async def look() -> None:
         database = await open_database(settings(data_dir=other))
