@@ -1,6 +1,6 @@
 /**
  * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
- * `data-then` is where to go, `data-show` what of the answer to show once. `data-sure` is asked first.
+ * `data-then` is where to go, `data-show` what of the answer to show once, behind the path `data-before`. `data-sure` is asked first.
  */
 
 import { byId, toClipboard, toast } from "./dom.js";
@@ -60,7 +60,7 @@ async function send(form) {
   buttons.forEach((button) => (button.disabled = true));
   try {
     const answer = await ask(method, path, bare ? null : said);
-    if (show) showOnce(form, (form.dataset.before ?? "") + answer[show]);
+    if (show) showOnce(form, (form.dataset.before ? location.origin + form.dataset.before : "") + answer[show]);
     else if (then === "reload") location.reload();
     else if (then) location.assign(then);
   } catch (error) {

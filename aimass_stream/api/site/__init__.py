@@ -1,9 +1,9 @@
-"""Pages that the server writes: signing in, one's account, models, and what admins look after."""
+"""Pages that the server writes: signing in, one's account, models, what was used, and what admins look after."""
 
 from __future__ import annotations
 
-from . import account, models, sign
+from . import account, admin, models, sign, usage
 
-ROUTERS = (sign.router, account.router, models.router)
+ROUTERS = (sign.router, account.router, models.router, usage.router, admin.router)
 
 __all__ = ["ROUTERS"]

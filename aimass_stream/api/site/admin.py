@@ -1,0 +1,64 @@
+"""/admin: people, the log of what was done, and everybody's jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+from urllib.parse import urlencode
+
+from fastapi import Query, Request, Response
+from starlette.responses import RedirectResponse
+
+from ...ports import ROLES
+from .. import accounts as account_routes
+from .. import audit as audit_routes
+from .. import jobs as job_routes
+from ..cursors import CursorQuery
+from ..deps import AccountsDep, CallerDep
+from ..jobs import JobsDep
+from .drawn import draw
+from .drawn import router as page_router
+
+router = page_router()
+
+ROWS = 50
+STATES = get_args(job_routes.JobInfo.model_fields["state"].annotation)
+
+Word = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/admin")
+async def begin() -> Response:
+    return RedirectResponse("/admin/users", 303)
+
+
+@router.get("/admin/users")
+async def users(request: Request, accounts: AccountsDep, caller: CallerDep, q: Word = "", cursor: CursorQuery = None
+                ) -> Response:
+    found = await account_routes.list_accounts(request, Response(), accounts, caller, q, cursor, ROWS)
+    return await draw(request, "admin-users.html", caller, users=found.accounts, q=q, roles=list(ROLES),
+                      more=_more(found.next, q=q))
+
+
+@router.get("/admin/audit")
+async def audit(request: Request, accounts: AccountsDep, caller: CallerDep, q: Word = "", who: Word = "",
+                what: Word = "", cursor: CursorQuery = None) -> Response:
+    caller.need("admin")
+    found = await audit_routes.list_entries(request, Response(), accounts, caller, who or None, what or None, None,
+                                            q or None, None, None, cursor, ROWS)
+    return await draw(request, "admin-audit.html", caller, entries=found.entries, q=q, who=who, what=what,
+                      more=_more(found.next, q=q, who=who, what=what))
+
+
+@router.get("/admin/jobs")
+async def jobs(request: Request, board: JobsDep, caller: CallerDep, state: Word = "", cursor: CursorQuery = None
+               ) -> Response:
+    found = await job_routes.list_jobs(request, Response(), board, caller, None,
+                                       state if state in STATES else None,  # type: ignore[arg-type]
+                                       True, cursor, ROWS)
+    return await draw(request, "admin-jobs.html", caller, jobs=found.jobs, state=state, states=STATES,
+                      more=_more(found.next, state=state))
+
+
+def _more(cursor: str | None, **asked: str) -> str:
+    """The query of the next page; empty, where there is none."""
+    return urlencode({name: value for name, value in (asked | {"cursor": cursor}).items() if value}) if cursor else ""

@@ -1,0 +1,95 @@
+"""What admins look after, and what was used: people, the log, jobs, charts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+from playwright.sync_api import Page, expect
+
+from ..support.accounts import PASSWORD
+from ..support.axe import faults
+from ..support.options import settings
+from ..support.server import Running, serve
+from .conftest import KEY, Visit
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 30_000  # ms; the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Running]:
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings(accounts=True, api_key=KEY))) as running):
+        yield running
+
+
+def accept(page: Page, link: str) -> None:
+    page.goto(link)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main .primary")
+    page.wait_for_url("**/account", timeout=SECONDS)
+
+
+def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: Visit) -> None:
+    owner = {"Authorization": f"Bearer {KEY}"}
+    invited = httpx.post(f"{place.url}/v1/accounts", json={"name": "root", "role": "admin"}, headers=owner).json()
+    page = visit().page
+    accept(page, f"{place.url}/invitation#{invited['token']}")
+    page.click(".top >> text=Admin")
+    page.click("#invite summary")
+    page.fill("#invite [name=name]", "grace")
+    page.click("#invite .primary")
+    link = page.locator("#invite output")
+    expect(link).to_contain_text("/invitation#inv_", timeout=SECONDS)
+    assert not faults(page)
+
+    guest = visit()
+    accept(guest.page, link.inner_text())
+    expect(guest.page.locator(".top")).not_to_contain_text("Admin")
+    answer = guest.page.request.get(f"{place.url}/admin/users")
+    assert (answer.status, "<h1>Forbidden</h1>" in answer.text()) == (403, True)
+    page.goto(f"{place.url}/admin/users?q=grace")
+    page.select_option("tbody [name=role]", "developer")
+    page.click("tbody >> text=Save")
+    expect(page.locator("tbody [name=role]")).to_have_value("developer", timeout=SECONDS)
+    page.click("tbody >> text=Disable")
+    page.click("#sure-yes")
+    expect(page.locator("tbody .tag")).to_have_text("disabled", timeout=SECONDS)
+    guest.page.goto(f"{place.url}/account")
+    assert "/sign-in" in guest.page.url
+
+    page.click("text=Log")
+    page.fill("[name=what]", "user.")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**what=user.**")
+    expect(page.locator("tbody tr").filter(has_text="role developer")).to_have_count(1)
+    assert not faults(page)
+    page.click("text=Jobs")
+    expect(page.locator(".empty")).to_be_visible()
+    assert not faults(page)
+
+
+def test_what_was_used_is_drawn(place: Running, visit: Visit) -> None:
+    owner = {"Authorization": f"Bearer {KEY}"}
+    invited = httpx.post(f"{place.url}/v1/accounts", json={"name": "carl", "role": "user"}, headers=owner).json()
+    visitor = visit(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page = visitor.page
+    accept(page, f"{place.url}/invitation#{invited['token']}")
+    csrf = next(cookie["value"] for cookie in visitor.context.cookies() if cookie["name"] == "aimass_csrf")
+    for _ in range(3):
+        asked = page.request.post(f"{place.url}/predict/golden-hour", data={"input": "no picture"},
+                                  headers={"X-CSRF-Token": csrf})
+        assert asked.status == 422
+    end = time.monotonic() + SECONDS / 1000
+    while page.goto(f"{place.url}/usage") and page.locator(".sums dd").first.inner_text() != "3":
+        assert time.monotonic() < end  # it is written every few seconds
+    expect(page.locator(".chart svg")).to_have_count(4)
+    expect(page.locator(".chart svg").first).to_have_attribute("aria-label", "Requests: fine 0, errors 3 (max)")
+    expect(page.locator("section:has(#by-model) tbody")).to_contain_text("golden-hour")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not faults(page)
