@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -37,8 +38,18 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+class ProblemResponse(JSONResponse):
+    """A problem may quote what was sent, and that may have half a character in it (JSON's "\\ud800"), which no UTF-8
+    has."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
 def respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
+    return ProblemResponse(body, body["status"], headers)
 
 
 def headers_of(error: AimassError) -> dict[str, str]:

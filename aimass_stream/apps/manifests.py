@@ -142,7 +142,7 @@ def manifest_of(value: object, stages: Stages) -> Manifest:
     if not isinstance(value, dict):
         raise InvalidInput("an app's manifest is an object", field="manifest")
     try:
-        size = len(json.dumps(value, allow_nan=False))
+        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"the manifest is no JSON: {error}", field="manifest") from None
     if size > MOST_BYTES:

@@ -91,7 +91,7 @@ class Requests:
         text = prose(text, TEXT, "answer").strip()
         if state == "declined" and not text:
             raise InvalidInput("say why", field="answer")
-        await self.get(caller, request)
+        request = (await self.get(caller, request)).id
         async with self._database.begin() as connection:
             done = await connection.execute(update(REQUESTS).where(
                 REQUESTS.c.id == request, REQUESTS.c.state == "open").values(

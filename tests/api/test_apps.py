@@ -197,3 +197,27 @@ async def test_a_new_server_has_the_apps_to_start_from() -> None:
         shown = (await http.get(f"/v1/apps/{first['slug']}")).json()
         assert (shown["state"], shown["embed"]) == ("published", [])
         assert shown["schema"]["properties"]
+
+
+async def test_what_is_no_text_or_no_app_is_refused_in_words() -> None:
+    async with served() as (_, http):
+        await publish(http)
+        half = '"\\ud800"'
+        for path, content, status in (
+                ("/v1/apps", f'{{"manifest": {{"name": {half}}}}}', 422),
+                ("/v1/apps", '{"manifest": {"name": "a", "pipeline": [{"stage": "text", "text": ' + half + "}]}}", 422),
+                ("/v1/apps", f'{{"manifest": {{{half}: 1}}}}', 422),
+                ("/v1/apps", '{"manifest": ' + '{"pipeline": ' * 900 + "1" + "}" * 901, 422),
+                ("/v1/apps", '{"manifest": {"name": "a", "latency_ms": 1e400}}', 422),
+                ("/v1/apps/soft/run", f'{{"input": {{"text": "a"}}, "parameters": {{{half}: 1}}}}', 422),
+                ("/v1/apps/soft/run", f'{{"input": {{{half}: 1}}}}', 422),
+                ("/v1/apps/soft@x/run", '{"input": {"text": "a"}}', 422),
+                ("/v1/apps/soft%00/run", '{"input": {"text": "a"}}', 404),
+                ("/v1/apps/soft@999/run", '{"input": {"text": "a"}}', 404),
+                ("/v1/requests", f'{{"kind": "model", "subject": {half}}}', 422),
+                ("/v1/requests/req%00_1/answer", '{"state": "granted"}', 404)):
+            answer = await http.post(path, content=content, headers={"Content-Type": "application/json"})
+            assert answer.status_code == status, (path, content[:60], answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+        for query in ("q=%00'%25", "cursor=bm8", "sort=used&cursor=WzEsMl0"):
+            assert (await http.get(f"/v1/apps?{query}")).status_code in (200, 422)
