@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 URL = "http://127.0.0.1:8000"
+LOOPBACK = ("127.", "localhost", "[::1]")
 
 
 def _server(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
     """What was said, else where `aimass login` was last."""
     source = context.get_parameter_source(param.name or "")
     said = value if source is not None and source.name != "DEFAULT" else logins.server() or value
-    if "://" not in said:
-        said = f"http://{said}"
+    if "://" not in said:  # no key goes over a network in the clear unless that is asked for
+        said = f"http{'' if said.startswith(LOOPBACK) else 's'}://{said}"
     return said.rstrip("/")
 
 

@@ -26,6 +26,7 @@ COMMANDS = {  # name -> "module:function"
     "keys": "people:keys",
     "users": "people:users",
     "usage": "usage:usage",
+    "apps": "apps:apps",
     "train": "train:train",
     "settings": "settings:settings",
     "backup": "backup:backup",

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .accounts import Account, Audit, Keys, Teams, Users
+from .apps import Apps
 from .hub import Models
 from .jobs import Jobs
 from .rest import Client
@@ -130,6 +131,17 @@ class SyncUsage(Waiting):
     find = waits(Usage.find)
 
 
+class SyncApps(Waiting):
+    """`SyncClient.apps`."""
+
+    find, show, versions, create = waits(Apps.find), waits(Apps.show), waits(Apps.versions), waits(Apps.create)
+    begin, change, submit, withdraw = waits(Apps.begin), waits(Apps.change), waits(Apps.submit), waits(Apps.withdraw)
+    publish, approve, reject, queue = waits(Apps.publish), waits(Apps.approve), waits(Apps.reject), waits(Apps.queue)
+    unpublish, suspend, resume = waits(Apps.unpublish), waits(Apps.suspend), waits(Apps.resume)
+    feature, delete, run = waits(Apps.feature), waits(Apps.delete), waits(Apps.run)
+    health, probe = waits(Apps.health), waits(Apps.probe)
+
+
 class SyncClient(Waiting):
     """One server, as `Client`, without live media: those need a loop. Threads may share it."""
 
@@ -187,6 +199,10 @@ class SyncClient(Waiting):
     @cached_property
     def usage(self) -> SyncUsage:
         return SyncUsage(self._portal, self._twin.usage)
+
+    @cached_property
+    def apps(self) -> SyncApps:
+        return SyncApps(self._portal, self._twin.apps)
 
     predict, describe, request = waits(Client.predict), waits(Client.describe), waits(Client.request)
     stages, config, ready, metrics = (waits(Client.stages), waits(Client.config), waits(Client.ready),

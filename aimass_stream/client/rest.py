@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import predict
 from .accounts import Account, Audit, Keys, Teams, Users
+from .apps import Apps
 from .connection import Connection
 from .hub import Models
 from .jobs import Jobs
@@ -65,6 +66,10 @@ class Client(Connection):
     @cached_property
     def usage(self) -> Usage:
         return Usage(self)
+
+    @cached_property
+    def apps(self) -> Apps:
+        return Apps(self)
 
     async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
         """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.

@@ -109,6 +109,7 @@ def test_what_is_wrong_is_said(aimass: Aimass, url: str, tmp_path: Path) -> None
             (["models", "deploy", "cut", "--canary", "2"], 2, "--share"), (["jobs", "show", "job_none"], 1, "job_none"),
             (["models", "delete", "cut@new", "--yes"], 2, "no version"),
             (["users", "role", "nobody", "user"], 1, "nobody"),
+            (["models", "list", "--server", "127.0.0.1:9"], 1, NOWHERE),
             (["models", "list", "--key", "aim_wrong"], 1, "aimass login")]:
         done = aimass(*arguments)
         assert done.code == code, arguments
@@ -148,3 +149,42 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     wrong = ada("login", "--server", url, "--name", "ada", "--password-stdin", typed=f"{PASSWORD}\n")
     assert wrong.code == 1
     assert "erased" in aimass("users", "delete", "ada", "--yes").out
+
+
+APP: dict[str, Any] = {
+    "name": "Soft focus", "summary": "A softer picture", "pipeline": [{"stage": "blur", "id": "soft", "sigma": 4}],
+    "parameters": {"softness": {"path": "soft.sigma", "title": "How soft", "maximum": 20}},
+    "example": {"input": {"picture": {"draw": "EXIT"}, "count": 1}, "expect": {"video": 1}}}
+
+
+def test_an_app_is_drafted_decided_on_by_another_and_published(aimass: Aimass, url: str, tmp_path: Path) -> None:
+    def key(name: str, role: str) -> str:
+        home = tmp_path / name
+        token = aimass("users", "create", name, "--role", role).out.strip()
+        done = here("login", "--server", url, "--token", token, "--password-stdin", typed=f"{PASSWORD}\n",
+                    XDG_CONFIG_HOME=str(home))
+        assert done.code == 0, done.err
+        return str(json.loads((home / "aimass" / "login.json").read_text())["keys"][url]["key"])
+
+    ada, rita = {"AIMASS_API_KEY": key("eva", "developer")}, {"AIMASS_API_KEY": key("rita", "reviewer")}
+    manifest = tmp_path / "app.json"
+    manifest.write_text(json.dumps(APP))
+    assert "Soft focus, version 1, is draft" in aimass("apps", "create", f"@{manifest}", "--slug", "soft", **ada).out
+    assert "is draft" in aimass("apps", "change", "soft", json.dumps(APP | {"summary": "Softer"}), **ada).out
+    assert "is submitted" in aimass("apps", "submit", "soft", **ada).out
+    assert "soft" in aimass("apps", "queue", **rita).out
+    assert aimass("apps", "approve", "soft", **ada).code == 1
+    assert "is rejected" in aimass("apps", "reject", "soft", "--reason", "too soft", **rita).out
+    assert "too soft" in aimass("apps", "show", "soft", **ada).out
+    aimass("apps", "change", "soft", f"@{manifest}", **ada)
+    for step, who in (("submit", ada), ("approve", rita), ("publish", ada)):
+        assert aimass("apps", step, "soft", **who).code == 0
+    assert "A softer picture" in aimass("apps", "list", **ada).out
+    assert "How soft" in aimass("apps", "show", "soft", **rita).out
+    assert told(aimass("apps", "run", "soft", json.dumps(APP["example"]["input"]), **rita))["frames"]["video"] == 1
+    assert told(aimass("apps", "health", "soft", **ada))["runs"] >= 1
+    assert "suspended" in aimass("apps", "suspend", "soft", "--reason", "looked at", **rita).out
+    assert "published" in aimass("apps", "resume", "soft", **rita).out
+    assert aimass("apps", "delete", "soft", "--yes", **ada).code == 1
+    assert aimass("apps", "unpublish", "soft", **ada).code == 0
+    assert "deleted" in aimass("apps", "delete", "soft", "--yes", **ada).out

@@ -18,6 +18,7 @@ import pytest
 from aimass_stream import errors
 from aimass_stream.client import Client, SyncClient, blocking
 from aimass_stream.client.accounts import Account, Audit, Keys, Teams, Users
+from aimass_stream.client.apps import Apps
 from aimass_stream.client.connection import part
 from aimass_stream.client.hub import Models
 from aimass_stream.client.jobs import Jobs
@@ -55,7 +56,7 @@ def test_a_name_is_one_part_of_a_path() -> None:
 
 
 def test_every_call_has_its_twin_without_asyncio() -> None:
-    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Usage, Client):
+    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Usage, Apps, Client):
         other = getattr(blocking, f"Sync{twin.__name__}")
         for name, method in inspect.getmembers(twin, inspect.isfunction):
             if not name.startswith("_") and (twin is not Client or name not in NOT_FOR_ALL):
