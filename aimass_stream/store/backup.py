@@ -173,7 +173,8 @@ def restore(settings: Settings, file: Path, told: Told, *, force: bool = False) 
         there += [path for path in places.values() if path.parent != folder and path.exists()]
         if there and not force:
             raise Conflict(f"there is something in {folder} already; --force moves it aside")
-        staged = folder / f"{RESTORING}-{os.getpid()}"
+        staged = folder / RESTORING
+        shutil.rmtree(staged, ignore_errors=True)  # of one that was killed
         staged.mkdir()
         try:
             kept = _unpack(file, staged, told)

@@ -85,10 +85,13 @@ def test_all_of_a_server_comes_back(given: Settings, tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="--force"):
         restore(settings(data_dir=other), file, nothing)
     (other / "mine").write_text("kept")
+    (other / ".restoring").mkdir()  # by one that was killed
+    (other / ".restoring" / "mine").write_text("half")
     assert here("restore", str(file), "--data-dir", str(other), "--force").code == 0
     [aside] = other.glob(".before-*")
     assert {"mine", "aimass.db", "faces.db", "jobs", "models"} == {path.name for path in aside.iterdir()}
     assert not (other / "mine").exists()
+    assert not (other / ".restoring").exists()
 
 
 def test_while_somebody_writes(given: Settings, tmp_path: Path) -> None:
