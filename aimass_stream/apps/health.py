@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 BUCKETS = (5, 10, 20, 30, 45, 65, 100, 150, 250, 500, 1000, 2500)  # ms; the last count is of what is above
 DAY = 86400
 RECENT = 3600.0  # s that count for the rate of errors
+IN_A_ROW = 3  # probes that fail
 LAST = 100  # ends of sessions that are looked at
 
 What: TypeAlias = Literal["sessions", "runs", "probes"]
@@ -73,7 +74,8 @@ class Health:
         self._rate, self._least = error_rate, least
         self._fresh: dict[tuple[str, int], Count] = {}
         self._ends: dict[str, deque[tuple[float, bool, str]]] = {}  # of each app that is published
-        self._bad: set[str] = set()
+        self._missed: dict[str, int] = {}  # probes that failed, one after the other
+        self._bad: dict[str, str] = {}  # why
 
     def ended(self, session: Session) -> None:
         """For `Node.ended`."""
@@ -102,7 +104,7 @@ class Health:
             ends.append((moment, failed, by))
             recent = [(bad, caller) for at, bad, caller in ends if at > moment - RECENT]
             if failed and self._rate and len(recent) >= self._least and self._fails(recent):
-                self._bad.add(app)
+                self._bad[app] = f"{sum(bad for bad, _ in recent)} of its last {len(recent)} sessions failed"
 
     def _fails(self, recent: list[tuple[bool, str]]) -> bool:
         failed = [caller for bad, caller in recent if bad]
@@ -120,13 +122,13 @@ class Health:
                 for key, count in fresh.items():
                     self._fresh.setdefault(key, Count()).add(count)
                 raise
-        bad, self._bad = self._bad, set()
-        for app in bad:
-            ends = self._ends.pop(app, deque())
-            failed = sum(wrong for _, wrong, _ in ends)
+        bad, self._bad = self._bad, {}
+        for app, reason in bad.items():
+            self._ends.pop(app, None)
+            self._missed.pop(app, None)
             try:
-                await self._review.suspend(SERVER, app, f"{failed} of its last {len(ends)} sessions failed")
-                log.warning("app %s is suspended: %d of %d sessions failed", app, failed, len(ends))
+                await self._review.suspend(SERVER, app, reason)
+                log.warning("app %s is suspended: %s", app, reason)
             except (NotFound, Conflict):
                 log.info("app %s failed too often, and nobody can use it any more", app)
 
@@ -151,8 +153,11 @@ class Health:
                                                  "detail": probe.detail, "seconds": probe.seconds}}
 
     async def probed(self, app: str, passed: bool, detail: str, seconds: float) -> None:
-        """Keep what came of a probe; it counts as a session does."""
+        """Keep what came of a probe; it counts as a session does, and `IN_A_ROW` of them that fail are enough."""
+        self._missed[app] = 0 if passed else self._missed.get(app, 0) + 1
         self.note(app, "probes", failed=not passed, by=who(SERVER))
+        if self._rate and self._missed[app] >= IN_A_ROW:
+            self._bad[app] = f"its example failed {IN_A_ROW} times in a row: {detail[:500]}"
         async with self._database.begin() as connection:
             if (await connection.execute(select(APPS.c.id).where(APPS.c.id == app))).first() is None:
                 return  # it was deleted meanwhile

@@ -123,6 +123,21 @@ async def test_one_caller_alone_has_nothing_suspended(tmp_path: Path) -> None:
             await centre.apps.start(BOB, AppCall(app))
 
 
+async def test_probes_that_fail_one_after_the_other_suspend(tmp_path: Path) -> None:
+    async with opened(tmp_path) as centre:
+        app, health = await published(centre.apps), centre.apps.health
+        for passed in (False, False, True, False, False):
+            await health.probed(app, passed, "nothing came", 1.0)
+        await health.flush()
+        await centre.apps.start(BOB, AppCall(app))
+        await health.probed(app, False, "nothing came", 1.0)
+        await health.flush()
+        with pytest.raises(NotFound):
+            await centre.apps.start(BOB, AppCall(app))
+        assert (await centre.apps.catalogue.get(ADA, app)).reason == (
+            "its example failed 3 times in a row: nothing came")
+
+
 async def test_sessions_are_counted_with_their_latency(tmp_path: Path) -> None:
     async with running(tmp_path) as (centre, node):
         apps = centre.apps
