@@ -25,6 +25,8 @@ COMMANDS = {  # name -> "module:function"
     "jobs": "jobs:jobs",
     "keys": "people:keys",
     "users": "people:users",
+    "teams": "teams:teams",
+    "audit": "teams:audit",
     "usage": "usage:usage",
     "apps": "apps:apps",
     "train": "train:train",

@@ -140,9 +140,20 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     assert [bool(each["revoked"]) for each in listed] == [True, False]
     assert key not in str(listed)
     assert "reviewer" in aimass("users", "role", "ada", "reviewer").out
-    assert "requests 7" in aimass("users", "quota", "ada", "requests=7").out
+    assert "session_minutes 7" in aimass("users", "quota", "ada", "session_minutes=7").out
     assert "ada" in aimass("users", "list").out
     assert "No jobs." in ada("jobs", "list").out
+    assert "lab (team_" in ada("teams", "create", "lab").out
+    assert ada("teams", "add", "lab", "nobody").code == 1
+    token = aimass("users", "create", "bob").out.strip()
+    assert here("login", "--server", url, "--token", token, "--password-stdin", typed=f"{PASSWORD}\n",
+                XDG_CONFIG_HOME=str(tmp_path / "bob")).code == 0
+    assert "bob" in ada("teams", "add", "lab", "bob").out
+    assert "bob" not in ada("teams", "remove", "lab", "bob").out
+    assert "ada (owner)" in ada("teams", "list").out
+    assert "lab is no more." in ada("teams", "delete", "lab", "--yes").out
+    assert "key.revoked" in ada("audit", "--what", "key.").out
+    assert {entry["name"] for entry in told(ada("audit", "--json"))} == {"ada"}
     assert "revoked and forgotten" in ada("logout").out
     assert "aim_" not in kept.read_text()
     assert "disabled" in aimass("users", "disable", "ada").out
