@@ -89,20 +89,6 @@ async def test_the_way_of_an_app_over_http() -> None:
         assert [entry["what"] for entry in entries][:3] == ["app.deleted", "app.unpublished", "app.published"]
 
 
-async def test_lists_go_on_where_they_ended() -> None:
-    async with served() as (_, http):
-        for number in range(3):
-            await publish(http, f"app{number}", name=f"App {number}")
-        for sort in ("new", "used", "name"):
-            seen, cursor = [], None
-            for _ in range(3):
-                page = (await http.get("/v1/apps", params={"sort": sort, "limit": 1} | (
-                    {"cursor": cursor} if cursor else {}))).json()
-                seen += [app["slug"] for app in page["apps"]]
-                cursor = page["next"]
-            assert (sorted(seen), cursor) == (["app0", "app1", "app2"], None)
-
-
 async def test_a_websocket_session_by_an_app() -> None:
     async with served() as (server, http):
         app = await publish(http)
@@ -131,7 +117,7 @@ async def test_a_websocket_session_by_an_app() -> None:
             assert (await refusal(server.ws_url, wrong))[1] == code
 
 
-async def test_a_draft_is_its_makers_and_reviewers() -> None:
+async def test_a_draft_is_its_makers_and_reviewers_and_lists_go_on_where_they_ended() -> None:
     async with served() as (server, http):
         where = (await http.post("/v1/apps", json={"manifest": manifest()}, headers=by("ada"))).headers["location"]
         hello = HELLO | {"app_id": where.rpartition("/")[2]}
@@ -139,6 +125,16 @@ async def test_a_draft_is_its_makers_and_reviewers() -> None:
             async with joined(server.ws_url, hello, additional_headers=by(who)) as socket:
                 assert (await socket.event("session.created"))["data"]["pipeline"][0]["stage"] == "blur"
         assert (await refusal(server.ws_url, hello | {"token": "bob"}))[1] == 4404
+        for number in range(3):
+            await publish(http, f"app{number}", name=f"App {number}")
+        for sort in ("new", "used", "name"):
+            seen, cursor = [], None
+            for _ in range(3):
+                page = (await http.get("/v1/apps", params={"sort": sort, "limit": 1} | (
+                    {"cursor": cursor} if cursor else {}))).json()
+                seen += [app["slug"] for app in page["apps"]]
+                cursor = page["next"]
+            assert (sorted(seen), cursor) == (["app0", "app1", "app2"], None)
 
 
 async def test_webrtc_and_whip_sessions_by_an_app() -> None:
@@ -159,7 +155,7 @@ async def test_webrtc_and_whip_sessions_by_an_app() -> None:
         assert refused.status_code == 422
 
 
-async def test_an_app_is_asked_probed_and_looked_after_over_http() -> None:
+async def test_an_app_is_asked_probed_and_looked_after_and_so_is_the_operator() -> None:
     async with served() as (_, http):
         await publish(http)
         answer = await http.post("/v1/apps/soft/run", headers=by("bob"), json={
@@ -174,9 +170,6 @@ async def test_an_app_is_asked_probed_and_looked_after_over_http() -> None:
         assert (health["runs"], health["failed"], health["probe"]) == (1, 0, None)
         assert (await http.get("/v1/apps/soft/health", headers=by("bob"))).status_code == 403
 
-
-async def test_the_operator_is_asked_for_something() -> None:
-    async with served() as (_, http):
         made = await http.post("/v1/requests", headers=by("bob"), json={"kind": "quota", "subject": "More minutes"})
         where = made.headers["location"]
         assert (await http.get("/v1/requests", headers=by("ada"))).json()["requests"] == []
