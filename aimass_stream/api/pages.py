@@ -11,6 +11,7 @@ import functools
 import gzip
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,11 @@ def _find(name: str) -> Path:
     return path
 
 
-def policy(host: str, forms: str = "'none'") -> str:
-    """The Content-Security-Policy. `host` is named for websockets, which older Safaris don't count as 'self'."""
+def policy(host: str, forms: str = "'none'", frames: Sequence[str] = ()) -> str:
+    """The Content-Security-Policy. `host` is named for websockets, which older Safaris don't count as 'self'.
+
+    `forms` is where they may go, `frames` are origins whose pages may show this one.
+    """
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
     return "; ".join((
         "default-src 'none'",
@@ -81,7 +85,7 @@ def policy(host: str, forms: str = "'none'") -> str:
         "worker-src 'self'",
         "base-uri 'none'",
         f"form-action {forms}",
-        "frame-ancestors 'self'",
+        " ".join(("frame-ancestors 'self'", *frames)),
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     ))

@@ -1,6 +1,7 @@
 /**
  * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
  * `data-then` is where to go, `data-show` what of the answer to show once, behind the path `data-before`. `data-sure` is asked first.
+ * With `data-json` there is a body even where nothing is said.
  */
 
 import { byId, toClipboard, toast } from "./dom.js";
@@ -26,6 +27,8 @@ export function values(form) {
       if (/** @type {HTMLInputElement} */ (field).checked) list.push(field.value);
     } else if (field.type === "radio" && !(/** @type {HTMLInputElement} */ (field).checked)) continue;
     else if (kind === "words") found[field.name] = field.value.split(",").map((word) => word.trim()).filter(Boolean);
+    else if (kind === "flag") found[field.name] = field.value === "true";
+    else if (kind === "json") found[field.name] = JSON.parse(field.value);
     else if (field.value !== "" || kind === "text") found[field.name] = kind === "number" ? Number(field.value) : field.value;
   }
   return found;
@@ -53,12 +56,12 @@ async function send(form) {
   const { send: asked = "", then, show, sure: question } = form.dataset;
   if (question && !(await sure(question))) return;
   const [method = "POST", path = "/"] = asked.split(" ");
-  const said = values(form);
-  const bare = method === "DELETE" || !Object.keys(said).length;
   const buttons = form.querySelectorAll("button");
   complain(form, null);
   buttons.forEach((button) => (button.disabled = true));
   try {
+    const said = values(form);
+    const bare = method === "DELETE" || (!Object.keys(said).length && form.dataset.json === undefined);
     const answer = await ask(method, path, bare ? null : said);
     if (show) showOnce(form, (form.dataset.before ? location.origin + form.dataset.before : "") + answer[show]);
     else if (then === "reload") location.reload();

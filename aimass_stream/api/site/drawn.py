@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -30,15 +30,18 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-async def draw(request: Request, template: str, caller: Caller | None = None, status: int = 200, **values: Any
-               ) -> HTMLResponse:
-    """A template with `values`. In a thread: the first one imports the engine, and long ones take a while."""
+async def draw(request: Request, template: str, caller: Caller | None = None, status: int = 200,
+               frames: Sequence[str] = (), **values: Any) -> HTMLResponse:
+    """A template with `values`; pages of the origins `frames` may show it.
+
+    In a thread: the first one imports the engine, and long ones take a while.
+    """
     language = language_of(request)
-    text = await run_in_threadpool(_written, template, language, {
-        "path": request.url.path, "query": request.url.query, "caller": caller, **values})
+    url = {"path": request.url.path, "query": request.url.query, "origin": str(request.base_url).rstrip("/")}
+    text = await run_in_threadpool(_written, template, language, {**url, "caller": caller, **values})
     headers = headers_of(request) | {
         "Cache-Control": "private, no-store", "Content-Language": language, "Vary": "Accept-Language, Cookie",
-        "Content-Security-Policy": policy(request.headers.get("host", ""), forms="'self'")}
+        "Content-Security-Policy": policy(request.headers.get("host", ""), "'self'", frames)}
     return HTMLResponse(text, status, headers)
 
 
