@@ -160,7 +160,8 @@ def test_the_wheel_carries_pages_and_models_and_no_tools(tmp_path: Path) -> None
     assert built.returncode == 0, built.stderr
     [wheel] = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for expected in ("_web/index.html", "_models/golden-hour/model.toml", "_models/golden-hour/model.onnx",
+    for expected in ("_web/index.html", "_web/pages/base.html", "_web/words/zh.json", "_models/golden-hour/model.toml",
+                     "_models/golden-hour/model.onnx",
                      "_models/golden-hour/recipe.py", "sandbox/child.py"):
         assert f"aimass_stream/{expected}" in names
     assert any(name.endswith("licenses/NOTICE") for name in names)

@@ -96,3 +96,20 @@ def test_made_reviewed_published_and_used_on_a_phone(place: Running, visit: Visi
     assert not faults(page)
     page.click("#stop")
     expect(page.locator("#start")).to_be_visible(timeout=SECONDS)
+
+
+def test_the_operator_is_asked_and_answers(place: Running, visit: Visit) -> None:
+    asking = come(place, visit, "eve", "user").page
+    asking.goto(f"{place.url}/account")
+    asking.click("text=Ask for more")
+    asking.fill("[name=subject]", "<b>Plates</b> of Norway")
+    asking.click("main .primary")
+    expect(asking.locator("h2")).to_have_text("<b>Plates</b> of Norway", timeout=SECONDS)
+    assert not faults(asking)
+    admin = come(place, visit, "olga", "admin").page
+    admin.goto(f"{place.url}/requests")
+    admin.fill("[name=answer]", "From Monday")
+    admin.click("text=Send")
+    expect(admin.locator(".panel-head .tag")).to_have_text("granted", timeout=SECONDS)
+    asking.reload()
+    expect(asking.locator(".panel").nth(1)).to_contain_text("From Monday")

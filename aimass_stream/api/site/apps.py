@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from ...hub.cards import rendered
 from ..apps import apps as gallery
+from ..apps import requests as wishes
 from ..apps import review
 from ..apps.parts import AppsDep
 from ..cursors import CursorQuery
@@ -39,6 +40,14 @@ async def find(request: Request, apps: AppsDep, caller: CallerDep, q: Annotated[
 @router.get("/review")
 async def queue(request: Request, apps: AppsDep, caller: CallerDep) -> Response:
     return await draw(request, "review.html", caller, waiting=(await review.list_queue(apps, caller)).waiting)
+
+
+@router.get("/requests")
+async def requests(request: Request, apps: AppsDep, caller: CallerDep, cursor: CursorQuery = None) -> Response:
+    """Asking the operator; for an admin, what everybody asks."""
+    found = await wishes.list_requests(request, Response(), apps, caller, None, "admin" in caller.scopes, cursor, ROWS)
+    return await draw(request, "requests.html", caller, requests=found.requests, next=found.next,
+                      names={user.id: user.name for user in request.app.state.accounts.directory.users.values()})
 
 
 @router.get("/apps/{ref}")
