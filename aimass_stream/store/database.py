@@ -16,8 +16,9 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class Database:
     async def open(self) -> None:
         """Create or update the tables. Raises `Unavailable` if it is of a newer version or can't be opened."""
         try:
+            if self.url.get_backend_name() == "sqlite":
+                await asyncio.to_thread(_into_wal, str(self.url.database))
             if self._migrations is None:
                 await self._upgrade()
             else:
@@ -188,10 +191,24 @@ def _engine(url: URL, **options: Any) -> AsyncEngine:
     return engine
 
 
+def _into_wal(path: str) -> None:
+    """Once for the file, which keeps it. SQLite gives up at once where another one does the same: so again."""
+    until = time.monotonic() + BUSY_SECONDS
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+
 def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, and not behind our back by the driver
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

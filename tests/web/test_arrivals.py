@@ -40,7 +40,7 @@ def test_a_new_style_is_offered_and_taken(visit: Visit, tmp_path: Path) -> None:
         page.get_by_role("button", name="Paint with it").click()
         select = page.locator(".stage[data-stage=style] select").first
         select.wait_for()
-        assert select.evaluate("select => select.selectedOptions[0].textContent") == "my-cat"
+        assert select.evaluate("select => select.selectedOptions[0].textContent") == "My cat"
         visitor.until("document.querySelector('#log').textContent.includes('My cat is new')")
 
         async def painted() -> None:

@@ -47,8 +47,9 @@ def test_attributes_stand_behind_the_label(visitor: Visitor) -> None:
       const { wordsOf } = await import("/web/js/findings.js");
       return all.map(wordsOf);
     }""", [{"label": "person", "score": 0.912, "attributes": {"clothing": [{"label": "hat"}], "odd": [None, 3]}},
-           {"label": "face", "name": "Ada", "score": 1}])
-    assert words == ["person 91 %, hat", "Ada 100 %"]
+           {"label": "face", "name": "Ada", "score": 1, "likeness": 0.87},
+           {"label": "face", "name": "Bo", "score": 1}])  # of which only the finder's score is known
+    assert words == ["person 91 %, hat", "Ada 87 %", "Bo"]
 
 
 def test_the_badge_of_a_digit(visitor: Visitor) -> None:
