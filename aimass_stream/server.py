@@ -173,6 +173,13 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.offered, app.state.infer, app.state.usage = offered, infer, metered
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.accounts = app.state.authorizer = accounts
+    _open_doors(app, settings, infer, accounts)
+    description.describe(app)
+    return app
+
+
+def _open_doors(app: FastAPI, settings: Settings, infer: Infer, accounts: Accounts) -> None:
+    """All routes, and what requests go through before these."""
     problems.install(app)
     app.add_middleware(Shortcut, infer=infer)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)
@@ -187,8 +194,6 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.add_api_websocket_route("/v1/stream", websocket.stream)
     app.add_api_websocket_route("/v1/realtime", realtime.realtime)
     app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)
-    description.describe(app)
-    return app
 
 
 async def _database(settings: Settings) -> Database:
