@@ -226,7 +226,9 @@ class Jobs:
             await asyncio.wait([self._leader])
         for run in list(self._runs.values()):
             run.why = "closed"
-            self._tasks[run.row.id].cancel()
+            await run.begun.wait()
+            if task := self._tasks.get(run.row.id):
+                task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
         self._stopped = True
@@ -234,7 +236,10 @@ class Jobs:
 
     async def _stop(self, run: Run) -> None:
         run.why = "cancelled"
-        task = self._tasks[run.row.id]
+        await run.begun.wait()  # a task that is cancelled before would write nothing down
+        task = self._tasks.get(run.row.id)
+        if task is None:  # it has just ended
+            return
         task.cancel()
         await asyncio.wait([task])
 
@@ -282,6 +287,7 @@ class Jobs:
         await self._count()
 
     async def _one(self, run: Run) -> None:
+        run.begun.set()
         try:
             await run.run()
         except Exception:

@@ -55,6 +55,7 @@ class Run:
         self.preview = b""
         self.previews = 0
         self.changed = asyncio.Event()  # set when anything is; then there is another one
+        self.begun = asyncio.Event()  # its task has had its first turn
         self.why: Literal["", "cancelled", "closed", "lost"] = ""  # it is ended before its time
         self._make, self._finish, self._table, self._blobs, self._lease = make, finish, table, blobs, lease
         self._left: float | None = None  # s, as its child says

@@ -185,7 +185,16 @@ async def test_turns_limits_and_cancelling(tmp_path: Path) -> None:
         assert (await watching).state == "cancelled"
         assert not any(process.is_running() for process in child)
         running = await until(jobs, third, lambda job: job.state == "running")
-        assert (await jobs.cancel(running)).state == "cancelled"
+        await jobs.cancel(running)
+        await until(jobs, third, lambda job: job.state == "cancelled")
+
+
+async def test_one_that_is_ended_as_it_begins_is_ended(tmp_path: Path) -> None:
+    async with board(tmp_path) as jobs:
+        job = await begin(jobs, laborious.waits)
+        while job.id not in jobs._runs:  # noqa: ASYNC110  its task is made, and has not had its turn
+            await asyncio.sleep(0)
+        assert (await jobs.cancel(job)).state == "cancelled"
 
 
 async def test_the_same_wish_is_one_job(tmp_path: Path) -> None:
