@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .apps.apps import Apps
     from .hub.hub import Hub
     from .store import Database
+    from .store.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await metered.open(database)
         app.state.jobs = board = await _jobs(settings, database, node)
         accounts.personal["jobs"] = JobsOfPeople(board)
+        app.state.repeats = accounts.personal["repeats"] = await _repeats(database)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
         app.state.apps = apps = await _apps(database, node, accounts)
         await node.start()
@@ -186,8 +188,8 @@ def _open_doors(app: FastAPI, settings: Settings, infer: Infer, accounts: Accoun
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
-                           allow_headers=["Authorization", "Content-Type", "If-Match"],
-                           expose_headers=["Location", "ETag", "Link", "Retry-After"])
+                           allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key"],
+                           expose_headers=["Location", "ETag", "Link", "Retry-After", "Idempotency-Replayed"])
     app.router.routes.extend(oip.routes(infer))
     for router in ROUTERS:
         app.include_router(router)
@@ -205,6 +207,13 @@ def _opener() -> Callable[[Settings], Awaitable[Database]]:
     from .store.database import open_database
 
     return open_database
+
+
+async def _repeats(database: Database) -> Repeats:
+    """Answers to requests that may come twice."""
+    module = await asyncio.to_thread(importlib.import_module, "aimass_stream.store.repeats")
+    repeats: Repeats = module.Repeats(database)
+    return repeats
 
 
 async def _jobs(settings: Settings, database: Database, node: Node) -> Jobs:

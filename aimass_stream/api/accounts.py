@@ -15,10 +15,10 @@ from ..ports import Caller, Role
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import AccountsDep, CallerDep
 from .keys import QUOTAS, Quotas
-from .limits import LimitedRoute
 from .problems import RESPONSES
+from .repeats import SECRET, CreatingRoute
 
-router = APIRouter(prefix="/v1/accounts", tags=["accounts"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"], responses=RESPONSES, route_class=CreatingRoute)
 
 
 class AccountView(BaseModel):
@@ -207,7 +207,7 @@ async def list_accounts(request: Request, response: Response, accounts: Accounts
     return AccountList(accounts=[shown(user) for user in rows], next=following)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=SECRET)
 async def invite(body: InviteBody, response: Response, accounts: AccountsDep, caller: CallerDep) -> Invited:
     """Make an account; whoever it is for sets the password with the token."""
     caller.need("admin")
@@ -231,7 +231,7 @@ async def change_account(user_id: str, body: AccountChange, accounts: AccountsDe
                                                     state=body.state, quotas=body.quotas))
 
 
-@router.post("/{user_id}/link", status_code=201)
+@router.post("/{user_id}/link", status_code=201, openapi_extra=SECRET)
 async def link_account(user_id: str, response: Response, accounts: AccountsDep, caller: CallerDep) -> Invited:
     """For admins: a new token for who has lost the password or the invitation."""
     caller.need("admin")

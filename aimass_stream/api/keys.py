@@ -11,11 +11,11 @@ from ..accounts import LONGEST
 from ..accounts.directory import Key
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import AccountsDep, CallerDep
-from .limits import LimitedRoute
 from .problems import RESPONSES
+from .repeats import SECRET, CreatingRoute
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=RESPONSES, route_class=LimitedRoute)
-connect_router = APIRouter(prefix="/v1/connect-tokens", tags=["keys"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=RESPONSES, route_class=CreatingRoute)
+connect_router = APIRouter(prefix="/v1/connect-tokens", tags=["keys"], responses=RESPONSES, route_class=CreatingRoute)
 
 Quotas = dict[str, int | None]
 QUOTAS = "of requests, sessions, session_minutes, upload_bytes, concurrent_sessions; those left out are as usual"
@@ -90,7 +90,7 @@ async def list_keys(request: Request, response: Response, accounts: AccountsDep,
     return KeyList(keys=[shown(key) for key in rows], next=following)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=SECRET)
 async def make_key(body: KeyBody, response: Response, accounts: AccountsDep, caller: CallerDep) -> KeyMade:
     """A key that may do no more than its maker."""
     caller.need("keys")
@@ -120,7 +120,7 @@ async def revoke_key(key_id: str, accounts: AccountsDep, caller: CallerDep) -> K
     return shown(await accounts.parts.keys.revoke(caller, key_id))
 
 
-@connect_router.post("", status_code=201)
+@connect_router.post("", status_code=201, openapi_extra=SECRET)
 async def make_connect_token(response: Response, accounts: AccountsDep, caller: CallerDep,
                              body: TokenBody | None = None) -> TokenMade:
     """For a page's script, which should not hold a key. It opens one session with what the caller may use."""

@@ -11,10 +11,10 @@ from ..accounts import Accounts
 from ..accounts.directory import Team
 from .deps import AccountsDep, CallerDep
 from .keys import QUOTAS, Quotas
-from .limits import LimitedRoute
 from .problems import RESPONSES
+from .repeats import CreatingRoute
 
-router = APIRouter(prefix="/v1/teams", tags=["teams"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/teams", tags=["teams"], responses=RESPONSES, route_class=CreatingRoute)
 
 
 class MemberView(BaseModel):

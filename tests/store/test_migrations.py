@@ -28,7 +28,8 @@ ROOT = Path(aimass_stream.__file__).parent
 
 def load_tables() -> None:
     """Every module that puts tables into `METADATA`."""
-    importlib.import_module("aimass_stream.store.jobs")
+    for name in ("jobs", "repeats"):
+        importlib.import_module(f"aimass_stream.store.{name}")
     for file in ROOT.glob("*/tables.py"):
         importlib.import_module(f"aimass_stream.{file.parent.name}.tables")
 

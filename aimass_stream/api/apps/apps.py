@@ -11,11 +11,11 @@ from ...errors import InvalidInput
 from ...ports import Caller
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
-from ..limits import LimitedRoute
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import AppDetail, AppPage, AppsDep, AppView, Number, Ref, VersionList, VersionView, shown
 
-router = APIRouter(prefix="/v1/apps", tags=["apps"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/apps", tags=["apps"], responses=RESPONSES, route_class=CreatingRoute)
 
 Sort = Literal["new", "used", "featured", "name"]
 KINDS: dict[str, tuple[type, type]] = {"new": (float, str), "used": (int, str), "featured": (float, str),

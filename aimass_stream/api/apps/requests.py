@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
-from ..limits import LimitedRoute
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import AppsDep
 
-router = APIRouter(prefix="/v1/requests", tags=["requests"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/requests", tags=["requests"], responses=RESPONSES, route_class=CreatingRoute)
 
 Id = Annotated[str, Path(max_length=64)]
 Kind = Literal["model", "quota", "other"]

@@ -15,11 +15,11 @@ from ...hub.records import CARD, TAGS, Change, HubModel, Search, Sort, Visibilit
 from ...ports import Caller
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
-from ..limits import LimitedRoute
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import HubDep, Name, unchanged
 
-router = APIRouter(prefix="/v1/hub", tags=["models"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/hub", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
 Text = Annotated[str, Query(max_length=100)]
 KINDS: dict[Sort, tuple[type, type]] = {"updated": (float, str), "downloads": (int, str), "rating": (int, str),

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...hub.records import TEXT
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
-from ..limits import LimitedRoute
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import HubDep, Name
 
-router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
 
 class Rating(BaseModel):

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...errors import InvalidInput
 from ..deps import CallerDep
 from ..problems import RESPONSES
+from ..repeats import RepeatableRoute
 from .parts import HubDep
 
 if TYPE_CHECKING:
     from ...hub.uploads import Upload
 
-router = APIRouter(prefix="/v1/uploads", tags=["models"], responses=RESPONSES)
+router = APIRouter(prefix="/v1/uploads", tags=["models"], responses=RESPONSES, route_class=RepeatableRoute)
 
 TUS = "1.0.0"
 PART = "application/offset+octet-stream"

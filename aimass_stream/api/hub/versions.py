@@ -18,11 +18,11 @@ from ...hub.compare import compared
 from ...hub.records import TEXT, State, Version
 from ...inference.contract import TensorSpec
 from ..deps import CallerDep
-from ..limits import LimitedRoute
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import HubDep, Name, Number, Which, unchanged
 
-router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
 WAIT = 30.0  # s that a trial waits for its turn
 MOST_VALUES = 1 << 20  # of an output that is answered as JSON
