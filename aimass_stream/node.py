@@ -54,9 +54,9 @@ class Node:
         self.engine = engine
         # which versions of models a caller's pipeline means, where there was one before it
         self.pin: Callable[[PipelineSpec, Caller, PipelineSpec], PipelineSpec] = lambda spec, caller, before: spec
-        # what an app's id stands for; `ended` learns what became of each session
+        # what an app's id stands for; those in `ended` learn what became of each session
         self.app: Callable[[Caller, AppCall], Awaitable[tuple[Application, PipelineSpec, int]]] = no_apps
-        self.ended: Callable[[Session], None] = lambda session: None
+        self.ended: list[Callable[[Session], None]] = []
         self.draining = False
         self.load = 0.0  # share of all cores this process uses, smoothed over some seconds
         self.admission = Admission(registry, _cores(), settings.max_load)
@@ -206,7 +206,8 @@ class Node:
         if not self._sessions:
             self._empty.set()
         metrics.SESSIONS.labels(session.transport).dec()
-        self.ended(session)
+        for told in self.ended:
+            told(session)
         log.info("session %s closed", session.id)
 
     # admission -------------------------------------------------------------------------------------

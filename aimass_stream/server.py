@@ -7,7 +7,8 @@ import importlib
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -70,6 +71,7 @@ from .jobs import Job, Jobs
 from .jobs.personal import JobsOfPeople
 from .node import Node
 from .ports import Caller
+from .session import Session
 from .settings import Settings
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
@@ -121,7 +123,8 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     fetcher = Fetcher(settings, node.tell)
     catalogue = HubCatalogue(store)
     offered = Offered(engine, catalogue, busy=lambda: bool(node.sessions()))
-    metered = Usage(lambda: _seen(node), keep_days=settings.usage_days)
+    metered = Usage(lambda: _seen(node.sessions()), keep_days=settings.usage_days)
+    node.ended.append(lambda session: metered.ended(_seen([session])))
     infer = Infer(offered, settings.max_infer, metered.meter)
 
     @asynccontextmanager
@@ -268,12 +271,13 @@ async def sow(apps: Apps, accounts: Accounts) -> None:
         log.info("apps to start from: %s", ", ".join(made))
 
 
-def _seen(node: Node) -> list[Seen]:
-    """The sessions as usage sees them."""
+def _seen(sessions: Iterable[Session]) -> list[Seen]:
+    """The sessions as usage sees them; the server's own probes of apps are nobody's use."""
     return [Seen(session.id, session.caller, sum(session.meter.drops.values()),
                  tuple(sorted(hops["total"])[len(hops["total"]) // 2] for hops in session.meter.hops.values()
-                       if hops.get("total")), "" if session.app is None else session.app.id)
-            for session in node.sessions()]
+                       if hops.get("total")), "" if session.app is None else session.app.id,
+                 max(0.0, time.time() - session.created))
+            for session in sessions if session.transport != "probe"]
 
 
 async def warm(engine: Engine, settings: Settings) -> None:

@@ -71,7 +71,8 @@ class Apps:
 
     def open(self, node: Node) -> None:
         """Let sessions of this node begin by apps, count what becomes of them, and probe apps on it."""
-        node.app, node.ended = self.start, self.health.ended
+        node.app = self.start
+        node.ended.append(self.health.ended)
         self.probes = Probes(node, self.catalogue, self.health, self._rules.probe_seconds)
         self._tasks = [asyncio.create_task(self._flush(), name="health of apps"),
                        asyncio.create_task(self.probes.rounds(), name="probes of apps")]

@@ -18,23 +18,31 @@ class Seen:
     drops: int  # since it began
     delays: tuple[float, ...] = ()  # s, of each of its tracks: the usual way of a frame
     app: str = ""
+    age: float = 0.0  # s
 
 
 class Sessions:
-    """What is new of each since the last look. A session that ends between two looks is counted up to the last one."""
+    """What is new of each since the last look, and when it ends."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._known: dict[str, tuple[float, int]] = {}  # when it was last looked at (s, monotonic), and its drops
 
     def look(self, there: Iterable[Seen], now: float) -> None:
-        known = {}
+        there = list(there)
         for seen in there:
-            before = self._known.get(seen.id)
-            since, drops = before or (now, 0)
-            self._meter.session(seen.caller, max(0.0, now - since), app=seen.app, begun=before is None,
-                                drops=max(0, seen.drops - drops))
-            for delay in seen.delays:
-                self._meter.frame(seen.caller, delay, app=seen.app)
-            known[seen.id] = (now, seen.drops)
-        self._known = known
+            self._count(seen, now)
+        self._known = {seen.id: (now, seen.drops) for seen in there}
+
+    def ended(self, seen: Seen, now: float) -> None:
+        """However short it was: it may never have been looked at."""
+        self._count(seen, now)
+        self._known.pop(seen.id, None)
+
+    def _count(self, seen: Seen, now: float) -> None:
+        before = self._known.get(seen.id)
+        since, drops = before or (now - seen.age, 0)
+        self._meter.session(seen.caller, max(0.0, now - since), app=seen.app, begun=before is None,
+                            drops=max(0, seen.drops - drops))
+        for delay in seen.delays:
+            self._meter.frame(seen.caller, delay, app=seen.app)

@@ -54,6 +54,11 @@ class Usage:
             await asyncio.wait([self._task])
             await self.write()
 
+    def ended(self, there: Iterable[Seen]) -> None:
+        """Sessions, as they were at their end."""
+        for seen in there:
+            self._sessions.ended(seen, time.monotonic())
+
     async def write(self) -> None:
         """Look at the sessions, and put everything that was counted into the database."""
         self._sessions.look(self._seen(), time.monotonic())

@@ -78,6 +78,19 @@ def test_sessions_are_looked_at_now_and_then() -> None:
     assert sums["usr_ada", "frame"].count == 2
 
 
+def test_a_session_that_nobody_looked_at_counts_when_it_ends() -> None:
+    meter = Meter()
+    sessions = Sessions(meter)
+    sessions.look([Seen("s_1", ADA, drops=0, age=3)], 100)
+    sessions.ended(Seen("s_1", ADA, drops=2, age=5), 102)
+    sessions.ended(Seen("s_2", BOB, drops=1, delays=(0.02,), age=2), 103)
+    sessions.look([], 105)
+    sums = {(of.user, of.what): each for of, each in meter.take().items()}
+    assert [(sums[user, "session"].count, sums[user, "session"].seconds, sums[user, "session"].drops)
+            for user in ("usr_ada", "usr_bob")] == [(1, 5, 2), (1, 2, 1)]
+    assert sums["usr_bob", "frame"].count == 1
+
+
 async def test_hours_and_days_of_everybody_and_of_each(place: Path | str) -> None:
     async with Database(place) as database:
         ledger = Ledger(database)
