@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench bench-speech bench-vision soak fuzz help clean
+.PHONY: run test check bench bench-speech bench-vision bench-platform soak fuzz help clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 45
 
 bench-vision: .venv/.bench web/node_modules/.models ## measure painting and seeing (about 20 minutes); writes benchmarks/vision.md
 	$(BIN)/python -m benchmarks.vision $(ARGS)
+
+bench-platform: .venv/.bench ## measure hub, REST and store beside other servers (about 20 minutes); writes benchmarks/platform.md
+	$(BIN)/python -m benchmarks.platform $(ARGS)
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
