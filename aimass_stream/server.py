@@ -85,6 +85,7 @@ from .weights.background import Fetcher
 
 if TYPE_CHECKING:
     from .apps.apps import Apps
+    from .hub.conversions.orders import Conversions
     from .hub.hub import Hub
     from .store import Database
     from .store.repeats import Repeats
@@ -136,6 +137,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         accounts.personal["jobs"] = JobsOfPeople(board)
         app.state.repeats = accounts.personal["repeats"] = await _repeats(database)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
+        app.state.conversions = await _conversions(hub, board)
         app.state.apps = apps = await _apps(database, node, accounts)
         await node.start()
         await board.start()
@@ -247,6 +249,12 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     await hub.start()
     node.pin, accounts.personal["hub"] = hub.pin, hub
     return hub
+
+
+async def _conversions(hub: Hub, board: Jobs) -> Conversions:
+    module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.conversions.orders")
+    made: Conversions = module.Conversions(hub, board)
+    return made
 
 
 async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:

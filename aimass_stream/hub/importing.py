@@ -45,6 +45,7 @@ class Importer:
         self._settled = settled
         self._wake = asyncio.Event()
         self.idle = asyncio.Event()  # nothing is left to be checked
+        self.settled = asyncio.Event()  # set when a check came to its end; then there is another one
         self._task: asyncio.Task[None] | None = None
         self.progress: dict[str, tuple[float, str]] = {}  # of versions by id: share, message
 
@@ -90,7 +91,7 @@ class Importer:
             values: dict[str, Any] = {
                 "state": result["state"] if result["state"] in STATES else "refused", "format": str(result["format"]),
                 "engine": str(result["engine"]), "reason": str(result["reason"])[:1000], "graph": graph,
-                "facts": dict(result["facts"]), "manifest": dict(result.get("manifest") or {}),
+                "facts": version.facts | dict(result["facts"]), "manifest": dict(result.get("manifest") or {}),
                 "size": sum(file.size for file in files)}
         except AimassError as error:
             files, values = [], {"state": "refused", "reason": _told(error)}
@@ -98,7 +99,10 @@ class Importer:
             self.progress.pop(version.id, None)
             await asyncio.to_thread(shutil.rmtree, work, True)
         log.info("model %s is %s: %s", version.served, values["state"], values["reason"] or "it runs")
-        if await self._catalogue.settle(version.id, files or None, **values) and self._settled is not None:
+        settled = await self._catalogue.settle(version.id, files or None, **values)
+        self.settled.set()
+        self.settled = asyncio.Event()
+        if settled and self._settled is not None:
             await self._settled(version)
 
     async def _examined(self, version: Version, place: Path, archive: str) -> dict[str, Any]:

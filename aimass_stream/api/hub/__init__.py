@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import deployments, models, opinions, uploads, versions
+from . import conversions, deployments, models, opinions, uploads, versions
 
-ROUTERS = (uploads.router, models.router, versions.router, deployments.router, opinions.router)
+ROUTERS = (uploads.router, models.router, versions.router, deployments.router, opinions.router,
+           conversions.router)
 
 __all__ = ["ROUTERS"]

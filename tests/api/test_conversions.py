@@ -1,0 +1,62 @@
+"""Conversions over REST: what there is, a job and what came of it, and who may begin one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import onnxruntime  # noqa: F401  its import takes a while: not inside a test
+import pytest
+import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
+
+import aimass_stream.hub.conversions.orders
+import aimass_stream.hub.hub  # noqa: F401
+from aimass_stream.client import Client
+from aimass_stream.hub.conversions import kinds
+from tests.support.conversions import layers
+from tests.support.options import settings
+from tests.support.server import Running, serve
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Running]:
+    async with serve(settings(data_dir=tmp_path / "data")) as running:
+        yield running
+
+
+async def test_a_version_is_converted_and_followed(server: Running, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(layers())
+    async with Client(server.url) as client, httpx.AsyncClient(base_url=server.url) as http:
+        version = await client.models.upload("fish", tmp_path / "model.onnx")
+        assert (await client.models.checked("fish", version.number)).state == "ready"
+        route = "/v1/hub/models/fish/versions/1/conversions"
+        begun = await http.post(route, json={"kind": "half"}, headers={"Idempotency-Key": "a"})
+        assert begun.status_code == 202, begun.text
+        assert begun.headers["location"] == f"/v1/jobs/{begun.json()['id']}"
+        assert begun.json()["kind"] == "model-conversion"
+        again = await http.post(route, json={"kind": "half"}, headers={"Idempotency-Key": "a"})
+        assert again.json()["id"] == begun.json()["id"]
+        job = await client.jobs.wait(begun.json()["id"])
+        assert job.facts["version"] == 2
+        made = await client.models.version("fish", 2)
+        assert made.facts["conversion"]["size"]["after"] < made.facts["conversion"]["size"]["before"]
+        path = await client.jobs.result(job.id, tmp_path / "report.json")
+        assert '"model": "fish"' in path.read_text(encoding="utf-8")
+        wrong = await http.post(route, json={"kind": "onnx"})
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "kind")
+        assert (await http.post(route, json={"kind": "half", "colour": 1})).status_code == 422
+        assert (await http.post(route.replace("fish", "cod"), json={"kind": "half"})).status_code == 404
+
+
+async def test_what_there_is_and_what_it_needs(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        told = {each["kind"]: each for each in (await http.get("/v1/hub/conversions")).json()["conversions"]}
+        assert told["int8"]["takes"] == [{"format": "onnx", "here": True, "install": ""}]
+        assert told["prune"]["options"][1]["choices"] == ["tensor", "model"]
+        monkeypatch.setattr(kinds, "find_spec", lambda _: None)
+        told = {each["kind"]: each for each in (await http.get("/v1/hub/conversions")).json()["conversions"]}
+        assert told["int8"]["takes"][0] == {
+            "format": "onnx", "here": False, "install": "pip install 'aimass-stream[convert]'"}
