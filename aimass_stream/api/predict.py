@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import aclosing
 from typing import Any, cast
@@ -16,6 +17,7 @@ from ..fetching import fetched
 from ..frames import Pixels
 from ..inference import Batch, Entry, Model
 from ..painting.files import unpack
+from ..seeing.input import PictureInput
 from ..settings import Settings
 from . import pictures, values
 from .deps import CallerDep, SettingsDep
@@ -137,6 +139,13 @@ async def _given(request: Request, settings: Settings, infer: Infer, entry: Entr
     return await run_in_threadpool(values.from_child, packed)
 
 
+async def pictured(picture: PictureInput, value: str) -> Batch:
+    """The input of a model that takes pictures, of one in base64. Raises `InvalidMedia` or `TooLarge`."""
+    with pictures.Place():
+        pixels = await _decoded(await run_in_threadpool(lambda: json.dumps({"input": value}).encode()))
+        return (await _prepared(picture, pixels)).inputs
+
+
 async def _decoded(text: bytes) -> Pixels:
     """The picture in a JSON body. Raises `InvalidMedia` or `TooLarge`."""
     try:
@@ -149,7 +158,7 @@ async def _decoded(text: bytes) -> Pixels:
         raise InvalidMedia(f"the picture can't be read: {error.detail}", field="input") from error
 
 
-async def _prepared(picture: Any, pixels: Pixels) -> Given:
+async def _prepared(picture: PictureInput, pixels: Pixels) -> Given:
     batch, _, _ = await run_in_threadpool(picture.prepare, pictures.on_white(pixels))
     return Given(batch, bare=True)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import number, object_of, sure
+from .given import number, object_of, set_of, sure
 from .tables import facts, moment, plain, table
 
 if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import App, AppVersion
 
-apps = typer.Typer(help="Apps of a server: find, draft, submit, decide, publish.", no_args_is_help=True)
+apps = typer.Typer(help="Apps of a server, which are saved pipelines: find, draft, submit, decide, publish, run.",
+                   no_args_is_help=True)
 
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="Its slug or its id.")]
 Versioned: TypeAlias = Annotated[str, typer.Argument(
@@ -125,6 +128,41 @@ def publish(app: Versioned, url: Url = URL, api_key: Key = None, no_verify: NoVe
 
 
 @apps.command()
+def versions(app: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+             ) -> None:
+    """List the versions of an app, the newest first."""
+    found = asked(url, api_key, no_verify, lambda client: client.apps.versions(app))
+    if as_json:
+        print_json(found)
+        return
+    table(("Version", "State", "Reason", "Made", "Submitted", "Decided", "Published"), [
+        (each.version, each.state, each.reason, moment(each.created), moment(each.submitted), moment(each.decided),
+         moment(each.published)) for each in found], "It has no versions.")
+
+
+@apps.command()
+def feature(app: Name, off: Annotated[bool, typer.Option("--off", help="No longer.")] = False, url: Url = URL,
+            api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """Show an app among the featured ones; by a reviewer whose own it is not."""
+    _say(asked(url, api_key, no_verify, lambda client: client.apps.feature(app, not off)), as_json)
+
+
+@apps.command()
+def probe(app: Versioned, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+          ) -> None:
+    """Run the example of an app now, and check what comes; 1 if it is not what was expected."""
+    name, _, which = app.partition("@")
+    version = number(which) if which else None
+    found = asked(url, api_key, no_verify, lambda client: client.apps.probe(name, version))
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(plain(f"{app} {'does what its example expects' if found['passed'] else 'fails'}"
+                         f"{': ' + found['detail'] if found['detail'] else ''} ({found['seconds']:.1f} s)"))
+    raise typer.Exit(int(not found["passed"]))
+
+
+@apps.command()
 def unpublish(app: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
               ) -> None:
     """Publish it no longer."""
@@ -147,18 +185,37 @@ def resume(app: Name, reason: Why = "", url: Url = URL, api_key: Key = None, no_
 
 @apps.command()
 def run(app: Name, given: Annotated[str, typer.Argument(metavar="INPUT", help="As in an example: JSON, @FILE, or -.")],
-        parameters: Annotated[str, typer.Option(help="What is set, as a JSON object.")] = "", url: Url = URL,
-        api_key: Key = None, no_verify: NoVerify = False) -> None:
-    """Ask an app once, in place of a session."""
-    value, changes = object_of(given, "INPUT"), object_of(parameters, "--parameters")
-    print_json(asked(url, api_key, no_verify, lambda client: client.apps.run(app, value, changes)))
+        changes: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What of it is set; may "
+                                                          "be said several times.")] = None,
+        parameters: Annotated[str, typer.Option(help="The same as a JSON object.")] = "",
+        out: Annotated[Path | None, typer.Option("--out", "-o", help="Where its last picture is written.")] = None,
+        url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """Ask an app once, in place of a session; prints JSON, without --json the picture left out."""
+    value, given_all = object_of(given, "INPUT"), object_of(parameters, "--parameters") | set_of(changes or [])
+    came = asked(url, api_key, no_verify, lambda client: client.apps.run(app, value, given_all))
+    if out is not None:
+        _keep(came.get("picture"), out)
+    if came.get("picture") and not as_json:
+        came["picture"] = f"a JPEG in {out}" if out is not None else "a JPEG; --out FILE.jpg keeps it"
+    print_json(came)
 
 
 @apps.command()
 def health(app: Name, days: Annotated[int, typer.Option(min=1, help="How many.")] = 30, url: Url = URL,
-           api_key: Key = None, no_verify: NoVerify = False) -> None:
-    """Tell how an app does, as JSON."""
-    print_json(asked(url, api_key, no_verify, lambda client: client.apps.health(app, days)))
+           api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """Tell how an app does; for who works on it, and for reviewers."""
+    found = asked(url, api_key, no_verify, lambda client: client.apps.health(app, days))
+    if as_json:
+        print_json(found)
+        return
+    table(("Day", "Sessions", "Runs", "Probes", "Failed", "Minutes", "ms p50/p95/p99"), [
+        (moment(each["day"])[:10] if "day" in each else "together", each["sessions"], each["runs"], each["probes"],
+         each["failed"], f"{each['seconds'] / 60:.1f}", _delays(each["latency_ms"]))
+        for each in [*found["days"], found]], "")
+    last = found["probe"]
+    if last is not None:
+        typer.echo(plain(f"\nIts example, {moment(last['at'])}: {'passed' if last['passed'] else 'failed'}"
+                         f"{': ' + last['detail'] if last['detail'] else ''}"))
 
 
 @apps.command()
@@ -168,6 +225,19 @@ def delete(app: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don
     sure(yes, f"Delete {app} with all of its versions?")
     asked(url, api_key, no_verify, lambda client: client.apps.delete(app))
     typer.echo(f"{app} is deleted.")
+
+
+def _delays(latency: dict[str, float | None]) -> str:
+    return " / ".join("-" if value is None else f"{value:.3g}" for value in latency.values())
+
+
+def _keep(picture: str | None, out: Path) -> None:
+    if not picture:
+        raise typer.BadParameter("no picture came", param_hint="--out")
+    try:
+        out.write_bytes(base64.b64decode(picture))
+    except OSError as error:
+        raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
 
 
 def _on(app: str, url: str, api_key: str | None, no_verify: bool, as_json: bool,
@@ -195,7 +265,8 @@ def _say(found: App, as_json: bool) -> None:
         print_json(found)
         return
     facts(App=found.slug, Id=found.id, Name=found.name, What_it_does=found.summary, State=found.state,
-          Reason=found.reason, Version=found.version, Published=found.live, Needs=", ".join(found.permissions),
+          Reason=found.reason, Version=found.version, Published=found.live,
+          Featured="yes" if found.featured else None, Needs=", ".join(found.permissions),
           Tags=", ".join(found.tags), Used=found.used, Changed=moment(found.updated))
 
 

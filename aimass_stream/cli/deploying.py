@@ -91,7 +91,9 @@ def compare(name: Name, one: Annotated[str, typer.Argument(help="A version.")],
     rows += [("size", *map(amount, seen["bytes"])), *((each, *both) for each, both in seen["figures"].items())]
     table(("", *seen["versions"]), rows, "")
     typer.echo("")
-    facts(**{what: _changes(seen[what]) for what in ("inputs", "outputs", "files", "weights", "operators")},
+    facts(**{title: _changes(seen[what]) for title, what in (
+        ("inputs", "inputs"), ("outputs", "outputs"), ("files", "files"), ("shapes_of_weights", "weights"),
+        ("operators", "operators"))},
           answers_apart=", ".join(f"{key} by {value:.6g}" for key, value in (seen["difference"] or {}).items()))
 
 

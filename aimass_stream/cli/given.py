@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+
+Quotas: TypeAlias = Annotated[list[str] | None, typer.Option(
+    "--quota", metavar="NAME=COUNT", help="requests, sessions, session_minutes, upload_bytes, concurrent_sessions; "
+                                          "may be said several times.")]
 
 
 def versioned(text: str, *, otherwise: str = "latest") -> tuple[str, str]:
@@ -35,6 +41,11 @@ def text_of(said: str, hint: str) -> str:
         raise typer.BadParameter(f"{said[1:]}: {reason}", param_hint=hint) from None
 
 
+def picture_of(said: str) -> Path | None:
+    """``@me.jpg``."""
+    return Path(said[1:]) if said.startswith("@") and Path(said).suffix.lower() in PICTURES else None
+
+
 def value_of(said: str, hint: str) -> Any:
     """JSON; a word that is none is the word itself."""
     text = text_of(said, hint)
@@ -51,6 +62,20 @@ def object_of(said: str, hint: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise typer.BadParameter("this is no JSON object, such as {\"engine\": \"torch\"}", param_hint=hint)
     return value
+
+
+def set_of(said: list[str]) -> dict[str, Any]:
+    """``softness=8``; the value is JSON, or a word."""
+    given = {}
+    for each in said:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{each!r}: say softness=8", param_hint="--set")
+        try:
+            given[name] = json.loads(value)
+        except ValueError:
+            given[name] = value
+    return given
 
 
 def quotas_of(said: list[str]) -> dict[str, int | None]:

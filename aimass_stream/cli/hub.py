@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ..errors import NotFound
-from . import deploying, opinions, weights
+from . import conversions, deploying, opinions, weights
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import number, object_of, sure, text_of, value_of, versioned
+from .given import number, object_of, picture_of, sure, text_of, value_of, versioned
 from .tables import amount, bar, facts, moment, table
 
 if TYPE_CHECKING:
@@ -147,12 +147,15 @@ def change(name: Name, title: Title = None, task: Task = None, licence: Licence 
 
 
 @models.command("try")
-def try_model(name: Versioned, value: Annotated[str, typer.Argument(metavar="INPUT", help="JSON, @FILE, or -.")],
+def try_model(name: Versioned, value: Annotated[str, typer.Argument(metavar="INPUT", help="JSON, @FILE with JSON or a "
+                                                               "picture, or -.")],
               url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Run a version once, whether it is deployed or not."""
     model, which = versioned(name)
-    given = value_of(value, "INPUT")
-    trial = asked(url, api_key, no_verify, lambda client: client.models.try_version(model, which, given))
+    picture = picture_of(value)
+    given = None if picture is not None else value_of(value, "INPUT")
+    trial = asked(url, api_key, no_verify, lambda client: client.models.try_version(model, which, given,
+                                                                                    picture=picture))
     print_json(trial if as_json else trial.output)
     if not as_json:
         typer.echo(f"{trial.model}, {trial.ms:.1f} ms", err=True)
@@ -236,6 +239,7 @@ def _line(text: str) -> str:
 
 deploying.add(models)
 opinions.add(models)
+conversions.add(models)
 models.command("weights")(weights.weights)
 models.command("pull")(weights.fetch)
 models.command("remove")(weights.remove)

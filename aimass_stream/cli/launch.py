@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def log_to_terminal(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aioice", "aiortc", "httpx", "uvicorn"):
+    for noisy in ("aioice", "aiortc", "alembic.runtime.plugins", "httpx", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import quotas_of, sure
+from .given import Quotas, quotas_of, sure
 from .tables import facts, moment, table
 
 if TYPE_CHECKING:
     from ..client import Client, records
 
-keys = typer.Typer(help="API keys: list, create, revoke.", no_args_is_help=True)
-users = typer.Typer(help="Everybody's accounts, for admins: list, create, role, disable, enable, link, delete.",
-                    no_args_is_help=True)
+keys = typer.Typer(help="API keys: list, show, create, change, revoke.", no_args_is_help=True)
+users = typer.Typer(help="Everybody's accounts, for admins: list, show, create, role, quota, disable, enable, link, "
+                         "export, delete.", no_args_is_help=True)
 
 DAY = 86400.0  # s
 
-Quotas: TypeAlias = Annotated[list[str] | None, typer.Option(
-    "--quota", metavar="NAME=COUNT", help="requests, sessions, session_minutes, upload_bytes, concurrent_sessions.")]
 Name: TypeAlias = Annotated[str, typer.Argument(help="To sign in with.")]
+Which: TypeAlias = Annotated[str, typer.Argument(metavar="KEY", help="Its id, or what it begins with.")]
 Role: TypeAlias = Annotated[str, typer.Argument(help="user, developer, reviewer or admin.",
                                                 autocompletion=lambda: ["user", "developer", "reviewer", "admin"])]
 
@@ -59,14 +58,35 @@ def create_key(
         typer.echo(f"This is shown once. Revoke it: aimass keys revoke {made.id}", err=True)
 
 
+@keys.command("show")
+def show_key(key: Which, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+             ) -> None:
+    """Show what a key may do, and when it was used last."""
+    async def work(client: Client) -> records.Key:
+        return await client.keys.show(await _id(client, key))
+
+    _say_key(asked(url, api_key, no_verify, work), as_json)
+
+
+@keys.command("change")
+def change_key(key: Which, title: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+               quota: Quotas = None, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
+               as_json: AsJson = False) -> None:
+    """Change the title of a key, or how much can be done with it; requests= takes a quota back."""
+    quotas = quotas_of(quota) if quota else None
+
+    async def work(client: Client) -> records.Key:
+        return await client.keys.change(await _id(client, key), title=title, quotas=quotas)
+
+    _say_key(asked(url, api_key, no_verify, work), as_json)
+
+
 @keys.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(help="Its id, or what it begins with.")], url: Url = URL,
-               api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+def revoke_key(key: Which, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+               ) -> None:
     """Revoke a key: what it has opened ends at once."""
     async def work(client: Client) -> records.Key:
-        found = [key] if key.startswith("key_") else [
-            each.id for each in await client.keys.find() if key.startswith(each.prefix)]
-        return await client.keys.revoke(found[0] if found else key)
+        return await client.keys.revoke(await _id(client, key))
 
     made = asked(url, api_key, no_verify, work)
     if as_json:
@@ -86,6 +106,19 @@ def list_users(words: Annotated[str, typer.Argument(help="Part of a name or titl
     table(("Name", "Title", "Role", "State", "Made", "Last signed in", "Id"), [
         (each.name, each.title, each.role, each.state, moment(each.created), moment(each.seen), each.id)
         for each in found], "No accounts.")
+
+
+@users.command("show")
+def show_user(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+              ) -> None:
+    """Show somebody's account."""
+    _say(asked(url, api_key, no_verify, lambda client: client.users.show(name)), as_json)
+
+
+@users.command("export")
+def export_user(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+    """Print all that the server keeps of somebody, as JSON; no secrets are in it."""
+    print_json(asked(url, api_key, no_verify, lambda client: client.users.export(name)))
 
 
 @users.command("create")
@@ -154,8 +187,27 @@ def _say(made: records.User, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    facts(Name=made.name, Title=made.title, Role=made.role, State=made.state,
-          Quotas=", ".join(f"{name} {count}" for name, count in made.quotas.items()))
+    facts(Name=made.name, Title=made.title, Id=made.id, Role=made.role, State=made.state, Made=moment(made.created),
+          Last_signed_in=moment(made.seen), Quotas=_counts(made.quotas))
+
+
+async def _id(client: Client, key: str) -> str:
+    """Of a key that is named by its id or its beginning."""
+    found = [key] if key.startswith("key_") else [
+        each.id for each in await client.keys.find() if key.startswith(each.prefix)]
+    return found[0] if found else key
+
+
+def _say_key(made: records.Key, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    facts(Key=made.prefix, Id=made.id, Title=made.title, State=_state(made), May=" ".join(made.scopes),
+          Of=made.team or made.user, Quotas=_counts(made.quotas), Made=moment(made.created), Used=moment(made.used))
+
+
+def _counts(quotas: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in quotas.items())
 
 
 def _state(key: records.Key) -> str:

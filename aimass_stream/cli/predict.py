@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import value_of
+from .given import picture_of, value_of
 
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 DATA = "data:image/png;base64,"
 
 
@@ -31,7 +30,7 @@ def predict(
                                      param_hint="INPUT")
         print_json(asked(url, api_key, no_verify, lambda client: client.describe(model)))
         return
-    picture = Path(value[1:]) if value.startswith("@") and Path(value).suffix.lower() in PICTURES else None
+    picture = picture_of(value)
     given = None if picture is not None else value_of(value, "INPUT")
     answer = asked(url, api_key, no_verify, lambda client: client.predict(model, given, picture=picture))
     if isinstance(answer.output, str) and answer.output.startswith(DATA) and (out is not None or not as_json):

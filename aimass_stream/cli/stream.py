@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, print_json, run, transport_of
+from .given import set_of
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -19,6 +20,9 @@ def stream(
     source: Annotated[Path, typer.Argument(metavar="IN", exists=True, dir_okay=False, help="Any video or sound file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write: .mp4, .mkv, .webm, .mov, .ogg or .wav.")],
     pipeline: Pipeline = "[]",
+    app: Annotated[str, typer.Option(help="An app by its slug or id, in place of a pipeline.")] = "",
+    given: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What of the app is set; may "
+                                                    "be said several times.")] = None,
     transport: Transport = "ws",
     sync: Annotated[str, typer.Option(help="lowest or lips.")] = "lowest",
     latency: Annotated[int, typer.Option(help="ms that the server is to promise, 10 to 5000; 0: none.")] = 0,
@@ -31,7 +35,11 @@ def stream(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Send a file through a running server in real time and write what comes back. Ctrl-C keeps what was written."""
-    stages, over = pipeline_of(pipeline), transport_of(transport)
+    stages, over, parameters = pipeline_of(pipeline), transport_of(transport), set_of(given or [])
+    if app and stages:
+        raise typer.BadParameter("an app has its pipeline: say --app or --pipeline")
+    if parameters and not app:
+        raise typer.BadParameter("it is for an app: --app NAME --set softness=8", param_hint="--set")
     if out.exists() and out.samefile(source):
         raise typer.BadParameter("--out is the file that is read; give it another name")
     if out.exists() and not force:
@@ -45,7 +53,8 @@ def stream(
         config = await client.config()
         reader = await asyncio.to_thread(FileReader, source, max_width=config["max_width"],
                                          max_height=config["max_height"])
-        options: dict[str, Any] = {"pipeline": stages, "sync": sync, "latency_ms": latency or None}
+        options: dict[str, Any] = {"pipeline": None if app else stages, "sync": sync, "latency_ms": latency or None}
+        options |= {"app": app, "parameters": parameters} if app else {}
         if over == "ws":
             session = client.stream(audio=audio if reader.audio else None, video=video if reader.video else None,
                                     **options)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import sure
+from .given import Quotas, quotas_of, sure
 from .tables import moment, plain, table
 
 if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Team
 
-teams = typer.Typer(help="Teams share models, apps, keys and quotas: list, create, add, remove, delete.",
+teams = typer.Typer(help="Teams share models, apps, keys and quotas: list, create, change, add, remove, delete.",
                     no_args_is_help=True)
 
 DAY = 86400.0  # s
@@ -41,6 +41,19 @@ def create(name: Annotated[str, typer.Argument(help="Letters, digits and . _ - +
            no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Make a team, and own it."""
     _say(asked(url, api_key, no_verify, lambda client: client.teams.create(name, title=title)), as_json)
+
+
+@teams.command()
+def change(team: Id, title: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+           quota: Quotas = None, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
+           as_json: AsJson = False) -> None:
+    """Change what a team is called; for admins also how much it may use, requests= takes a quota back."""
+    quotas = quotas_of(quota) if quota else None
+
+    async def work(client: Client) -> Team:
+        return await client.teams.change((await _team(client, team)).id, title=title, quotas=quotas)
+
+    _say(asked(url, api_key, no_verify, work), as_json)
 
 
 @teams.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import NotFound
 from .connection import Connection, part
-from .records import Entry, Key, Limit, Me, Team, User, read
+from .records import Entry, Key, Limit, Me, SignIn, Team, User, read
 
 Quotas = Mapping[str, int | None]
 
@@ -31,6 +31,27 @@ class Account:
     async def export(self) -> dict[str, Any]:
         """All that the server keeps of one."""
         return dict(await self._connection.request("GET", "/v1/accounts/me/export"))
+
+    async def change(self, *, title: str) -> User:
+        """What people call one."""
+        return read(User, await self._connection.request("PATCH", "/v1/accounts/me", {"title": title}))
+
+    async def set_password(self, old: str, new: str) -> None:
+        """Browsers are signed out; keys stay."""
+        await self._connection.request("POST", "/v1/accounts/me/password", {"old": old, "new": new}, seconds=HASHED)
+
+    async def sign_ins(self) -> list[SignIn]:
+        """Browsers where one is signed in, the newest first."""
+        told = await self._connection.request("GET", "/v1/accounts/me/sign-ins")
+        return [read(SignIn, each) for each in told["sign_ins"]]
+
+    async def end_sign_in(self, sign_in_id: str) -> None:
+        """What was opened from there ends."""
+        await self._connection.request("DELETE", f"/v1/accounts/me/sign-ins/{part(sign_in_id)}")
+
+    async def erase(self, password: str) -> None:
+        """The account with all that is its own. `Conflict` for the last admin, and for a team's only owner."""
+        await self._connection.request("POST", "/v1/accounts/me/erase", {"password": password}, seconds=HASHED)
 
     async def connect_token(self, seconds: float = 60) -> str:
         """For a page: opens one session, once."""

@@ -14,6 +14,7 @@ from .accounts import Account, Audit, Keys, Teams, Users
 from .apps import Apps
 from .hub import Models
 from .jobs import Jobs
+from .requests import Requests
 from .rest import Client
 from .uploads import Uploads
 from .usage import Usage
@@ -76,6 +77,7 @@ class SyncModels(Waiting):
     roll_back, withdraw, history = waits(Models.roll_back), waits(Models.withdraw), waits(Models.history)
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
     delete_comment = waits(Models.delete_comment)
+    conversions, convert = waits(Models.conversions), waits(Models.convert)
 
 
 class SyncUploads(Waiting):
@@ -96,6 +98,8 @@ class SyncAccount(Waiting):
 
     show, limits, export = waits(Account.show), waits(Account.limits), waits(Account.export)
     connect_token, sign_in = waits(Account.connect_token), waits(Account.sign_in)
+    change, set_password, erase = waits(Account.change), waits(Account.set_password), waits(Account.erase)
+    sign_ins, end_sign_in = waits(Account.sign_ins), waits(Account.end_sign_in)
 
 
 class SyncKeys(Waiting):
@@ -140,6 +144,13 @@ class SyncApps(Waiting):
     unpublish, suspend, resume = waits(Apps.unpublish), waits(Apps.suspend), waits(Apps.resume)
     feature, delete, run = waits(Apps.feature), waits(Apps.delete), waits(Apps.run)
     health, probe = waits(Apps.health), waits(Apps.probe)
+
+
+class SyncRequests(Waiting):
+    """`SyncClient.requests`."""
+
+    find, show, ask = waits(Requests.find), waits(Requests.show), waits(Requests.ask)
+    answer, withdraw = waits(Requests.answer), waits(Requests.withdraw)
 
 
 class SyncClient(Waiting):
@@ -203,6 +214,10 @@ class SyncClient(Waiting):
     @cached_property
     def apps(self) -> SyncApps:
         return SyncApps(self._portal, self._twin.apps)
+
+    @cached_property
+    def requests(self) -> SyncRequests:
+        return SyncRequests(self._portal, self._twin.requests)
 
     predict, describe, request = waits(Client.predict), waits(Client.describe), waits(Client.request)
     stages, config, ready, metrics = (waits(Client.stages), waits(Client.config), waits(Client.ready),

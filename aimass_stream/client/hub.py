@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,7 @@ from .uploads import Told, Uploads, download
 
 PRODUCTION = "production"
 FIRST_LOOK, LONGEST_LOOK = 0.1, 1.0  # s between two looks at a check
+TRIED = 750_000  # bytes of a picture: a request has at most 1 MiB
 LOADED = 120.0  # s that loading a version may take
 
 
@@ -135,8 +137,11 @@ class Models:
         """Sizes, ms, weights, operators, and how far the trials' answers are apart."""
         return dict(await self._connection.request("GET", f"{_of(name)}/compare", query={"a": one, "b": other}))
 
-    async def try_version(self, name: str, which: str | int, value: Any) -> Trial:
-        """Run a version that is ready once, deployed or not."""
+    async def try_version(self, name: str, which: str | int, value: Any = None, *, picture: Path | str | None = None
+                          ) -> Trial:
+        """Run a version that is ready once, deployed or not. `picture`: a file, for one that takes pictures."""
+        if picture is not None:
+            value = await asyncio.to_thread(_picture, Path(picture))
         return read(Trial, await self._connection.request("POST", f"{_version(name, which)}/try", {"input": value},
                                                           seconds=LOADED))
 
@@ -203,6 +208,17 @@ class Models:
 
     async def delete_comment(self, name: str, comment_id: str) -> None:
         await self._connection.request("DELETE", f"{_of(name)}/comments/{part(comment_id)}")
+
+
+def _picture(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be read: {error.strerror}") from error
+    if len(data) > TRIED:
+        raise InvalidInput(f"{path} is larger than the {TRIED // 1000} kB that a trial takes: shrink it, or deploy the "
+                           "version, under an alias of its own if need be, and ask that")
+    return base64.b64encode(data).decode()
 
 
 def _of(name: str) -> str:

@@ -212,6 +212,17 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """A browser."""
+
+    id: str
+    address: str = ""
+    agent: str = ""
+    created: float = 0
+    expires: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     limit: int | None
     used: int | None
@@ -368,6 +379,23 @@ class AppVersion:
     submitted: float | None = None
     decided: float | None = None
     published: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Of the operator."""
+
+    id: str
+    kind: str  # model, quota or other
+    subject: str
+    text: str = ""
+    user: str = ""  # who asks
+    owner: str = ""  # for whom: a user or a team
+    state: str = "open"  # or granted, declined
+    answer: str = ""
+    answered_by: str = ""
+    created: float = 0
+    answered: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

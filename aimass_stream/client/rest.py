@@ -13,6 +13,7 @@ from .connection import Connection
 from .hub import Models
 from .jobs import Jobs
 from .records import Described, Prediction
+from .requests import Requests
 from .uploads import Uploads
 from .usage import Usage
 
@@ -70,6 +71,10 @@ class Client(Connection):
     @cached_property
     def apps(self) -> Apps:
         return Apps(self)
+
+    @cached_property
+    def requests(self) -> Requests:
+        return Requests(self)
 
     async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
         """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.
@@ -131,7 +136,8 @@ class Client(Connection):
                video: str | wire.VideoFormat | None = None, receive: wire.Formats | None = None,
                **options: Any) -> StreamSession:
         """A session over a websocket. `audio` and `video` are formats or codec names; what comes back has the same
-        unless `receive` says otherwise."""
+        unless `receive` says otherwise. `app` is an app's id or slug in place of a pipeline, `parameters` what of it
+        is set."""
         from .. import wire  # it and what it needs take half a second to load
         from .stream import StreamSession
 
@@ -143,7 +149,7 @@ class Client(Connection):
 
     def rtc(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
             latency_ms: int | None = None, audio: bool = True, video: bool = True, **options: Any) -> MediaSession:
-        """A session over WebRTC."""
+        """A session over WebRTC. `app` and `parameters` as `stream` has them."""
         from .rtc import RtcSession  # aiortc takes half a second to load
 
         return RtcSession(self, pipeline=pipeline, sync=sync, latency_ms=latency_ms, audio=audio, video=video,

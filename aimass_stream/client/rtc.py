@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -75,10 +76,12 @@ class RtcSession(MediaSession):
     """Sound goes out as 48 kHz Opus, pictures as the server prefers."""
 
     def __init__(self, client: Server, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
-                 latency_ms: int | None = None, audio: bool = True, video: bool = True) -> None:
+                 latency_ms: int | None = None, audio: bool = True, video: bool = True, app: str | None = None,
+                 parameters: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self._client = client
-        wishes = (("pipeline", pipeline), ("sync", sync), ("latency_ms", latency_ms))
+        wishes = (("pipeline", pipeline), ("sync", sync), ("latency_ms", latency_ms), ("app_id", app),
+                  ("parameters", None if parameters is None else dict(parameters)))
         self._options = {key: value for key, value in wishes if value is not None}
         wanted: dict[Kind, bool] = {"audio": audio, "video": video}
         self._kinds = [kind for kind, on in wanted.items() if on]

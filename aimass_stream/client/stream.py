@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import ssl as tls
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any, cast
@@ -37,7 +37,8 @@ class StreamSession(MediaSession):
     def __init__(self, url: str, *, api_key: str | None = None, ssl: tls.SSLContext | None = None,
                  pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
                  latency_ms: int | None = None, send: wire.Formats,
-                 receive: wire.Formats | None = None,
+                 receive: wire.Formats | None = None, app: str | None = None,
+                 parameters: Mapping[str, Any] | None = None,
                  on_media: Callable[[wire.Media, float], None] | None = None) -> None:
         super().__init__()
         parts = urlsplit(url)
@@ -46,7 +47,8 @@ class StreamSession(MediaSession):
         self._local = parts.hostname in ("127.0.0.1", "::1", "localhost")
         self._api_key, self._ssl = api_key, ssl
         self._hello = wire.Hello.decode({"type": "hello", "pipeline": pipeline, "sync": sync,
-                                         "latency_ms": latency_ms, "in": send, "out": receive})
+                                         "latency_ms": latency_ms, "in": send, "out": receive, "app_id": app,
+                                         "parameters": None if parameters is None else dict(parameters)})
         self.tracks: dict[int, wire.Track] = {}
         self._on_media = on_media
         self._websocket: ClientConnection | None = None

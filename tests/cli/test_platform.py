@@ -136,6 +136,9 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     assert "models:write" in refused.err
     assert "is revoked" in ada("keys", "revoke", key).out
     assert "Sign in with `aimass login`" in aimass("models", "list", AIMASS_API_KEY=key).err
+    assert "revoked" in ada("keys", "show", key[:12]).out
+    kept_key = told(ada("keys", "list", "--json"))[1]["id"]
+    assert "requests 70" in ada("keys", "change", kept_key, "--title", "laptop", "--quota", "requests=70").out
     listed = told(ada("keys", "list", "--json"))
     assert [bool(each["revoked"]) for each in listed] == [True, False]
     assert key not in str(listed)
@@ -144,6 +147,7 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     assert "ada" in aimass("users", "list").out
     assert "No jobs." in ada("jobs", "list").out
     assert "lab (team_" in ada("teams", "create", "lab").out
+    assert told(ada("teams", "change", "lab", "--title", "The lab", "--json"))["title"] == "The lab"
     assert ada("teams", "add", "lab", "nobody").code == 1
     token = aimass("users", "create", "bob").out.strip()
     assert here("login", "--server", url, "--token", token, "--password-stdin", typed=f"{PASSWORD}\n",
@@ -160,6 +164,42 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     wrong = ada("login", "--server", url, "--name", "ada", "--password-stdin", typed=f"{PASSWORD}\n")
     assert wrong.code == 1
     assert "erased" in aimass("users", "delete", "ada", "--yes").out
+
+
+def test_what_is_ones_own(aimass: Aimass, url: str, tmp_path: Path) -> None:
+    def carl(*arguments: str, **more: str) -> Done:
+        return here(*arguments, **({"XDG_CONFIG_HOME": str(tmp_path)} | more))
+
+    def asked(*arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = told(carl("requests", *arguments, "--json"))
+        return found
+
+    token = aimass("users", "create", "carl").out.strip()
+    assert carl("login", "--server", url, "--token", token, "--password-stdin", typed=f"{PASSWORD}\n").code == 0
+    assert "carl" in carl("account", "show").out
+    assert "concurrent sessions" in carl("account", "limits").out
+    assert "Carl the Great" in carl("account", "change", "--title", "Carl the Great").out
+    assert "Carl the Great" in str(told(carl("account", "export")))
+    assert "Carl the Great" in aimass("users", "show", "carl").out
+    assert "Carl the Great" in str(told(aimass("users", "export", "carl")))
+    wrong = carl("account", "password", "--password-stdin", typed="nothing\nsomething longer\n")
+    assert wrong.code == 1
+    assert "is set" in carl("account", "password", "--password-stdin", typed=f"{PASSWORD}\nsomething longer\n").out
+    assert "No browser" in carl("account", "sign-ins").out
+    assert carl("account", "sign-ins", "--end", "ses_none").code == 1
+
+    first, second, third = (asked("ask", "quota", f"{minutes} minutes a day")["id"] for minutes in (100, 200, 300))
+    assert "100 minutes a day" in carl("requests", "list").out
+    assert carl("requests", "grant", first).code == 1  # by an admin
+    assert "granted" in aimass("requests", "grant", first, "--answer", "from Monday").out
+    assert "declined" in aimass("requests", "decline", second, "--answer", "too many").out
+    assert "from Monday" in carl("requests", "show", first).out
+    assert "withdrawn" in carl("requests", "withdraw", third).out
+    assert told(aimass("requests", "list", "--everybody", "--state", "open", "--json")) == []
+    assert "quota" in carl("requests", "ask", "nonsense", "more").err
+    assert carl("account", "erase", "--yes", "--password-stdin", typed="wrong\n").code == 1
+    assert "erased" in carl("account", "erase", "--yes", "--password-stdin", typed="something longer\n").out
+    assert carl("account", "show").code == 1
 
 
 APP: dict[str, Any] = {
@@ -190,10 +230,20 @@ def test_an_app_is_drafted_decided_on_by_another_and_published(aimass: Aimass, u
     aimass("apps", "change", "soft", f"@{manifest}", **ada)
     for step, who in (("submit", ada), ("approve", rita), ("publish", ada)):
         assert aimass("apps", step, "soft", **who).code == 0
+    assert "published" in aimass("apps", "versions", "soft", **ada).out
+    assert "does what its example expects" in aimass("apps", "probe", "soft", **rita).out
+    assert "Featured:" in aimass("apps", "feature", "soft", **rita).out
+    assert "Featured:" not in aimass("apps", "feature", "soft", "--off", **rita).out
+    assert aimass("apps", "feature", "soft", **ada).code == 1  # one's own
     assert "A softer picture" in aimass("apps", "list", **ada).out
     assert "How soft" in aimass("apps", "show", "soft", **rita).out
-    assert told(aimass("apps", "run", "soft", json.dumps(APP["example"]["input"]), **rita))["frames"]["video"] == 1
-    assert told(aimass("apps", "health", "soft", **ada))["runs"] >= 1
+    came = aimass("apps", "run", "soft", json.dumps(APP["example"]["input"]), "--set", "softness=9", "--out",
+                  str(tmp_path / "soft.jpg"), **rita)
+    assert told(came)["frames"]["video"] == 1
+    assert (tmp_path / "soft.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert "soft" in aimass("apps", "run", "soft", "{}", "--set", "softness", **rita).err
+    assert told(aimass("apps", "health", "soft", "--json", **ada))["runs"] >= 1
+    assert "together" in aimass("apps", "health", "soft", **ada).out
     assert "suspended" in aimass("apps", "suspend", "soft", "--reason", "looked at", **rita).out
     assert "published" in aimass("apps", "resume", "soft", **rita).out
     assert aimass("apps", "delete", "soft", "--yes", **ada).code == 1

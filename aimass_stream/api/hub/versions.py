@@ -18,8 +18,10 @@ from ...hub.compare import compared
 from ...hub.records import TEXT, State, Version
 from ...inference.contract import TensorSpec
 from ..deps import CallerDep
+from ..predict import pictured
 from ..problems import RESPONSES
 from ..repeats import CreatingRoute
+from ..values import picture_input
 from .parts import HubDep, Name, Number, Which, unchanged
 
 router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
@@ -70,7 +72,8 @@ class NewVersion(BaseModel):
 
 class Trial(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    input: Any = Field(description="an object with a value for each input; the bare value, where there is one input")
+    input: Any = Field(description="an object with a value for each input; the bare value, where there is one input; "
+                       "of one that takes pictures also a picture's file in base64, or as a data URL")
 
 
 class TrialView(BaseModel):
@@ -151,10 +154,14 @@ async def try_version(name: Name, which: Which, trial: Trial, hub: HubDep, calle
     if version.state != "ready" or version.format == "folder":
         raise Conflict(f"{version.served} is {version.state}" if version.format != "folder" else
                        f"{name} is built in: it has routes of its own", field="version")
-    await hub.deployments.places.lay_out(version)
+    entry = await hub.deployments.places.lay_out(version)
+    value, picture = trial.input, picture_input(entry)
+    if picture is not None and isinstance(value, dict) and set(value) == {picture.spec.name}:
+        value = value[picture.spec.name]
     await hub.engine.load(version.served)
     model = hub.engine.models()[version.served]
-    batch = await run_in_threadpool(_batch, model.inputs, trial.input)
+    batch = await pictured(picture, value) if picture is not None and isinstance(value, str) else (
+        await run_in_threadpool(_batch, model.inputs, value))
     begun = time.perf_counter()
     made = await hub.engine.submit(version.served, batch, session=f"trial {caller.name}", background=True,
                                    deadline=time.monotonic() + WAIT)
