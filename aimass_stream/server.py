@@ -54,9 +54,10 @@ from .api.hub.served import HubCatalogue
 from .api.keys import connect_router
 from .api.keys import router as keys_router
 from .api.oip import routes as oip
-from .api.oip.infer import Infer, Shortcut
+from .api.oip.infer import Infer
 from .api.oip.offered import Offered
 from .api.realtime import router as realtime_router
+from .api.shortcut import Shortcut
 from .api.sign_in import router as sign_in_router
 from .api.site import ROUTERS as SITE
 from .api.teams import router as teams_router
@@ -188,7 +189,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
 def _open_doors(app: FastAPI, settings: Settings, infer: Infer, accounts: Accounts) -> None:
     """All routes, and what requests go through before these."""
     problems.install(app)
-    app.add_middleware(Shortcut, infer=infer)  # the innermost
+    app.add_middleware(Shortcut, infer=infer, settings=settings)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:

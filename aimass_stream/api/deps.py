@@ -14,10 +14,11 @@ from ..errors import Forbidden, TooLarge
 from ..node import Node
 from ..ports import Caller
 from ..settings import Settings
+from .headers import first_of, text_of
 from .metering import CALLER
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110 section 9.2.1)
-CSRF = "x-csrf-token"
+CSRF = b"x-csrf-token"
 CSRF_FIELD = "csrf_token"  # of a form
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 64 * 1024  # bytes of a form that is looked into for it
@@ -43,10 +44,10 @@ def address_of(connection: HTTPConnection) -> str:
 
 def caller_of(connection: HTTPConnection, csrf: str | None = None) -> Caller:
     """Who is calling, without counting it; `csrf` where it came in a form. Raises `Unauthorized` or `Forbidden`."""
-    headers = connection.headers
+    headers = first_of(connection.scope)
     return accounts_of(connection).authorize(
-        headers.get("authorization"), address=address_of(connection), cookie=headers.get("cookie"),
-        csrf=csrf or headers.get(CSRF), reads=connection.scope.get("method") in SAFE)
+        text_of(headers, b"authorization"), address=address_of(connection), cookie=text_of(headers, b"cookie"),
+        csrf=csrf or text_of(headers, CSRF), reads=connection.scope.get("method") in SAFE)
 
 
 async def admitted(connection: HTTPConnection, *, opens: bool = False) -> Caller:
@@ -54,21 +55,21 @@ async def admitted(connection: HTTPConnection, *, opens: bool = False) -> Caller
 
     `opens`: it is to open a session, and a connect token will do.
     """
-    headers = connection.headers
-    if not opens and headers.get("authorization", "").partition(" ")[2].strip().startswith(CONNECT):
+    headers = first_of(connection.scope)
+    if not opens and (text_of(headers, b"authorization") or "").partition(" ")[2].strip().startswith(CONNECT):
         raise Forbidden("a connect token opens a session, and nothing else")
     csrf = None
-    if ("cookie" in headers and CSRF not in headers and isinstance(connection, Request)
-            and headers.get("content-type", "").startswith(FORM)):
+    if (b"cookie" in headers and CSRF not in headers and isinstance(connection, Request)
+            and headers.get(b"content-type", b"").startswith(FORM.encode())):
         csrf = await _in_form(connection)
     caller = caller_of(connection, csrf)
     allowance = accounts_of(connection).parts.allowance
     await allowance.request(caller)
     connection.scope[CALLER] = caller
-    length = headers.get("content-length", "")
-    if length.isdecimal():
+    length = headers.get(b"content-length", b"")
+    if length.isdigit():
         await allowance.upload(caller, int(length[:18]))
-    elif "transfer-encoding" in headers:
+    elif b"transfer-encoding" in headers:
         await allowance.upload(caller, 0)
     return caller
 

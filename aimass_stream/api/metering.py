@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..accounts import Accounts
 from ..errors import Busy
 from ..ports import Caller
+from .headers import first_of
 
 CALLER = "aimass.caller"  # in a request's scope, once it is known
 
@@ -20,7 +21,7 @@ class Metered:
         self.app, self.accounts = app, accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        if scope["type"] != "http" or b"transfer-encoding" not in first_of(scope):
             await self.app(scope, receive, send)
             return
         size = 0

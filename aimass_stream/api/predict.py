@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import aclosing
 from typing import Any, cast
@@ -17,6 +18,7 @@ from ..fetching import fetched
 from ..frames import Pixels
 from ..inference import Batch, Entry, Model
 from ..painting.files import unpack
+from ..ports import Caller
 from ..seeing.input import PictureInput
 from ..settings import Settings
 from . import pictures, values
@@ -81,26 +83,30 @@ async def predict_only(request: Request, settings: SettingsDep, caller: CallerDe
 @router.post("/{model}", response_model=Prediction, openapi_extra=BODY)
 async def predict(model: str, request: Request, settings: SettingsDep, caller: CallerDep) -> Response:
     """Ask a model. What does not fit is told with the schema of what would."""
+    text, headers = await asked(model, request, settings, caller)
+    return Response(text, media_type="application/json", headers=headers)
+
+
+async def asked(model: str, request: Request, settings: Settings, caller: Caller) -> tuple[bytes, dict[str, str]]:
+    """The answer as JSON, and its headers, in small letters."""
     caller.need("media")
     infer = infer_of(request)
     who = caller.user or caller.id or caller.address
     served = infer.offered.catalogue.resolve(model, caller=caller)
     entry = infer.offered.catalogue.entry(served)
-    begun, failed = time.perf_counter(), True
+    begun = time.perf_counter()
     try:
-        asked = await _given(request, settings, infer, entry)
-        _, ready = await infer.offered.ready(served.engine, caller=caller)
-        results = await infer.offered.run(served, ready, asked.inputs, caller=who)
-        text = await _written(infer, ready, results, asked.bare)
-        failed = False
+        given = await _given(request, settings, infer, entry)
+        ready = await infer.offered.loaded(served)
+        results = await infer.offered.run(served, ready, given.inputs, caller=who)
+        text = await _written(infer, ready, results, given.bare)
     except (InvalidInput, InvalidMedia) as error:
         error.data.setdefault("input", values.input_schema(entry))
         raise
     finally:
-        infer.meter.request(caller, served.name, time.perf_counter() - begun, failed=failed)
-    headers = {"X-Model": f"{served.name}@{served.version}"} | ({"X-Model-Reason": served.reason}
-                                                                if served.reason else {})
-    return Response(text, media_type="application/json", headers=headers)
+        infer.asked(caller, served, time.perf_counter() - begun, sys.exception())
+    headers = {"x-model": f"{served.name}@{served.version}"}
+    return text, headers | {"x-model-reason": served.reason} if served.reason else headers
 
 
 def _only(request: Request, settings: Settings) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput, InvalidMedia
@@ -133,7 +134,7 @@ def picture_in_child(text: bytes) -> Iterator[bytes]:
 
 
 def answered(model: Model, results: Batch, bare: bool) -> object:
-    """One output's value, or several by name: nested lists, and pictures as data URLs. Takes its time for pictures."""
+    """One output's value, or several by name, for `dumped`; pictures as data URLs. Takes its time for pictures."""
     found = {}
     for spec in model.outputs:
         array = results[spec.name]
@@ -153,7 +154,7 @@ class _Outputs:
 
 
 def dumped(output: object) -> bytes:
-    return json.dumps({"output": output}, separators=(",", ":"), ensure_ascii=False).encode()
+    return orjson.dumps({"output": output}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def is_picture(spec: TensorSpec) -> bool:
@@ -166,18 +167,7 @@ def _value(spec: TensorSpec, array: NDArray[Any]) -> object:
         return _data_url(spec, array)
     if is_picture(spec) and array.ndim == 4:
         return [_data_url(spec, each) for each in array]
-    if array.dtype.kind == "O":
-        tensors.to_json(array)  # raises for what is no text
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return _nulled(array.tolist())
-    return array.tolist()
-
-
-def _nulled(value: object) -> object:
-    """JSON has no number that is none, nor an infinite one."""
-    if isinstance(value, list):
-        return [_nulled(each) for each in value]
-    return value if isinstance(value, float) and np.isfinite(value) else None
+    return tensors.to_json(array)
 
 
 def _data_url(spec: TensorSpec, planes: NDArray[Any]) -> str:

@@ -13,15 +13,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
 from .batches import Answer, Run, out_of_memory
-from .contract import Batch, Model, check_inputs
+from .contract import Batch, Capabilities, Model, check_inputs
 from .device import CpuDevice, Device, Worker
+from .inline import Inline
 from .loader import ModelStore
+from .patience import Hangs, watched
 from .slots import Slots
 from .statistics import ModelStatistics, Tally, best_way
 from .waiting import Request, Waiting
@@ -36,18 +38,12 @@ FAILURES = 5  # in a row, then a model is taken out
 PER_SESSION = 8  # requests of one session that may wait
 LOADING = 600.0  # s after which building a model, or warming it up, hangs
 CLOSING = 10.0  # s after which ending one does
-# a run's patience is looked at in so many parts: a process that was stopped for a while wakes up to one that is over
-PARTS = 5
 
 
 class Shared(Protocol):
     """Something that all sessions use and that ends with the engine: a voice's process, a pool of decoders."""
 
     async def close(self) -> None: ...
-
-
-class _Hangs(Exception):
-    """A run that does not end."""
 
 
 @dataclass(slots=True)
@@ -77,9 +73,11 @@ class _Loaded:
     failed: str = ""  # why it was taken out
     closed: bool = False
     lost: bool = False  # with a thread that does not come back from it
+    inline: Inline = field(init=False)
 
     def __post_init__(self) -> None:
         self.limit, self.at_once = best_way(self.speed.alone, self.speed.beside)
+        self.inline = Inline(self.model, self.speed.alone)
         self.idle.set()
 
 
@@ -131,8 +129,8 @@ class Engine:
         """In a thread beside the devices' workers, which go on meanwhile."""
         worker = self._loaders.pop() if self._loaders else Worker("aimass-load")
         try:
-            return await _watched(worker.run(work), LOADING, lambda: True)
-        except _Hangs:
+            return await watched(worker.run(work), LOADING, lambda: True)
+        except Hangs:
             worker.renew()
             raise ModelFailed(f"{what}: it has not ended after {LOADING:.0f} s") from None
         finally:
@@ -198,7 +196,7 @@ class Engine:
         try:
             speed = await self._prepared(model, self._desk_of(model))
             old = self._models.get(name)
-            if old is None or (old.model.inputs, old.model.capabilities) != (model.inputs, model.capabilities):
+            if old is None or (old.model.inputs, _kind(old.model)) != (model.inputs, _kind(model)):
                 raise Conflict(f"{name} is another kind of model now: it is used by sessions that load it anew")
         except BaseException:  # a cancelled renewal leaves no model behind, too
             await self._end(self._desk_of(model), model)
@@ -224,8 +222,8 @@ class Engine:
             model.close()
 
         try:
-            await _watched(desk.device.run(close), CLOSING, lambda: begun)
-        except _Hangs:
+            await watched(desk.device.run(close), CLOSING, lambda: begun)
+        except Hangs:
             log.error("model %s can't be closed: its thread on %s is lost", model.name, desk.device.name)
             desk.device.renew()
         except Exception:
@@ -234,6 +232,11 @@ class Engine:
     def models(self) -> dict[str, Model]:
         """What is loaded and takes requests."""
         return {name: loaded.model for name, loaded in self._models.items() if not loaded.failed}
+
+    def model(self, name: str) -> Model | None:
+        """One of those."""
+        loaded = self._models.get(name)
+        return None if loaded is None or loaded.failed else loaded.model
 
     async def share(self, name: str, open: Callable[[], Awaitable[T]]) -> T:
         """What goes by this name, made by the first caller for all; it is closed with the engine.
@@ -265,8 +268,13 @@ class Engine:
         `ModelFailed` when the model raised or was taken out, `NotFound` when it is not loaded.
         """
         loaded = self._ready(model)
-        request = Request(model, inputs, check_inputs(loaded.model, inputs), session, deadline, time.monotonic(),
-                          asyncio.get_running_loop().create_future(), background=background)
+        rows, now = check_inputs(loaded.model, inputs), time.monotonic()
+        if rows <= loaded.inline.rows and (deadline is None or deadline >= now):
+            at_once = self._run_inline(loaded, inputs, rows)
+            if at_once is not None:
+                return at_once
+        request = Request(model, inputs, rows, session, deadline, now, asyncio.get_running_loop().create_future(),
+                          background=background)
         if loaded.slots.count:
             request.slot = loaded.slots.acquire(state or session)
         try:
@@ -288,6 +296,17 @@ class Engine:
                 request.timer.cancel()
             if loaded.desk.waiting.remove(request):
                 loaded.tally.drop("cancelled")
+
+    def _run_inline(self, loaded: _Loaded, inputs: Batch, rows: int) -> Batch | None:
+        done = loaded.inline.run(inputs)
+        if done is None:
+            return None
+        outputs, seconds = done
+        loaded.failures = 0
+        loaded.tally.ran(rows, seconds, [0.0], time.monotonic(), seconds)
+        if self.answered is not None:
+            self.answered(loaded.model.name, inputs, outputs)
+        return outputs
 
     def forget(self, model: str, state: str) -> None:
         """Give a stateful model's slot back, when its stream has ended."""
@@ -371,7 +390,7 @@ class Engine:
         run = Run(loaded.model, batch, [r.slot for r in batch if r.slot is not None and loaded.slots.freshen(r.slot)])
         try:
             results, seconds = await self._launched(loaded, run)
-        except _Hangs:
+        except Hangs:
             desk.device.renew()
             loaded.closed = loaded.lost = True  # nobody can end it
             self._take_out(loaded, batch, f"because a run had not ended after {run.patience:.0f} s")
@@ -391,7 +410,7 @@ class Engine:
         loaded.running += 1
         loaded.idle.clear()
         try:
-            return await _watched(loaded.desk.device.launch(run), run.patience, lambda: run.begun)
+            return await watched(loaded.desk.device.launch(run), run.patience, lambda: run.begun)
         finally:
             loaded.running -= 1
             if not loaded.running:
@@ -462,6 +481,10 @@ class Engine:
             worker.close()
 
 
+def _kind(model: Model) -> Capabilities:
+    return replace(model.capabilities, steady=False)  # whether a thread is asked is nobody else's business
+
+
 async def _await(open: Callable[[], Awaitable[T]]) -> T:
     return await open()
 
@@ -470,28 +493,3 @@ def _fail(requests: list[Request], error: Exception) -> None:
     for request in requests:
         if not request.done.done():
             request.done.set_exception(error)
-
-
-async def _watched(work: Awaitable[R], patience: float, begun: Callable[[], bool]) -> R:
-    """Raises `_Hangs` when it has not ended so many seconds after it was begun; what runs in a thread is left there."""
-    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
-    timer: asyncio.TimerHandle
-
-    def look(parts: int) -> None:
-        nonlocal timer
-        parts += begun()
-        if parts < PARTS:
-            timer = loop.call_later(patience / PARTS, look, parts)
-        else:
-            limit.reschedule(loop.time())
-
-    timer = loop.call_later(patience / PARTS, look, 0)
-    try:
-        async with limit:
-            return await work
-    except TimeoutError:
-        if limit.expired():
-            raise _Hangs from None
-        raise
-    finally:
-        timer.cancel()

@@ -61,7 +61,8 @@ def test_the_table_leads_to_the_engine() -> None:
 
 def test_a_free_first_axis_may_hold_a_batch(tmp_path: Path, device: CpuDevice) -> None:
     model = OnnxModel(entry(tmp_path, graph(["n", 3, "h", "w"])), device)
-    assert model.capabilities == Capabilities(batchable=True, max_batch=4, fixed_shapes=False, beside=True)
+    assert model.capabilities == Capabilities(batchable=True, max_batch=4, fixed_shapes=False, beside=True,
+                                              steady=True)
     model.warm_up()
     x = np.random.default_rng(1).random((2, 3, 4, 5)).astype(np.float32)
     np.testing.assert_array_equal(model.run({"x": x})["y"], -x)
@@ -95,7 +96,8 @@ def test_a_fixed_first_axis_stays_at_one_unless_the_manifest_calls_it_batchable(
     content = graph([1, 3, 8, 8])
     alone = replace(fixed(tmp_path, content), capabilities=Capabilities())
     model = OnnxModel(alone, device)
-    assert model.capabilities == Capabilities(batchable=False, max_batch=1, fixed_shapes=True, beside=True)
+    assert model.capabilities == Capabilities(batchable=False, max_batch=1, fixed_shapes=True, beside=True,
+                                              steady=True)
     assert model.inputs[0].shape == (1, 3, 8, 8)
     with pytest.raises(InvalidInput, match="1×3×8×8"):
         model.inputs[0].check(np.zeros((2, 3, 8, 8), np.float32))
@@ -106,7 +108,8 @@ def test_a_fixed_first_axis_stays_at_one_unless_the_manifest_calls_it_batchable(
 def test_a_fixed_first_axis_is_freed_where_rows_stay_as_they_were(tmp_path: Path, device: CpuDevice,
                                                                   content: bytes) -> None:
     model = OnnxModel(fixed(tmp_path, content), device)
-    assert model.capabilities == Capabilities(batchable=True, max_batch=4, fixed_shapes=True, beside=True)
+    assert model.capabilities == Capabilities(batchable=True, max_batch=4, fixed_shapes=True, beside=True,
+                                              steady=True)
     assert model.inputs[0].shape == (None, 3, 8, 8)
     x = np.random.default_rng(1).random((3, 3, 8, 8)).astype(np.float32)
     made = model.run({"x": x})["y"]

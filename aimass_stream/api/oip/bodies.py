@@ -15,12 +15,13 @@ from starlette.types import Receive, Scope, Send
 from ... import sandbox
 from ...errors import AimassError, Busy, InvalidMessage, TooLarge
 from ...inference import Batch, Model
+from ..headers import first_of
 from . import messages
 from .messages import Asked
 from .offered import Served
 
 JSON_HERE = 64 * 1024  # bytes of JSON that are read on the loop
-VALUES_HERE = 4096  # numbers that are written as JSON on the loop
+VALUES_HERE = 64 * 1024  # numbers that are written as JSON on the loop
 COPY_HERE = 1 << 20  # bytes of binary data that are copied on the loop
 MOST_JSON = 16 << 20  # bytes
 MOST_VALUES = 4 << 20  # numbers in a JSON answer
@@ -47,14 +48,14 @@ class Body:
 
 async def body_of(scope: Scope, receive: Receive, most: int) -> Body:
     """Raises `TooLarge`, `InvalidMessage` or `Disconnected`."""
-    header = None
-    for name, value in scope["headers"]:
-        if name == HEADER:
-            header = _length(value)
-        elif name == b"content-length" and value.isdigit() and int(value) > most:
-            raise _too_large(most)
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise InvalidMessage("send the body as it is: compressed ones are not read here")
+    headers, header = first_of(scope), None
+    if HEADER in headers:
+        header = _length(headers[HEADER])
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length[:18]) > most:
+        raise _too_large(most)
+    if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
+        raise InvalidMessage("send the body as it is: compressed ones are not read here")
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Disconnected("the client left")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ...errors import AimassError
+from ...ports import Caller
 from ...usage import Meter
 from ..deps import admitted
 from ..problems import headers_of
 from .bodies import Desk, Disconnected, body_of, respond, status_of
-from .offered import Counts, Offered
+from .offered import Counts, Offered, Served
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ class Infer:
         """`most` is how many bytes a request may have; `meter` counts who asked for what."""
         self.offered, self.most, self.meter = offered, most, meter
         self.desk = Desk()
+        self.watched: Callable[[str, float, BaseException | None], None] | None = None  # by the version's name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -53,15 +56,21 @@ class Infer:
             done = time.perf_counter()
             order = tuple(spec.name for spec in model.outputs)
             text, parts = await self.desk.written(served, asked, results, order)
-        except BaseException:
+        except BaseException as error:
             counts.failed += 1
             counts.failing += time.perf_counter() - begun
-            self.meter.request(caller, served.name, time.perf_counter() - begun, failed=True)
+            self.asked(caller, served, time.perf_counter() - begun, error)
             raise
-        self.meter.request(caller, served.name, time.perf_counter() - begun)
+        self.asked(caller, served, time.perf_counter() - begun)
         _succeeded(counts, begun, read, ready, done)
         counts.rows += next(iter(asked.inputs.values())).shape[0] if model.capabilities.batchable else 1
         await respond(send, 200, text, parts)
+
+    def asked(self, caller: Caller, served: Served, seconds: float, error: BaseException | None = None) -> None:
+        """Somebody asked for that, and got an answer, or this error."""
+        self.meter.request(caller, served.name, seconds, failed=error is not None)
+        if self.watched is not None:
+            self.watched(served.engine, seconds, error)
 
 
 def _succeeded(counts: Counts, begun: float, read: float, ready: float, done: float) -> None:
@@ -77,30 +86,3 @@ def _succeeded(counts: Counts, begun: float, read: float, ready: float, done: fl
 async def fail(send: Send, error: AimassError) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
     await respond(send, status_of(error), json.dumps({"error": error.detail}).encode(), None, headers)
-
-
-class Shortcut:
-    """ASGI middleware: requests for inference go past the routers, which would cost as much as all the rest."""
-
-    def __init__(self, app: ASGIApp, infer: Infer) -> None:
-        self.app, self.infer = app, infer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        params = _params(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if params is None:
-            await self.app(scope, receive, send)
-        else:
-            scope["path_params"] = params
-            await self.infer(scope, receive, send)
-
-
-def _params(path: str) -> dict[str, str] | None:
-    """Those of the routes for inference, where it is one of them."""
-    if not path.startswith("/v2/models/") or not path.endswith("/infer"):
-        return None
-    match path.split("/")[3:-1]:
-        case [name] if name:
-            return {"name": name}
-        case [name, "versions", version] if name and version:
-            return {"name": name, "version": version}
-    return None

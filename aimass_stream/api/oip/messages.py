@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import orjson
 
 from ...errors import InvalidInput, InvalidMessage
 from ...inference import Batch, Model, TensorSpec
@@ -42,7 +43,7 @@ def read(body: memoryview, header: int | None) -> Asked:
     size = len(body) if header is None else header
     if size > len(body):
         raise InvalidMessage(f"Inference-Header-Content-Length is {size}, and the body has {len(body)} bytes")
-    given = load(bytes(body[:size]))
+    given = load(body[:size])
     parameters = _parameters(given, "the request")
     asked = Asked({}, id=_id(given), binary=parameters.get("binary_data_output") is True,
                   timeout=_timeout(parameters), stream=_stream(parameters))
@@ -52,20 +53,11 @@ def read(body: memoryview, header: int | None) -> Asked:
     return asked
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"JSON has no {name}: send such values as binary data")
-
-
-# made once: that takes longer than a small request does
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
-
-
-def load(text: bytes) -> dict[str, Any]:
+def load(text: bytes | memoryview) -> dict[str, Any]:
     """A JSON object. Raises `InvalidMessage`."""
     try:
-        given = _DECODER.decode(text.decode())
-    except (ValueError, RecursionError) as error:
+        given = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise InvalidMessage(f"the request is not JSON: {str(error)[:200]}") from None
     if not isinstance(given, dict):
         raise InvalidMessage("the request must be a JSON object")
@@ -183,34 +175,30 @@ def _fitting(spec: TensorSpec, batchable: bool, count: int) -> tuple[int, ...]:
 def written(name: str, version: str, asked: Asked, results: Batch, order: Sequence[str],
             reason: str = "") -> tuple[bytes, list[bytes]]:
     """The answer's JSON and its binary tensors. Raises `InvalidInput` for outputs that the model does not have."""
-    described, parts = _described_outputs(name, asked, results, order, finite=True)
+    described, parts = _described_outputs(name, asked, results, order)
     answer: dict[str, Any] = {"model_name": name, "model_version": version}
     if asked.id:
         answer["id"] = asked.id
     if reason:
         answer["parameters"] = {"reason": reason}
     answer["outputs"] = described
-    try:
-        return _ENCODER.encode(answer).encode(), parts
-    except ValueError:  # not a number, or infinite
-        answer["outputs"], parts = _described_outputs(name, asked, results, order, finite=False)
-        return _ENCODER.encode(answer).encode(), parts
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), parts
 
 
-def _described_outputs(name: str, asked: Asked, results: Batch, order: Sequence[str], *,
-                       finite: bool) -> tuple[list[dict[str, Any]], list[bytes]]:
+def _described_outputs(name: str, asked: Asked, results: Batch,
+                       order: Sequence[str]) -> tuple[list[dict[str, Any]], list[bytes]]:
     wanted = asked.outputs or dict.fromkeys(order, asked.binary)
     described, parts = [], []
     for each, binary in wanted.items():
         if each not in results:
             raise InvalidInput(f"{name} has no output {each[:64]!r}; it has: {', '.join(order)}", field="outputs")
         array = results[each]
-        item: dict[str, Any] = {"name": each, "datatype": tensors.kind_of(array), "shape": list(array.shape)}
+        item: dict[str, Any] = {"name": each, "datatype": tensors.kind_of(array), "shape": array.shape}
         if binary:
             parts.append(tensors.to_bytes(array))
             item["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
-            item["data"] = tensors.to_json(array, finite=finite)
+            item["data"] = tensors.to_json(array.ravel())
         described.append(item)
     return described, parts
 
@@ -225,7 +213,7 @@ def as_binary(body: bytes, header: int | None) -> bytes:
     given = load(body if header is None else body[:header])
     given["inputs"] = [{"name": name, "datatype": asked.kinds[name], "shape": list(array.shape),
                         "parameters": {"binary_data_size": len(parts[name])}} for name, array in asked.inputs.items()]
-    return _joined(json.dumps(given).encode(), list(parts.values()))
+    return _joined(orjson.dumps(given), list(parts.values()))
 
 
 def answer(name: str, version: str, asked: Asked, results: Batch, order: Sequence[str], reason: str) -> bytes:

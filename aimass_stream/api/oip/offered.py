@@ -118,14 +118,18 @@ class Offered:
     async def ready(self, name: str, version: str = "", caller: Caller | None = None) -> tuple[Served, Model]:
         """The model, loaded by now. Raises `NotFound`, `Unavailable` if it was unloaded, and as `Engine.load`."""
         served = self.catalogue.resolve(name, version, caller=caller)
+        return served, await self.loaded(served)
+
+    async def loaded(self, served: Served) -> Model:
+        """Raises as `ready`."""
         if served.engine in self.aside:
-            raise Unavailable(f"{name} was unloaded: POST /v2/repository/models/{name}/load brings it back",
-                              retry_after=60)
-        return served, self.engine.models().get(served.engine) or await self._load(served)
+            raise Unavailable(f"{served.name} was unloaded: POST /v2/repository/models/{served.name}/load brings it "
+                              "back", retry_after=60)
+        return self.engine.model(served.engine) or await self._load(served)
 
     async def _load(self, served: Served) -> Model:
         await self.engine.load(served.engine)
-        model = self.engine.models().get(served.engine)
+        model = self.engine.model(served.engine)
         if model is None:
             raise ModelFailed(f"{served.name} was unloaded meanwhile")
         return model
@@ -155,7 +159,9 @@ class Offered:
     async def run(self, served: Served, model: Model, inputs: Batch, *, caller: str, timeout: float | None = None,
                   stream: Stream | None = None) -> Batch:
         """Raises as `Engine.submit`. Live sessions go first: what comes by REST gets the gaps between them."""
-        lanes = self._lanes.setdefault(caller, [0] * LANES)
+        lanes = self._lanes.get(caller)
+        if lanes is None:
+            lanes = self._lanes[caller] = [0] * LANES
         lane = next((number for number, taken in enumerate(lanes) if taken < PER_LANE), None)
         if lane is None:
             raise Busy(f"{LANES * PER_LANE} requests of {caller} are being worked on already", retry_after=1)

@@ -94,14 +94,16 @@ def _numbers(name: str, kind: str, values: list[Any]) -> NDArray[Any]:
     return wide.astype(dtype)
 
 
-def to_json(array: NDArray[Any], *, finite: bool = True) -> list[Any]:
-    """Its values, flat. Unless they are `finite`, what JSON has no number for (NaN, infinity) is None."""
-    values: list[Any] = array.ravel().tolist()
+def to_json(array: NDArray[Any]) -> object:
+    """Its values as orjson writes them, nested as it is: numbers as short as they can be told apart by, and null where
+    JSON has no number (NaN, infinity)."""
     if array.dtype.kind == "O":
-        return [_str(value) for value in values]
-    if not finite and array.dtype.kind == "f":
-        return [value if math.isfinite(value) else None for value in values]
-    return values
+        return _strings(array.tolist())
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("=")) if array.ndim else array[()]
+
+
+def _strings(value: object) -> object:
+    return [_strings(each) for each in value] if isinstance(value, list) else _str(value)
 
 
 # raw bytes --------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ...inference.device import Device
 from ...inference.loader import Entry
 from ...inference.rows import independent
 from .graph import external, freed
+from .steady import steady
 
 ERRORS_ONLY = 3  # onnxruntime's log level
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -57,7 +58,7 @@ class OnnxModel:
             batchable=rows and entry.capabilities.batchable, max_batch=entry.capabilities.max_batch if rows else 1,
             fixed_shapes=all(isinstance(axis, int) for argument in takes for axis in argument.shape[1:]),
             accelerated=self._place is not None, longest=entry.capabilities.longest, light=entry.capabilities.light,
-            beside=self._place is None)
+            beside=self._place is None, steady=self._place is None and steady(file.read_bytes()))
 
     def _rewritten(self, file: Path, device: Device) -> bool:
         """Whether the graph takes any number of rows from now on."""

@@ -57,7 +57,7 @@ def fields(message: View) -> Iterator[Field]:
 def external(data: bytes) -> set[str]:
     """The files that hold tensors of this one, as it names them."""
     try:
-        return {place for graph in _all(memoryview(data), GRAPH) for place in _external(graph)}
+        return {place for graph in all_of(memoryview(data), GRAPH) for place in _external(graph)}
     except RecursionError:  # a graph in a graph in a graph...
         raise InvalidInput("onnxruntime can't run this file: it is nested too deeply", field="files") from None
 
@@ -67,17 +67,17 @@ def _external(graph: View) -> Iterator[str]:
         if wire == BYTES and number == INITIALIZER:
             yield from _locations(value)
         elif wire == BYTES and number == NODE:
-            for attribute in _all(value, NODE_ATTRIBUTE):
-                for tensor in _all(attribute, ATTRIBUTE_TENSOR):
+            for attribute in all_of(value, NODE_ATTRIBUTE):
+                for tensor in all_of(attribute, ATTRIBUTE_TENSOR):
                     yield from _locations(tensor)
-                for inner in _all(attribute, ATTRIBUTE_GRAPH):
+                for inner in all_of(attribute, ATTRIBUTE_GRAPH):
                     yield from _external(inner)
 
 
 def _locations(tensor: View) -> Iterator[str]:
-    for entry in _all(tensor, TENSOR_EXTERNAL):
-        if _text(entry, 1) == "location":
-            yield _text(entry, 2)
+    for entry in all_of(tensor, TENSOR_EXTERNAL):
+        if text_of(entry, 1) == "location":
+            yield text_of(entry, 2)
 
 
 def freed(data: bytes) -> bytes:
@@ -90,17 +90,17 @@ def freed(data: bytes) -> bytes:
 
 
 def _freed(graph: View) -> bytes:
-    weights = {_text(tensor, TENSOR_NAME) for tensor in _all(graph, INITIALIZER)}
-    shapes = {_text_at(node, NODE_INPUT, 1) for node in _all(graph, NODE) if _text(node, NODE_TYPE) == "Reshape"}
+    weights = {text_of(tensor, TENSOR_NAME) for tensor in all_of(graph, INITIALIZER)}
+    shapes = {_text_at(node, NODE_INPUT, 1) for node in all_of(graph, NODE) if text_of(node, NODE_TYPE) == "Reshape"}
     parts = []
     for number, _, value, whole in fields(graph):
-        if number == INPUT and _text(value, 1) in weights:  # as old files list them
+        if number == INPUT and text_of(value, 1) in weights:  # as old files list them
             parts.append(bytes(whole))
         elif number in (INPUT, OUTPUT):
             parts.append(_bytes(number, _along(value, SHAPE_PATH, _free_first)))
-        elif number == INITIALIZER and _text(value, TENSOR_NAME) in shapes:
+        elif number == INITIALIZER and text_of(value, TENSOR_NAME) in shapes:
             parts.append(_bytes(number, _reshaping(value)))
-        elif number == NODE and _text(value, NODE_TYPE) == "Constant" and _text(value, NODE_OUTPUT) in shapes:
+        elif number == NODE and text_of(value, NODE_TYPE) == "Constant" and text_of(value, NODE_OUTPUT) in shapes:
             parts.append(_bytes(number, _along(value, (NODE_ATTRIBUTE, ATTRIBUTE_TENSOR), _reshaping)))
         elif number != VALUE_INFO:  # shapes of what lies between: they no longer hold
             parts.append(bytes(whole))
@@ -150,16 +150,18 @@ def _free(axes: list[int]) -> list[int]:
     return [0, *axes[1:]] if axes[0] == 1 else axes  # 0: as it comes in
 
 
-def _all(message: View, number: int) -> Iterator[View]:
+def all_of(message: View, number: int) -> Iterator[View]:
+    """What lies in each of its fields of that number."""
     return (field.value for field in fields(message) if field.number == number and field.wire == BYTES)
 
 
-def _text(message: View, number: int) -> str:
+def text_of(message: View, number: int) -> str:
+    """Of its first field of that number; "" where it has none."""
     return _text_at(message, number, 0)
 
 
 def _text_at(message: View, number: int, place: int) -> str:
-    found = list(_all(message, number))
+    found = list(all_of(message, number))
     return bytes(found[place]).decode("utf-8", "replace") if len(found) > place else ""
 
 
