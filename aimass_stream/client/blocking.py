@@ -77,6 +77,7 @@ class SyncModels(Waiting):
     roll_back, withdraw, history = waits(Models.roll_back), waits(Models.withdraw), waits(Models.history)
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
     delete_comment = waits(Models.delete_comment)
+    conversions, convert = waits(Models.conversions), waits(Models.convert)
 
 
 class SyncUploads(Waiting):

@@ -14,7 +14,9 @@ from .records import (
     Aliases,
     Choice,
     Comment,
+    Conversion,
     Deployment,
+    Job,
     Model,
     Rating,
     Trial,
@@ -144,6 +146,20 @@ class Models:
             value = await asyncio.to_thread(_picture, Path(picture))
         return read(Trial, await self._connection.request("POST", f"{_version(name, which)}/try", {"input": value},
                                                           seconds=LOADED))
+
+    async def conversions(self) -> list[Conversion]:
+        """What versions can be turned into."""
+        told = await self._connection.request("GET", "/v1/hub/conversions")
+        return [read(Conversion, each) for each in told["conversions"]]
+
+    async def convert(self, name: str, kind: str, which: str | int = "latest", *,
+                      options: Mapping[str, Any] | None = None, idempotency_key: str | None = None) -> Job:
+        """The job that makes another version; `Client.jobs.wait` waits for it. Then `facts` has its number (`version`)
+        and what was measured (`conversion`)."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        response = await self._connection.checked("POST", f"{_version(name, which)}/conversions", headers=headers,
+                                                  json={"kind": kind, "options": dict(options or {})})
+        return read(Job, response.json())
 
     async def download(self, name: str, folder: Path | str, which: str | int = "latest",
                        told: Told | None = None) -> list[Path]:

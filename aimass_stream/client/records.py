@@ -139,6 +139,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A kind of it."""
+
+    kind: str
+    description: str
+    takes: list[dict[str, Any]] = field(default_factory=list)  # format, here, install
+    options: list[dict[str, Any]] = field(default_factory=list)  # name, type, default, description, choices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     name: str
     model: str

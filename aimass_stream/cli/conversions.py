@@ -1,0 +1,108 @@
+"""`aimass models convert`, `conversions`: versions made smaller, or of another format."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .given import versioned
+from .tables import amount, bar, table
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..client.records import Job
+
+KINDS = ("int8", "half", "prune", "onnx")
+
+
+def add(models: typer.Typer) -> None:
+    models.command()(convert)
+    models.command()(conversions)
+
+
+def convert(
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Without a version: the newest that is ready.")],
+    kind: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; aimass models conversions has more of each.",
+                                        autocompletion=lambda: list(KINDS))],
+    option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="share=0.7; may be said several "
+                                                     "times.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until it is done; Ctrl-C does not end it.")] = False,
+    url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
+) -> None:
+    """Make another version of one: smaller, or of another format. The version itself stays as it is."""
+    model, which = versioned(name)
+    options = options_of(option or [])
+
+    async def work(client: Client) -> Job:
+        job = await client.models.convert(model, kind, which, options=options)
+        if follow:
+            with bar(quiet=as_json, bytes=False) as told:
+                return await client.jobs.wait(job.id, lambda seen: told(
+                    seen.message or "waiting", round(1000 * seen.progress), 1000))
+        return job
+
+    job = asked(url, api_key, no_verify, work)
+    if as_json:
+        print_json(job)
+    elif not follow:
+        typer.echo(f"It is begun. How far it is: aimass jobs watch {job.id}")
+    else:
+        _say(model, job.facts)
+
+
+def conversions(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """List what versions can be turned into, and what has to be installed on the server for that."""
+    found = asked(url, api_key, no_verify, lambda client: client.models.conversions())
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        typer.echo(f"{each.kind}: {each.description}")
+        for taken in each.takes:
+            typer.echo(f"  takes {taken['format']}" + ("" if taken["here"] else f"; first: {taken['install']}"))
+        for option in each.options:
+            choices = f" ({', '.join(option['choices'])})" if option["choices"] else ""
+            typer.echo(f"  {option['name']}={json.dumps(option['default'])}{choices}: {option['description']}")
+
+
+def options_of(said: list[str]) -> dict[str, Any]:
+    """``share=0.7``: the value is JSON, or a word."""
+    options: dict[str, Any] = {}
+    for each in said:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{each!r}: say share=0.7", param_hint="--option")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _say(name: str, facts: dict[str, Any]) -> None:
+    told, version = facts.get("conversion") or {}, facts.get("version")
+    size, latency, apart = (told.get(key) or {} for key in ("size", "latency_ms", "difference"))
+    typer.echo(f"{name}@{version} is {told.get('kind')} of {name}@{told.get('from')}.")
+    rows: list[tuple[object, ...]] = [("Size", *_both(size, amount), _factor(size))]
+    if latency:
+        rows.append(("ms of a run", *_both(latency, lambda value: f"{value:.3g}"), _factor(latency)))
+    sparsity = told.get("sparsity")
+    if sparsity:
+        rows.append(("Zeros among weights", *_both(sparsity, lambda value: f"{value:.1%}"), None))
+        rows.append(("Size when packed", *_both(sparsity["packed"], amount), _factor(sparsity["packed"])))
+    table(("", "Before", "After", ""), rows, "")
+    if apart:
+        typer.echo(f"Answers are at most {apart['max']:.3g} apart, {apart['mean']:.3g} on average; cosine "
+                   f"{apart['cosine']:.6f}.")
+    typer.echo(f"Let it serve: aimass models deploy {name}@{version}")
+
+
+def _both(told: dict[str, Any], shown: Any) -> tuple[str, str]:
+    return shown(told["before"]), shown(told["after"])
+
+
+def _factor(told: dict[str, Any]) -> str:
+    return f"{told['after'] / told['before']:.2f} of it" if told["before"] else ""
