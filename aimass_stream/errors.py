@@ -9,6 +9,7 @@
     +-- Unauthorized                401  no credentials, or wrong ones
     +-- Forbidden                   403  known caller, not allowed
     +-- Conflict                    409  the thing is in a state that rules this out
+    |   +-- Stale                   412  somebody else changed it since the caller looked
     +-- TooLarge                    413  over a stated limit
     +-- Busy                        429  admission refused; carries retry_after in seconds
     +-- Unavailable                 503  draining, or a part that is needed is missing
@@ -81,6 +82,10 @@ class Forbidden(AimassError):
 
 class Conflict(AimassError):
     status, title = 409, "Conflict"
+
+
+class Stale(Conflict):
+    status, title = 412, "Changed meanwhile"
 
 
 class TooLarge(AimassError):

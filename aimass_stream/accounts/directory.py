@@ -24,6 +24,7 @@ class User:
     quotas: Mapping[str, int]
     created: float  # s since the epoch
     seen: float | None
+    version: int = 0  # of the change that made them what they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Team:
     quotas: Mapping[str, int]
     created: float
     members: Mapping[str, TeamRole]  # by user's id
+    version: int = 0  # as a user's
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Key:
     expires: float | None
     revoked: float | None
     used: float | None
+    version: int = 0  # as a user's
 
     def good(self, now: float) -> bool:
         return self.revoked is None and (self.expires is None or now < self.expires)
@@ -94,7 +97,7 @@ class Directory:
     def put_user(self, row: Any) -> None:
         before = self.users.get(row.id)
         user = User(row.id, row.name, row.title, cast(Role, row.role), cast(State, row.state), row.quotas, row.created,
-                    row.seen)
+                    row.seen, row.version)
         if before is not None:
             self.names.pop(before.name, None)
         self.users[user.id] = user
@@ -106,7 +109,7 @@ class Directory:
     def put_team(self, row: Any, members: Mapping[str, str]) -> None:
         before = self.teams.get(row.id)
         team = Team(row.id, row.name, row.title, row.state, row.quotas, row.created,
-                    cast(Mapping[str, TeamRole], members) if row.state == "active" else {})
+                    cast(Mapping[str, TeamRole], members) if row.state == "active" else {}, row.version)
         self.teams[team.id] = team
         for user in set(before.members if before is not None else ()) | set(team.members):
             mine = self._teams_of.get(user, frozenset())
@@ -117,7 +120,8 @@ class Directory:
         used = max((at for at in (row.used, before.used if before is not None else None) if at is not None),
                    default=None)
         key = Key(row.id, row.prefix, row.hash, row.title, row.user or "", row.team or "",
-                  frozenset(row.scopes) & SCOPES, row.quotas, row.created, row.expires, row.revoked, used)
+                  frozenset(row.scopes) & SCOPES, row.quotas, row.created, row.expires, row.revoked, used,
+                  row.version)
         self.keys[key.id] = self.prefixes[key.prefix] = key
         if before is not None and before.revoked is None and key.revoked is not None:
             self.ended({key.id})

@@ -88,13 +88,14 @@ class Keys:
                 for name in quotas.keys() | maker.quotas.keys()}
 
     async def change(self, caller: Caller, key_id: str, *, title: str | None = None,
-                     quotas: Mapping[str, int | None] | None = None) -> Key:
-        """Raises `NotFound` or `InvalidInput`."""
+                     quotas: Mapping[str, int | None] | None = None, seen: int | None = None) -> Key:
+        """Raises `NotFound` or `InvalidInput`, and `Stale` where `seen` is not the version that it is of."""
         key = self.get(caller, key_id)
         values: dict[str, object] = {} if title is None else {"title": title_of(title)}
         if quotas is not None:
             values["quotas"] = self._bounds(caller, quotas_of(quotas))
         async with self._ledger.change() as change:
+            await change.still(KEYS, key.id, seen)
             await change.connection.execute(update(KEYS).where(KEYS.c.id == key.id).values(
                 **values, version=change.version))
             await self._ledger.audit.add(change.connection, caller, "key.changed", key.id, fields=sorted(values))

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..errors import Stale
 from ..store.database import Database
 from .audit import Audit
 from .directory import Directory
@@ -28,6 +29,12 @@ ROWS = 200  # read at a time: the loop is not held longer
 class Change:
     connection: AsyncConnection
     version: int  # for the rows that are changed
+
+    async def still(self, table: Table, row_id: str, seen: int | None) -> None:
+        """Raises `Stale` where the row is of another version than the one that was seen."""
+        if seen is not None and seen != await self.connection.scalar(select(table.c.version).where(
+                table.c.id == row_id)):
+            raise Stale("somebody else changed this meanwhile: look at it again", field="If-Match")
 
 
 def later(table: Table, after: tuple[float, str]) -> ColumnElement[bool]:

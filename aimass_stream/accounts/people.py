@@ -228,8 +228,10 @@ class People:
             raise Forbidden("the password is wrong", field=field)
 
     async def change(self, caller: Caller, user_id: str, *, title: str | None = None, role: str | None = None,
-                     state: str | None = None, quotas: Mapping[str, int | None] | None = None) -> User:
-        """Raises `NotFound`, `InvalidInput`, or `Conflict` where no admin would be left."""
+                     state: str | None = None, quotas: Mapping[str, int | None] | None = None,
+                     seen: int | None = None) -> User:
+        """Raises `NotFound`, `InvalidInput`, `Conflict` where no admin would be left, `Stale` where `seen` is not the
+        version that it is of."""
         user = self.get(user_id)
         values: dict[str, Any] = {}
         if title is not None:
@@ -241,6 +243,7 @@ class People:
         if quotas is not None:
             values["quotas"] = quotas_of(quotas)
         async with self._ledger.change() as change:
+            await change.still(USERS, user.id, seen)
             await self._set(change, user.id, **values)
             await self._some_admin(change, user)
             if state == "disabled":

@@ -61,14 +61,16 @@ class Teams:
         return self._directory.teams[team]
 
     async def change(self, caller: Caller, team_id: str, *, title: str | None = None,
-                     quotas: Mapping[str, int | None] | None = None) -> Team:
-        """Quotas are the admins' to set. Raises `NotFound`, `Forbidden` or `InvalidInput`."""
+                     quotas: Mapping[str, int | None] | None = None, seen: int | None = None) -> Team:
+        """Quotas are the admins' to set. Raises `NotFound`, `Forbidden` or `InvalidInput`, and `Stale` where `seen` is
+        not the version that it is of."""
         team = self._led(caller, team_id)
         values: dict[str, Any] = {} if title is None else {"title": title_of(title)}
         if quotas is not None:
             caller.need("admin")
             values["quotas"] = quotas_of(quotas)
         async with self._ledger.change() as change:
+            await change.still(TEAMS, team.id, seen)
             await self._touch(change, team.id, **values)
             await self._ledger.audit.add(change.connection, caller, "team.changed", team.id, fields=sorted(values))
         return self._directory.teams[team.id]

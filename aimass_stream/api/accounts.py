@@ -14,6 +14,7 @@ from ..errors import Conflict, Forbidden
 from ..ports import Caller, Role
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import AccountsDep, CallerDep
+from .etags import IfMatch, revision, seen, tagged
 from .keys import QUOTAS, Quotas
 from .problems import RESPONSES
 from .repeats import SECRET, CreatingRoute
@@ -125,22 +126,26 @@ def _own(accounts: Accounts, caller: Caller) -> User:
     return accounts.parts.people.get(caller.user)
 
 
-@router.get("/me")
-async def show_me(request: Request, accounts: AccountsDep, caller: CallerDep) -> Me:
+@router.get("/me", response_model=Me)
+async def show_me(request: Request, response: Response, accounts: AccountsDep, caller: CallerDep) -> Any:
     """Who asks, and what they may do."""
     directory, cookie = accounts.directory, session_cookie(request.headers.get("cookie"))
     signed_in = caller.id.startswith(SIGN_IN)
-    return Me(name=caller.name, user=shown(directory.users[caller.user]) if caller.user else None, role=caller.role,
-              scopes=sorted(caller.scopes), team=caller.team, signed_in=signed_in,
-              teams=[MembershipView(id=team.id, name=team.name, role=team.members[caller.user])
-                     for team in (directory.teams[team] for team in sorted(caller.teams))],
-              csrf_token=csrf_of(cookie) if signed_in and cookie is not None else None)
+    user = directory.users[caller.user] if caller.user else None
+    me = Me(name=caller.name, user=shown(user) if user else None, role=caller.role, scopes=sorted(caller.scopes),
+            team=caller.team, signed_in=signed_in,
+            teams=[MembershipView(id=team.id, name=team.name, role=team.members[caller.user])
+                   for team in (directory.teams[team] for team in sorted(caller.teams))],
+            csrf_token=csrf_of(cookie) if signed_in and cookie is not None else None)
+    return seen(request, response, user.version if user else 0, me)
 
 
 @router.patch("/me")
-async def change_me(body: MeChange, accounts: AccountsDep, caller: CallerDep) -> AccountView:
-    user = _own(accounts, caller)
-    return shown(await accounts.parts.people.change(caller, user.id, title=body.title))
+async def change_me(body: MeChange, response: Response, accounts: AccountsDep, caller: CallerDep,
+                    if_match: IfMatch = None) -> AccountView:
+    user = await accounts.parts.people.change(caller, _own(accounts, caller).id, title=body.title,
+                                              seen=revision(if_match))
+    return tagged(response, user.version, shown(user))
 
 
 @router.post("/me/password", status_code=204)
@@ -216,19 +221,23 @@ async def invite(body: InviteBody, response: Response, accounts: AccountsDep, ca
     return Invited(**shown(user).model_dump(), token=token)
 
 
-@router.get("/{user_id}")
-async def show_account(user_id: str, accounts: AccountsDep, caller: CallerDep) -> AccountView:
+@router.get("/{user_id}", response_model=AccountView)
+async def show_account(user_id: str, request: Request, response: Response, accounts: AccountsDep,
+                       caller: CallerDep) -> Any:
     """For admins."""
     caller.need("admin")
-    return shown(accounts.parts.people.get(user_id))
+    user = accounts.parts.people.get(user_id)
+    return seen(request, response, user.version, shown(user))
 
 
 @router.patch("/{user_id}")
-async def change_account(user_id: str, body: AccountChange, accounts: AccountsDep, caller: CallerDep) -> AccountView:
+async def change_account(user_id: str, body: AccountChange, response: Response, accounts: AccountsDep,
+                         caller: CallerDep, if_match: IfMatch = None) -> AccountView:
     """For admins. Who is disabled is signed out, and what they have opened ends."""
     caller.need("admin")
-    return shown(await accounts.parts.people.change(caller, user_id, title=body.title, role=body.role,
-                                                    state=body.state, quotas=body.quotas))
+    user = await accounts.parts.people.change(caller, user_id, title=body.title, role=body.role, state=body.state,
+                                              quotas=body.quotas, seen=revision(if_match))
+    return tagged(response, user.version, shown(user))
 
 
 @router.post("/{user_id}/link", status_code=201, openapi_extra=SECRET)

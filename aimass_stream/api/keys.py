@@ -11,6 +11,7 @@ from ..accounts import LONGEST
 from ..accounts.directory import Key
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import AccountsDep, CallerDep
+from .etags import IfMatch, revision, seen, tagged
 from .problems import RESPONSES
 from .repeats import SECRET, CreatingRoute
 
@@ -100,17 +101,21 @@ async def make_key(body: KeyBody, response: Response, accounts: AccountsDep, cal
     return KeyMade(**shown(key).model_dump(), key=secret)
 
 
-@router.get("/{key_id}")
-async def show_key(key_id: str, accounts: AccountsDep, caller: CallerDep) -> KeyView:
+@router.get("/{key_id}", response_model=KeyView)
+async def show_key(key_id: str, request: Request, response: Response, accounts: AccountsDep, caller: CallerDep) -> Any:
     caller.need("keys")
-    return shown(accounts.parts.keys.get(caller, key_id))
+    key = accounts.parts.keys.get(caller, key_id)
+    return seen(request, response, key.version, shown(key))
 
 
 @router.patch("/{key_id}")
-async def change_key(key_id: str, body: KeyChange, accounts: AccountsDep, caller: CallerDep) -> KeyView:
+async def change_key(key_id: str, body: KeyChange, response: Response, accounts: AccountsDep, caller: CallerDep,
+                     if_match: IfMatch = None) -> KeyView:
     """Its title, and how much it may use. What it may do stays: make another one for that."""
     caller.need("keys")
-    return shown(await accounts.parts.keys.change(caller, key_id, title=body.title, quotas=body.quotas))
+    key = await accounts.parts.keys.change(caller, key_id, title=body.title, quotas=body.quotas,
+                                           seen=revision(if_match))
+    return tagged(response, key.version, shown(key))
 
 
 @router.delete("/{key_id}")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
+from zlib import crc32
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, Stale
 from ..events import SessionStats
+from ..session import Session
 from .deps import CallerDep, NodeDep, needs
+from .etags import CHANGED, FIELD, IfMatch, revision, seen, tagged
 from .problems import RESPONSES
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
+
+_changing: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()  # who has seen what, and changes it
 
 EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "sigma": 8}]]
 
@@ -56,9 +64,10 @@ async def list_sessions(node: NodeDep, caller: CallerDep) -> SessionList:
     return SessionList(sessions=[SessionView(**session.json()) for session in node.sessions(caller)])
 
 
-@router.get("/{session_id}")
-async def get_session(session_id: str, node: NodeDep, caller: CallerDep) -> SessionView:
-    return SessionView(**node.get(session_id, caller).json())
+@router.get("/{session_id}", response_model=SessionView)
+async def get_session(session_id: str, request: Request, response: Response, node: NodeDep, caller: CallerDep) -> Any:
+    view = SessionView(**node.get(session_id, caller).json())
+    return seen(request, response, _revision(view), view)
 
 
 @router.get("/{session_id}/stats")
@@ -68,20 +77,31 @@ async def get_stats(session_id: str, node: NodeDep, caller: CallerDep) -> Sessio
 
 
 @router.patch("/{session_id}")
-async def change_session(session_id: str, change: SessionChange, node: NodeDep, caller: CallerDep) -> SessionView:
+async def change_session(session_id: str, change: SessionChange, response: Response, node: NodeDep, caller: CallerDep,
+                         if_match: IfMatch = None) -> SessionView:
     """Change the pipeline, one stage's parameters, the way of syncing or the promised latency while media flows."""
     session = node.get(session_id, caller)
     if change.stage is not None and change.pipeline is not None:
         raise InvalidInput("give either 'pipeline' or 'stage'", field="stage")
-    if change.stage is not None:
-        await session.patch_stage(change.stage.index, change.stage.params)
-    if any(each is not None for each in (change.pipeline, change.sync, change.latency_ms, change.parameters)):
-        await session.update(pipeline=change.pipeline, sync=change.sync, latency_ms=change.latency_ms,
-                             parameters=change.parameters)
-    return SessionView(**session.json())
+    wanted = revision(if_match)
+    async with _changing.setdefault(session, asyncio.Lock()):
+        if wanted is not None and wanted != _revision(SessionView(**session.json())):
+            raise Stale(CHANGED, field=FIELD)
+        if change.stage is not None:
+            await session.patch_stage(change.stage.index, change.stage.params)
+        if any(each is not None for each in (change.pipeline, change.sync, change.latency_ms, change.parameters)):
+            await session.update(pipeline=change.pipeline, sync=change.sync, latency_ms=change.latency_ms,
+                                 parameters=change.parameters)
+    view = SessionView(**session.json())
+    return tagged(response, _revision(view), view)
 
 
 @router.delete("/{session_id}", status_code=204)
 async def end_session(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
     await node.end(session_id, "ended by request", caller)
     return Response(status_code=204)
+
+
+def _revision(view: SessionView) -> int:
+    """Of what can be changed, which nobody counts: it may be changed over the session's own connection, too."""
+    return crc32(json.dumps([view.pipeline, view.sync, view.latency_ms], sort_keys=True).encode())

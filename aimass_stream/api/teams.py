@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..accounts import Accounts
 from ..accounts.directory import Team
 from .deps import AccountsDep, CallerDep
+from .etags import IfMatch, revision, seen, tagged
 from .keys import QUOTAS, Quotas
 from .problems import RESPONSES
 from .repeats import CreatingRoute
@@ -74,20 +75,25 @@ async def make_team(body: TeamBody, response: Response, accounts: AccountsDep, c
     caller.need("keys")
     team = await accounts.parts.teams.make(caller, body.name, body.title)
     response.headers["Location"] = f"/v1/teams/{team.id}"
-    return shown(accounts, team)
+    return tagged(response, team.version, shown(accounts, team))
 
 
-@router.get("/{team_id}")
-async def show_team(team_id: str, accounts: AccountsDep, caller: CallerDep) -> TeamView:
+@router.get("/{team_id}", response_model=TeamView)
+async def show_team(team_id: str, request: Request, response: Response, accounts: AccountsDep,
+                    caller: CallerDep) -> Any:
     caller.need("keys")
-    return shown(accounts, accounts.parts.teams.get(caller, team_id))
+    team = accounts.parts.teams.get(caller, team_id)
+    return seen(request, response, team.version, shown(accounts, team))
 
 
 @router.patch("/{team_id}")
-async def change_team(team_id: str, body: TeamChange, accounts: AccountsDep, caller: CallerDep) -> TeamView:
+async def change_team(team_id: str, body: TeamChange, response: Response, accounts: AccountsDep, caller: CallerDep,
+                      if_match: IfMatch = None) -> TeamView:
     """By its owners; how much it may use, by an admin."""
     caller.need("keys")
-    return shown(accounts, await accounts.parts.teams.change(caller, team_id, title=body.title, quotas=body.quotas))
+    team = await accounts.parts.teams.change(caller, team_id, title=body.title, quotas=body.quotas,
+                                             seen=revision(if_match))
+    return tagged(response, team.version, shown(accounts, team))
 
 
 @router.delete("/{team_id}", status_code=204)

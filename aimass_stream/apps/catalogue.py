@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, desc, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..errors import Conflict, Forbidden, NotFound
+from ..errors import Conflict, Forbidden, NotFound, Stale
 from ..ports import Caller
 from ..store.database import Database
 from .manifests import Manifest, Stages, manifest_of, manifest_read
@@ -129,8 +129,8 @@ class Catalogue:
 
     async def revise(self, caller: Caller, ref: str, number: int, manifest: object,
                      revision: int | None = None) -> Version:
-        """Change a draft, or what was rejected, which is then a draft again. Raises `Conflict` for others, and where
-        somebody else changed `revision` meanwhile."""
+        """Change a draft, or what was rejected, which is then a draft again. Raises `Conflict` for others, and
+        `Stale` where somebody else changed `revision` meanwhile."""
         checked = manifest_of(manifest, self.stages)
         _example_fits(checked, self.stages)
         async with self.database.begin() as connection:
@@ -139,7 +139,7 @@ class Catalogue:
             if version.state not in ("draft", "rejected"):
                 raise Conflict(f"version {number} is {version.state}: only drafts are changed", field="version")
             if revision is not None and revision != version.revision:
-                raise Conflict("somebody else changed this meanwhile", field="If-Match")
+                raise Stale("somebody else changed this meanwhile", field="If-Match")
             await connection.execute(update(VERSIONS).where(
                 VERSIONS.c.app == app.id, VERSIONS.c.number == number).values(
                 manifest=checked.json(), revision=version.revision + 1, state="draft", author=who(caller)))

@@ -18,6 +18,7 @@ from .records import (
     Deployment,
     Job,
     Model,
+    Quarantined,
     Rating,
     Trial,
     Version,
@@ -61,7 +62,7 @@ class Models:
     async def change(self, name: str, *, title: str | None = None, task: str | None = None,
                      licence: str | None = None, tags: list[str] | None = None, card: str | None = None,
                      visibility: str | None = None, revision: int | None = None) -> Model:
-        """With the `revision` that was seen, a change by somebody else in between raises `Conflict`."""
+        """With the `revision` that was seen, a change by somebody else in between raises `Stale`."""
         said = {"title": title, "task": task, "licence": licence, "tags": tags, "card": card, "visibility": visibility}
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         response = await self._connection.checked("PATCH", _of(name), json=_told(said), headers=headers)
@@ -182,6 +183,25 @@ class Models:
                            file.sha256, came)
             paths.append(target)
         return paths
+
+    # quarantine ------------------------------------------------------------------------------------
+
+    async def quarantine(self, most: int = 1000) -> list[Quarantined]:
+        """Versions that are code and wait for an admin, the longest first. For admins."""
+        rows = await self._connection.pages("/v1/hub/quarantine", "waiting", most)
+        return [read(Quarantined, row) for row in rows]
+
+    async def approve(self, name: str, number: int, reason: str) -> Version:
+        """Have somebody else's code tried, and run in a cell from then on: `checked` waits for that. For admins."""
+        return await self._decide(name, number, "approve", reason)
+
+    async def reject(self, name: str, number: int, reason: str) -> Version:
+        """Its owner reads the reason. For admins."""
+        return await self._decide(name, number, "reject", reason)
+
+    async def _decide(self, name: str, number: int, what: str, reason: str) -> Version:
+        told = await self._connection.request("POST", f"{_version(name, number)}/{what}", {"reason": reason})
+        return read(Version, told)
 
     # deployments -----------------------------------------------------------------------------------
 

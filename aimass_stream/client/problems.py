@@ -10,7 +10,7 @@ from ..errors import AimassError
 _BY_STATUS: dict[int, type[AimassError]] = {
     error.status: error
     for error in (errors.InvalidMessage, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.Conflict,
-                  errors.TooLarge, errors.InvalidInput, errors.Unavailable, errors.NoSpace)
+                  errors.Stale, errors.TooLarge, errors.InvalidInput, errors.Unavailable, errors.NoSpace)
 }
 _KNOWN = {"type", "title", "status", "detail", "field", "request_id", "retry_after"}
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, t
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..errors import Conflict, Forbidden, InvalidInput, NotFound
+from ..errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
 from ..inference import Entry
 from ..inference.loader import NAME
 from ..ports import Caller
@@ -67,11 +67,11 @@ class Catalogue:
             return await seen(connection, caller, name)
 
     async def change(self, caller: Caller, name: str, change: Change, revision: int | None = None) -> HubModel:
-        """Raises `Forbidden` for somebody else's, `Conflict` where it no longer is of this `revision`."""
+        """Raises `Forbidden` for somebody else's, `Stale` where it no longer is of this `revision`."""
         async with self._database.begin() as connection:
             model = await owned(connection, caller, name)
             if revision not in (None, model.revision):
-                raise Conflict(CHANGED, field="If-Match", revision=model.revision)
+                raise Stale(CHANGED, field="If-Match", revision=model.revision)
             values = _checked(change) | {"revision": model.revision + 1, "updated": time.time()}
             row = (await connection.execute(select(MODELS).where(MODELS.c.id == model.id))).one()._asdict() | values
             values["words"] = _words(row)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..errors import Conflict, InvalidInput, NotFound
+from ..errors import Conflict, InvalidInput, NotFound, Stale
 from ..inference import Entry
 from ..ports import Caller
 from ..store import Database
@@ -128,8 +128,10 @@ class Deployments:
 
     # changing --------------------------------------------------------------------------------------
 
-    async def deploy(self, caller: Caller, name: str, wanted: Deployment) -> Deployment:
+    async def deploy(self, caller: Caller, name: str, wanted: Deployment, seen: int | None = None) -> Deployment:
         """Have an alias lead there. Everything is loaded before the first caller is sent to it.
+
+        `seen`: the `moment` of what it led to when the caller looked; `Stale` where it is another.
 
         Raises `Conflict` for a version that is not ready, `NotFound` for one that is not there, and what loading it
         raises: then nothing has changed.
@@ -154,11 +156,17 @@ class Deployments:
         now = time.time()
         async with self._database.begin() as connection:
             model = await owned(connection, caller, name)
+            await _still(connection, model, alias, seen)
             for number in wanted.numbers:  # somebody may have deleted one meanwhile
                 await version_in(connection, model, number)
             await _write(connection, model, wanted, caller.user, now)
         await self.refresh(name)
         return self.models[name].aliases[wanted.alias]
+
+    @staticmethod
+    def moment(deployed: Deployment) -> int:
+        """µs since the epoch: what tells one deployment of an alias from the next."""
+        return round(deployed.at * 1e6)
 
     async def roll_back(self, caller: Caller, name: str, alias: str = PRODUCTION) -> Deployment:
         """To what the alias led to before; a canary or a shadow ends first. Raises `Conflict` where nothing was."""
@@ -253,6 +261,14 @@ class Deployments:
             self.models[name].entries.pop(number, None)
         if number is not None:
             asyncio.get_running_loop().run_in_executor(None, self.places.take_away, f"{name}@{number}")
+
+
+async def _still(connection: AsyncConnection, model: HubModel, alias: str, seen: int | None) -> None:
+    if seen is None:
+        return
+    at = await connection.scalar(select(ALIASES.c.updated).where(ALIASES.c.model == model.id, ALIASES.c.alias == alias))
+    if at is None or round(at * 1e6) != seen:
+        raise Stale(f"somebody else deployed {model.name} meanwhile: look at it again", field="If-Match")
 
 
 def _of_row(row: Any) -> HubModel:

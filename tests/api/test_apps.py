@@ -66,7 +66,7 @@ async def test_the_way_of_an_app_over_http() -> None:
             "If-Match": tag})
         assert changed.json()["manifest"]["name"] == "Softer"
         stale = await http.put(draft, json={"manifest": manifest()}, headers=by("ada") | {"If-Match": tag})
-        assert (stale.status_code, stale.json()["field"]) == (409, "If-Match")
+        assert (stale.status_code, stale.json()["field"]) == (412, "If-Match")
         for path, who, status in (("submit", "bob", 403), ("submit", "ada", 200), ("publish", "ada", 409),
                                   ("approve", "ada", 403)):
             answer = await http.post(f"{draft}/{path}", headers=by(who), json={} if path == "approve" else None)

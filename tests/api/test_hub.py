@@ -167,7 +167,7 @@ async def not_overwritten(http: httpx.AsyncClient) -> None:
     changed = await http.patch("/v1/hub/models/fish", json={"title": "Fish"}, headers={"If-Match": tag})
     assert (changed.status_code, changed.json()["title"]) == (200, "Fish")
     late = await http.patch("/v1/hub/models/fish", json={"title": "Bird"}, headers={"If-Match": tag})
-    assert late.status_code == 409
+    assert late.status_code == 412
     assert (await http.patch("/v1/hub/models/fish", json={"owner": "me"})).status_code == 422
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...errors import InvalidInput
 from ...ports import Caller
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
+from ..etags import IfMatch, revision, seen, tagged
 from ..problems import RESPONSES
 from ..repeats import CreatingRoute
 from .parts import AppDetail, AppPage, AppsDep, AppView, Number, Ref, VersionList, VersionView, shown
 
 router = APIRouter(prefix="/v1/apps", tags=["apps"], responses=RESPONSES, route_class=CreatingRoute)
 
+APART = 1_000_000  # more than the changes of a version
 Sort = Literal["new", "used", "featured", "name"]
 KINDS: dict[str, tuple[type, type]] = {"new": (float, str), "used": (int, str), "featured": (float, str),
                                        "name": (str, str)}
@@ -25,7 +26,6 @@ EXAMPLE = {"name": "Soft focus", "pipeline": [{"stage": "blur", "id": "soft", "s
            "example": {"input": {"picture": {"draw": "EXIT"}}, "expect": {"video": 1, "changed": True}}}
 MANIFEST = ("name, summary, description (Markdown), tags, pipeline, parameters (name → path `ID.PARAMETER`, title, "
             "description, minimum, maximum, max_length, enum), permissions, example, embed, latency_ms")
-IfMatch = Annotated[str | None, Header(max_length=40, description="the ETag that was seen")]
 
 
 class NewApp(BaseModel):
@@ -66,20 +66,19 @@ async def create_app(body: NewApp, response: Response, apps: AppsDep, caller: Ca
     return _tagged(response, version)
 
 
-@router.get("/{ref}")
-async def get_app(ref: Ref, response: Response, apps: AppsDep, caller: CallerDep,
-                  version: Annotated[int | None, Query(ge=1, le=999_999_999)] = None) -> AppDetail:
+@router.get("/{ref}", response_model=AppDetail)
+async def get_app(ref: Ref, request: Request, response: Response, apps: AppsDep, caller: CallerDep,
+                  version: Annotated[int | None, Query(ge=1, le=999_999_999)] = None) -> Any:
     """What is published; for those who work on it also another version, and while none is, the newest."""
     caller.need("apps:read")
     app, found = await apps.catalogue.version(caller, ref, version)
-    response.headers["ETag"] = f'"{found.number}.{found.revision}"'
     manifest = found.manifest
     insider = caller.owns(app.owner) or "apps:review" in caller.scopes
-    return AppDetail(
+    return seen(request, response, _number(found), AppDetail(
         **told(caller, app, found), description=manifest["description"], pipeline=manifest["pipeline"],
         parameters=manifest["parameters"], schema=apps.schema(found), example=manifest["example"],
         embed=manifest["embed"], latency_ms=manifest["latency_ms"], revision=found.revision,
-        reason=(app.reason or found.reason) if insider else "")
+        reason=(app.reason or found.reason) if insider else ""))
 
 
 @router.delete("/{ref}", status_code=204)
@@ -111,7 +110,8 @@ async def change_draft(ref: Ref, number: Number, body: DraftChange, response: Re
                        caller: CallerDep, if_match: IfMatch = None) -> VersionView:
     """A draft, or what was rejected, which is then a draft again. With `If-Match` nobody's change is overwritten."""
     caller.need("apps:write")
-    return _tagged(response, await apps.catalogue.revise(caller, ref, number, body.manifest, _revision(if_match)))
+    seen_of = _revision(number, if_match)
+    return _tagged(response, await apps.catalogue.revise(caller, ref, number, body.manifest, seen_of))
 
 
 def told(caller: Caller, app: Any, version: Any) -> dict[str, Any]:
@@ -125,8 +125,7 @@ def told(caller: Caller, app: Any, version: Any) -> dict[str, Any]:
 
 
 def _tagged(response: Response, version: Any) -> VersionView:
-    response.headers["ETag"] = f'"{version.number}.{version.revision}"'
-    return shown(version)
+    return tagged(response, _number(version), shown(version))
 
 
 def _position(app: Any, sort: Sort, mine: bool) -> str | int | float:
@@ -135,10 +134,14 @@ def _position(app: Any, sort: Sort, mine: bool) -> str | int | float:
     return found
 
 
-def _revision(if_match: str | None) -> int | None:
-    if if_match is None or if_match == "*":
+def _number(version: Any) -> int:
+    """Of the app's page, which is that of one version: what was seen of another one is not this."""
+    return int(version.number * APART + version.revision)
+
+
+def _revision(number: int, if_match: str | None) -> int | None:
+    """Of the version; -1, which none has, where another one was seen."""
+    whole = revision(if_match)
+    if whole is None:
         return None
-    number = if_match.strip('" ').rpartition(".")[2]
-    if not number.isdecimal() or len(number) > 9:
-        raise InvalidInput("If-Match has the ETag of this version", field="If-Match")
-    return int(number)
+    return whole % APART if whole // APART == number else -1

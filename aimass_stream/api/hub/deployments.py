@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import NotFound
 from ...hub.records import Deployment
 from ..deps import CallerDep
+from ..etags import IfMatch, revision, seen, tagged
 from ..limits import LimitedRoute
 from ..problems import RESPONSES
 from .parts import HubDep, Name
@@ -68,13 +69,27 @@ async def list_aliases(name: Name, hub: HubDep, caller: CallerDep) -> AliasList:
     return AliasList(aliases=aliases, shadows=shadows)
 
 
+@router.get("/{alias}", response_model=DeploymentView)
+async def get_alias(name: Name, alias: Alias, request: Request, response: Response, hub: HubDep,
+                    caller: CallerDep) -> Any:
+    caller.need("models:read")
+    await hub.catalogue.get(caller, name)
+    model = hub.deployments.models.get(name)
+    if model is None or alias not in model.aliases:
+        raise NotFound(f"{name} has no alias {alias!r}", field="alias")
+    found = model.aliases[alias]
+    return seen(request, response, hub.deployments.moment(found), _view(found))
+
+
 @router.put("/{alias}")
-async def deploy(name: Name, alias: Alias, new: NewDeployment, hub: HubDep, caller: CallerDep) -> DeploymentView:
+async def deploy(name: Name, alias: Alias, new: NewDeployment, response: Response, hub: HubDep, caller: CallerDep,
+                 if_match: IfMatch = None) -> DeploymentView:
     """Have the alias lead to a version, which is loaded first. What is new gets it; live sessions keep theirs."""
     caller.need("models:deploy")
-    made = await hub.deployments.deploy(caller, name, Deployment(alias, new.version, new.canary, new.share, new.shadow))
+    wanted = Deployment(alias, new.version, new.canary, new.share, new.shadow)
+    made = await hub.deployments.deploy(caller, name, wanted, revision(if_match))
     await hub.audit(caller, "model.deployed", name, alias=alias, **new.model_dump(exclude_none=True))
-    return _view(made)
+    return tagged(response, hub.deployments.moment(made), _view(made))
 
 
 @router.post("/{alias}/rollback")

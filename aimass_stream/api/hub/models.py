@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from zlib import crc32
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from ...errors import InvalidInput
 from ...hub.cards import rendered
 from ...hub.records import CARD, TAGS, Change, HubModel, Search, Sort, Visibility
 from ...ports import Caller
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep
+from ..etags import IfMatch, revision, unchanged
 from ..problems import RESPONSES
 from ..repeats import CreatingRoute
-from .parts import HubDep, Name, unchanged
+from .parts import HubDep, Name
 
 router = APIRouter(prefix="/v1/hub", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
@@ -137,11 +137,10 @@ async def get_model(name: Name, request: Request, response: Response, hub: HubDe
 
 @router.patch("/models/{name}")
 async def change_model(name: Name, change: ModelChange, response: Response, hub: HubDep, caller: CallerDep,
-                       if_match: Annotated[str | None, Header(description="the ETag that was seen")] = None
-                       ) -> ModelDetail:
-    """What is left out stays. With `If-Match` a change by somebody else in between is not overwritten (409)."""
+                       if_match: IfMatch = None) -> ModelDetail:
+    """What is left out stays. With `If-Match` a change by somebody else in between is not overwritten."""
     caller.need("models:write")
-    model = await hub.catalogue.change(caller, name, change.change(), _revision(if_match))
+    model = await hub.catalogue.change(caller, name, change.change(), revision(if_match))
     await hub.deployments.refresh(name)
     await hub.audit(caller, "model.changed", name)
     return await _detail(hub, caller, model, response)
@@ -155,15 +154,6 @@ async def delete_model(name: Name, hub: HubDep, caller: CallerDep) -> Response:
     return Response(status_code=204)
 
 
-def _revision(if_match: str | None) -> int | None:
-    if if_match in (None, "*"):
-        return None
-    number = (if_match or "").strip('" ').partition("-")[0]
-    if not number.isdigit() or len(number) > 9:
-        raise InvalidInput("If-Match has the ETag of this model", field="If-Match")
-    return int(number)
-
-
 def _position(model: HubModel, sort: Sort) -> str | int | float:
     values: dict[str, Any] = {"updated": model.updated, "downloads": model.downloads, "name": model.name,
                               "rating": round((model.rating or 0) * model.ratings)}
@@ -173,7 +163,7 @@ def _position(model: HubModel, sort: Sort) -> str | int | float:
 
 def _tag(hub: Any, model: HubModel) -> str:
     counted = f"{model.downloads}.{model.ratings}.{model.rating}.{model.updated}"
-    return f"{model.revision}-{counted}-{crc32(str(_deployed(hub, model.name)).encode()):x}"
+    return f"{model.revision}-{crc32((counted + str(_deployed(hub, model.name))).encode()):x}"
 
 
 def _deployed(hub: Any, name: str) -> dict[str, int]:

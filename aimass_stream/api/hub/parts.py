@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Request
 
 from ...errors import Unavailable
 from ...ports import Caller
@@ -40,12 +40,3 @@ def pinned(request: Request, caller: Caller, form: Form) -> Form:
     else:
         return form
     return replace(form, fields=form.fields | {"model": [meant]})
-
-
-def unchanged(request: Request, response: Response, tag: str) -> Response | None:
-    """Sets the ETag; an empty 304 where the caller has this already."""
-    response.headers["ETag"] = f'"{tag}"'
-    asked = request.headers.get("if-none-match", "")
-    if asked == "*" or f'"{tag}"' in asked:
-        return Response(status_code=304, headers={"ETag": f'"{tag}"'})
-    return None

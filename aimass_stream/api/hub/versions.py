@@ -18,11 +18,12 @@ from ...hub.compare import compared
 from ...hub.records import TEXT, State, Version
 from ...inference.contract import TensorSpec
 from ..deps import CallerDep
+from ..etags import unchanged
 from ..predict import pictured
 from ..problems import RESPONSES
 from ..repeats import CreatingRoute
 from ..values import picture_input
-from .parts import HubDep, Name, Number, Which, unchanged
+from .parts import HubDep, Name, Number, Which
 
 router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
