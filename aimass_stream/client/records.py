@@ -94,6 +94,17 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A version that is code; its `reason` says what it would call."""
+
+    version: Version
+    title: str = ""
+    owner: str = ""  # id of a user or a team
+    creator: str = ""  # id of the user who sent it
+    own: bool = False  # the caller's: another admin has to decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     id: str
     name: str
