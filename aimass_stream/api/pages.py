@@ -67,10 +67,11 @@ def _find(name: str) -> Path:
     return path
 
 
-def policy(host: str, forms: str = "'none'", frames: Sequence[str] = ()) -> str:
+def policy(host: str, forms: str = "'none'", frames: Sequence[str] = (), types: str = "'none'") -> str:
     """The Content-Security-Policy. `host` is named for websockets, which older Safaris don't count as 'self'.
 
-    `forms` is where they may go, `frames` are origins whose pages may show this one.
+    `forms` is where they may go, `frames` are origins whose pages may show this one, `types` the name of the one policy
+    of trusted types that a script may make.
     """
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
     return "; ".join((
@@ -87,7 +88,7 @@ def policy(host: str, forms: str = "'none'", frames: Sequence[str] = ()) -> str:
         f"form-action {forms}",
         " ".join(("frame-ancestors 'self'", *frames)),
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        f"trusted-types {types}",
     ))
 
 
@@ -102,7 +103,8 @@ def headers_of(request: Request) -> dict[str, str]:
     }
 
 
-def _serve(request: Request, name: str) -> Response:
+def serve(request: Request, name: str) -> Response:
+    """A file of the pages, by its name below /web/. Raises `NotFound`. Not for the loop: it reads the file."""
     path = _find(name)
     state = path.stat()
     file = _read(path, state.st_mtime_ns, state.st_size)
@@ -121,27 +123,27 @@ def _serve(request: Request, name: str) -> Response:
 @router.api_route("/", methods=["GET", "HEAD"])
 def page(request: Request) -> Response:
     """The page. Plain functions: starlette runs them in a thread, since they read files."""
-    return _serve(request, "index.html")
+    return serve(request, "index.html")
 
 
 @router.api_route("/paint", methods=["GET", "HEAD"])
 def paint(request: Request) -> Response:
     """Pictures and short videos, painted."""
-    return _serve(request, "paint.html")
+    return serve(request, "paint.html")
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
 def docs(request: Request) -> Response:
     """openapi.json, to be read."""
-    return _serve(request, "docs.html")
+    return serve(request, "docs.html")
 
 
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
 def favicon(request: Request) -> Response:
     """Browsers ask for it beside documents that name none, such as /openapi.json."""
-    return _serve(request, "images/icon.svg")
+    return serve(request, "images/icon.svg")
 
 
 @router.api_route("/web/{name:path}", methods=["GET", "HEAD"])
 def file(name: str, request: Request) -> Response:
-    return _serve(request, name)
+    return serve(request, name)

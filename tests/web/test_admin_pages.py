@@ -55,7 +55,8 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
     assert (answer.status, "<h1>Forbidden</h1>" in answer.text()) == (403, True)
     page.goto(f"{place.url}/admin/users?q=grace")
     page.select_option("tbody [name=role]", "developer")
-    page.click("tbody >> text=Save")
+    with page.expect_navigation():
+        page.click("tbody >> text=Save")
     expect(page.locator("tbody [name=role]")).to_have_value("developer", timeout=SECONDS)
     page.click("tbody >> text=Disable")
     page.click("#sure-yes")

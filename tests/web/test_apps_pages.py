@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -96,6 +97,38 @@ def test_made_reviewed_published_and_used_on_a_phone(place: Running, visit: Visi
     assert not faults(page)
     page.click("#stop")
     expect(page.locator("#start")).to_be_visible(timeout=SECONDS)
+    offline_it_says_so(user)
+
+    author.goto(f"{place.url}/apps/soft-focus")
+    author.click("#probe button")
+    expect(author.locator("#probed .tag")).to_have_text("passed", timeout=SECONDS)
+    drawing = author.locator("#health-charts svg").first
+    expect(drawing).to_have_attribute("aria-label", re.compile("fine [12], errors 0"))
+    expect(author.locator("section:has(#embed-title)")).to_contain_text("https://shop.example")
+    assert not faults(author)
+    reviewer.goto(f"{place.url}/apps/soft-focus")
+    reviewer.fill("#suspend [name=reason]", "It <i>shakes</i>")
+    reviewer.click("#suspend button")
+    reviewer.click("#sure-yes")
+    expect(reviewer.locator("main > .wrong")).to_have_text("It is suspended: It <i>shakes</i>", timeout=SECONDS)
+    assert not faults(reviewer)
+    reviewer.click("text=Resume")
+    expect(reviewer.locator("#suspend")).to_be_visible(timeout=SECONDS)
+
+
+def offline_it_says_so(user: Visitor) -> None:
+    """The worker keeps its shell, and no page of the app, nor any answer."""
+    user.until("navigator.serviceWorker.controller || navigator.serviceWorker.ready.then(() => 0)")
+    user.context.set_offline(True)
+    user.page.reload()
+    expect(user.page.locator("h1")).to_have_text("No connection", timeout=SECONDS)
+    kept = user.page.evaluate("""async () => (await Promise.all((await caches.keys()).map(
+        async (name) => (await (await caches.open(name)).keys()).map(({url}) => new URL(url).pathname)))).flat()""")
+    assert {path for path in kept if not path.startswith("/web/")} == {"/apps/offline"}
+    user.context.set_offline(False)
+    user.page.click("main .button")
+    expect(user.page.locator("#start")).to_be_visible(timeout=SECONDS)
+    user.complaints.clear()  # the browser tells its console that it is offline
 
 
 def test_the_operator_is_asked_and_answers(place: Running, visit: Visit) -> None:

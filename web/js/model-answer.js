@@ -1,10 +1,12 @@
 /** What a model answered, to be looked at: pictures, chances by their labels, else as it came. */
 
+import { chart } from "./chart.js";
 import { h } from "./dom.js";
 import { say } from "./site-words.js";
 
 const MOST_BARS = 8;
 const MOST_LETTERS = 6000;
+const MOST_PLACES = 240; // of a line
 
 /** @param {unknown} value @returns {value is number[]} */
 const isRow = (value) => Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "number");
@@ -25,7 +27,21 @@ export function drawn(output, labels) {
   const row = Array.isArray(output) && output.length === 1 && isRow(output[0]) ? output[0] : output;
   if (isRow(row) && row.length > 1 && (labels.length === row.length || row.length <= MOST_BARS)) return bars(row, labels);
   if (typeof output === "string") return [h("p", {}, output)];
-  const text = JSON.stringify(output, null, isRow(row) ? undefined : 1);
+  if (isRow(row) && row.length > MOST_BARS && row.every((value) => value >= 0)) return [line(row), ...written(row)];
+  return written(output);
+}
+
+/** What comes after each other: of several that share a place the largest. @param {number[]} row */
+function line(row) {
+  const step = Math.ceil(row.length / MOST_PLACES);
+  const values = Array.from({ length: Math.ceil(row.length / step) }, (_, at) => Math.max(...row.slice(at * step, (at + 1) * step)));
+  return chart(say("{count} numbers", { count: row.length }), values.map((_, at) => String(at * step)), [{ name: say("value"), values }], "lines");
+}
+
+/** @param {unknown} output */
+function written(output) {
+  const row = isRow(output);
+  const text = JSON.stringify(output, null, row ? undefined : 1);
   return [h("pre", { tabindex: "0" }, text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)} …` : text)];
 }
 

@@ -2,6 +2,7 @@
 
 import { AimassError } from "./errors.js";
 import { drawn } from "./model-answer.js";
+import { fileOf, numbersOf, takeSound } from "./model-sound.js";
 import { complain, ready } from "./site-forms.js";
 import { request } from "./site-api.js";
 import { say } from "./site-words.js";
@@ -14,8 +15,11 @@ const read = (file) => new Promise((resolve, reject) => {
   reader.readAsDataURL(file);
 });
 
-/** @param {HTMLInputElement | HTMLTextAreaElement} field @returns {Promise<unknown>} */
+/** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLFieldSetElement} Field */
+
+/** @param {Field} field @returns {Promise<unknown>} */
 async function valueOf(field) {
+  if (field instanceof HTMLFieldSetElement) return numbersOf(field);
   if (field instanceof HTMLInputElement) return read(/** @type {File} */ (field.files?.[0]));
   if (field.dataset.kind === "text") return field.value;
   try {
@@ -27,31 +31,52 @@ async function valueOf(field) {
 
 /** @param {HTMLFormElement} form @returns {Promise<FormData | object>} */
 async function body(form) {
-  const fields = /** @type {(HTMLInputElement | HTMLTextAreaElement)[]} */ ([...form.querySelectorAll("[data-kind]")]);
+  const fields = /** @type {Field[]} */ ([...form.querySelectorAll("[data-kind]")]);
   const [only] = fields;
+  if (form.dataset.model && only) {
+    const sent = new FormData(); // as OpenAI's transcription has it
+    sent.append("model", form.dataset.model);
+    sent.append("file", fileOf(only), "sound");
+    return sent;
+  }
   if (fields.length === 1 && only instanceof HTMLInputElement && !only.name) {
     const sent = new FormData();
     sent.append("input", /** @type {File} */ (only.files?.[0]));
     return sent;
   }
   if (fields.length === 1 && only && !only.name) return { input: await valueOf(only) };
-  const pairs = await Promise.all(fields.map(async (field) => [field.name, await valueOf(field)]));
+  const pairs = await Promise.all(fields.map(async (field) => [field.dataset.name ?? field.name, await valueOf(field)]));
   return { input: Object.fromEntries(pairs) };
 }
+
+/** What goes as rows of sound goes in as many requests as the model takes rows for. @param {HTMLFormElement} form @param {any} sent */
+async function answered(form, sent) {
+  const most = Number(form.dataset.rows) || 1;
+  const rows = form.querySelector("fieldset") && Array.isArray(sent.input) && Array.isArray(sent.input[0]) ? sent.input : [];
+  if (rows.length > most) {
+    const parts = [];
+    for (let at = 0; at < rows.length; at += most) parts.push(...[(await post(form, { input: rows.slice(at, at + most) })).output].flat());
+    return parts;
+  }
+  const told = await post(form, sent);
+  return form.dataset.model ? told.text || say("(nothing was said)") : told.output;
+}
+
+/** @param {HTMLFormElement} form @param {FormData | object} sent */
+const post = async (form, sent) => (await request("POST", form.dataset.path ?? "", sent)).json();
 
 /** @param {HTMLFormElement} form */
 async function ask(form) {
   const place = /** @type {HTMLElement} */ (form.querySelector("#answer"));
   const took = /** @type {HTMLElement} */ (form.querySelector("#took"));
-  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button.primary"));
   complain(form, null);
   button.disabled = true;
   took.textContent = say("asking …");
   try {
     const sent = await body(form);
     const begun = performance.now();
-    const answer = await request("POST", form.dataset.path ?? "", sent);
-    const { output } = await answer.json();
+    const output = await answered(form, sent);
     const seconds = performance.now() - begun;
     place.replaceChildren(...drawn(output, JSON.parse(form.dataset.labels || "[]")));
     place.hidden = false;
@@ -70,9 +95,10 @@ export function takeTrial(form) {
     void ask(form);
   });
   ready(form);
+  for (const field of form.querySelectorAll("fieldset")) takeSound(field, form);
   for (const field of form.querySelectorAll("input")) {
-    if (field.type !== "file") continue;
-    const tile = /** @type {HTMLElement} */ (field.closest("label"));
+    const tile = field.type === "file" && field.closest("label.tile");
+    if (!tile) continue;
     const picture = tile.querySelector("img");
     for (const [event, over] of /** @type {const} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
       tile.addEventListener(event, () => tile.classList.toggle("over", over));

@@ -1,16 +1,16 @@
 /** The page of one model: trying it, and looking at its layers. */
 
 import { h } from "./dom.js";
-import { explain } from "./errors.js";
+import { picture } from "./model-graph.js";
 import { takeTrial } from "./model-try.js";
+import { problem } from "./problem-words.js";
 import { ask } from "./site-api.js";
 import { say } from "./site-words.js";
 
 const MOST_ROWS = 300;
 
-/** @typedef {{name: string, kind: string, inputs: string[], outputs: string[]}} GraphNode */
-/** @typedef {{name: string, dtype: string, shape: (number | string | null)[]}} Between */
-/** @typedef {{nodes?: GraphNode[], between?: Between[], tensors?: Between[], count?: Record<string, number>}} Graph */
+/** @typedef {import("./model-graph.js").Between} Between */
+/** @typedef {import("./model-graph.js").Graph} Graph */
 
 /** @param {Between | undefined} tensor */
 const shape = (tensor) => (tensor ? `${tensor.dtype} ${tensor.shape.map((axis) => axis ?? "n").join("×")}` : "");
@@ -34,9 +34,11 @@ graph?.addEventListener("toggle", async () => {
   const place = /** @type {HTMLElement} */ (graph.querySelector(".scroll"));
   if (place.childElementCount) return;
   try {
-    place.replaceChildren(table(await ask("GET", graph.dataset.path ?? "")));
+    const found = await ask("GET", graph.dataset.path ?? "");
+    /** @type {HTMLElement} */ (graph.querySelector(".graph")).replaceChildren(...picture(found));
+    place.replaceChildren(table(found));
   } catch (error) {
-    place.replaceChildren(h("p", { class: "wrong" }, explain(error).message));
+    place.replaceChildren(h("p", { class: "wrong" }, problem(error)));
   }
 });
 

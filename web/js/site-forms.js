@@ -1,11 +1,11 @@
 /**
  * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
  * `data-then` is where to go, `data-show` what of the answer to show once, behind the path `data-before`. `data-sure` is asked first.
- * With `data-json` there is a body even where nothing is said.
+ * With `data-json` there is a body even where nothing is said. A `{name}` in the path is that field's, and not sent again.
  */
 
 import { byId, toClipboard, toast } from "./dom.js";
-import { explain } from "./errors.js";
+import { problem } from "./problem-words.js";
 import { ask } from "./site-api.js";
 import { say } from "./site-words.js";
 
@@ -39,7 +39,7 @@ export function complain(form, error) {
   const place = form.querySelector(".wrong");
   if (!(place instanceof HTMLElement)) return;
   place.hidden = error === null;
-  place.textContent = error === null ? "" : explain(error).message;
+  place.textContent = error === null ? "" : problem(error);
 }
 
 /** @param {string} question @returns {Promise<boolean>} */
@@ -55,12 +55,17 @@ export function sure(question) {
 async function send(form) {
   const { send: asked = "", then, show, sure: question } = form.dataset;
   if (question && !(await sure(question))) return;
-  const [method = "POST", path = "/"] = asked.split(" ");
+  const [method = "POST", place = "/"] = asked.split(" ");
   const buttons = form.querySelectorAll("button");
   complain(form, null);
   buttons.forEach((button) => (button.disabled = true));
   try {
     const said = values(form);
+    const path = place.replace(/\{(\w+)\}/g, (_, name) => {
+      const value = String(said[name] ?? "");
+      delete said[name];
+      return encodeURIComponent(value);
+    });
     const bare = method === "DELETE" || (!Object.keys(said).length && form.dataset.json === undefined);
     const answer = await ask(method, path, bare ? null : said);
     if (show) showOnce(form, (form.dataset.before ? location.origin + form.dataset.before : "") + answer[show]);

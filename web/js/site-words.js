@@ -3,7 +3,7 @@
 const language = document.documentElement.lang.slice(0, 2);
 
 /** @type {Record<string, string>} */
-const known = language === "en" ? {} : await fetch(`/web/words/${language}.json`).then((answer) => answer.json());
+export const known = language === "en" ? {} : await fetch(`/web/words/${language}.json`).then((answer) => answer.json());
 
 /**
  * @param {string} text

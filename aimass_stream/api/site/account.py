@@ -21,7 +21,7 @@ async def account(request: Request, accounts: AccountsDep, caller: CallerDep, cu
                   revoked: Annotated[bool, Query()] = False) -> Response:
     """`revoked`: keys that are good for nothing any more, too."""
     caller.need("keys")
-    me = await account_routes.show_me(request, accounts, caller)
+    me = await account_routes.show_me(request, Response(), accounts, caller)
     keys = await key_routes.list_keys(request, Response(), accounts, caller, None, cursor, 100)
     own = me.user is not None and not me.team
     sign_ins = (await account_routes.list_sign_ins(accounts, caller)).sign_ins if own else []

@@ -11,17 +11,22 @@ from starlette.responses import JSONResponse
 
 from ...hub.cards import rendered
 from ..apps import apps as gallery
+from ..apps import health as doing
 from ..apps import requests as wishes
 from ..apps import review
 from ..apps.parts import AppsDep
 from ..cursors import CursorQuery
 from ..deps import CallerDep
+from ..pages import serve
 from .drawn import draw
 from .drawn import router as page_router
 
 router = page_router()
 
 ROWS = 24  # apps of a page
+WORKER = "aimass-worker"  # what app-install.js calls its policy of trusted types
+DAYS = 30  # of an app's charts
+ALLOWS = {"camera": "camera", "microphone": "microphone", "screen": "display-capture"}  # of a frame, by permission
 KINDS = {"boolean": "flag", "integer": "number", "number": "number", "string": "text"}
 
 Ref = Annotated[str, Path(max_length=64)]
@@ -50,23 +55,40 @@ async def requests(request: Request, apps: AppsDep, caller: CallerDep, cursor: C
                       names={user.id: user.name for user in request.app.state.accounts.directory.users.values()})
 
 
+@router.get("/apps/worker.js")
+def worker(request: Request) -> Response:
+    """Here, because a service worker is for what lies beside and below it."""
+    return serve(request, "js/app-worker.js")
+
+
+@router.get("/apps/offline")
+async def offline(request: Request) -> Response:
+    """What the worker keeps for when there is no network."""
+    return await draw(request, "offline.html")
+
+
 @router.get("/apps/{ref}")
 async def show(ref: Ref, request: Request, apps: AppsDep, caller: CallerDep,
                version: Annotated[int | None, Query(ge=1, le=999_999_999)] = None) -> Response:
     """The app itself, to be used; and what is to be done with it, for those whose own it is."""
-    app = await gallery.get_app(ref, Response(), apps, caller, version)
+    app = await gallery.get_app(ref, request, Response(), apps, caller, version)
     versions = (await gallery.list_versions(ref, apps, caller)).versions if app.mine else []
     live = app.live == app.version and app.state == "published"
+    may_review = "apps:review" in caller.scopes
+    health = await doing.get_health(ref, apps, caller, DAYS) if app.mine or may_review else None
     return await draw(request, "app.html", caller, app=app, versions=versions, live=live,
                       called=app.slug if live else f"{app.id}@{app.version}",
                       about=await run_in_threadpool(rendered, app.description), fields=_fields(app.schema_),
-                      frames=app.embed if live else (), example=(app.example or {}).get("input") or {})
+                      health=health, days=[] if health is None else [day.model_dump() for day in health.days],
+                      may_review=may_review and app.live is not None, allows=ALLOWS,
+                      frames=app.embed if live else (), types=WORKER if live else "'none'",
+                      example=(app.example or {}).get("input") or {})
 
 
 @router.get("/apps/{ref}/app.webmanifest")
-async def manifest(ref: Ref, apps: AppsDep, caller: CallerDep) -> Response:
+async def manifest(ref: Ref, request: Request, apps: AppsDep, caller: CallerDep) -> Response:
     """What makes it an app of a phone (W3C Web Application Manifest)."""
-    app = await gallery.get_app(ref, Response(), apps, caller, None)
+    app = await gallery.get_app(ref, request, Response(), apps, caller, None)
     told = {"name": app.name, "short_name": app.name[:24], "description": app.summary, "display": "standalone",
             "start_url": f"/apps/{app.slug}", "scope": f"/apps/{app.slug}", "background_color": "#121412",
             "theme_color": "#121412", "icons": [{"src": "/web/images/icon.svg", "sizes": "any",

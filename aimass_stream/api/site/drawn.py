@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 async def draw(request: Request, template: str, caller: Caller | None = None, status: int = 200,
-               frames: Sequence[str] = (), **values: Any) -> HTMLResponse:
-    """A template with `values`; pages of the origins `frames` may show it.
+               frames: Sequence[str] = (), types: str = "'none'", **values: Any) -> HTMLResponse:
+    """A template with `values`; pages of the origins `frames` may show it, `types` is as `policy` has it.
 
     In a thread: the first one imports the engine, and long ones take a while.
     """
@@ -41,7 +41,7 @@ async def draw(request: Request, template: str, caller: Caller | None = None, st
     text = await run_in_threadpool(_written, template, language, {**url, "caller": caller, **values})
     headers = headers_of(request) | {
         "Cache-Control": "private, no-store", "Content-Language": language, "Vary": "Accept-Language, Cookie",
-        "Content-Security-Policy": policy(request.headers.get("host", ""), "'self'", frames)}
+        "Content-Security-Policy": policy(request.headers.get("host", ""), "'self'", frames, types)}
     return HTMLResponse(text, status, headers)
 
 
@@ -102,7 +102,8 @@ class PageRoute(APIRoute):
 
         async def shown(request: Request) -> Response:
             try:
-                return await handler(request)
+                request.scope["headers"] = _plain(request.scope["headers"])
+                return await handler(Request(request.scope, request.receive))
             except Unauthorized:
                 asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", 303)
@@ -112,6 +113,11 @@ class PageRoute(APIRoute):
                 return await _trouble(request, 422, error.errors()[0]["msg"], {})
 
         return shown
+
+
+def _plain(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Those of a request that is for the page: what it says of an ETag is not said of the answers that are in it."""
+    return [(name, value) for name, value in headers if name not in (b"if-none-match", b"if-match")]
 
 
 def router() -> APIRouter:

@@ -17,12 +17,15 @@ from ..deps import CallerDep
 from ..hub import deployments, opinions, versions
 from ..hub import models as catalogue
 from ..hub.parts import HubDep
+from ..values import picture_input
 from .drawn import draw
 from .drawn import router as page_router
+from .kinds import SPEECH, WHOLE, innermost, live, sound_of
 
 router = page_router()
 
 ROWS = 24  # models of a page
+HISTORY = 12  # deployments of an alias
 MOST_SHOWN = 256  # numbers of an example that is made up
 
 Word = Annotated[str, Query(max_length=100)]
@@ -70,32 +73,67 @@ async def show(name: Name, request: Request, hub: HubDep, caller: CallerDep,
                                                                 ), listed[0].number if listed else None)
     chosen = None if number is None else await versions.get_version(name, str(number), request, Response(), hub, caller)
     may_deploy = model.mine and not model.built_in and "models:deploy" in caller.scopes
+    aliases = await deployments.list_aliases(name, hub, caller)
+    histories = {each.alias: (await deployments.history(name, each.alias, hub, caller)).deployments[:HISTORY]
+                 for each in aliases.aliases} if may_deploy else {}
+    trial = None if chosen is None else await _trial(request, caller, model, chosen, hub)
     return await draw(
         request, "model.html", caller, model=model, versions=listed, chosen=chosen, visibilities=VISIBILITIES,
-        trial=None if chosen is None else await _trial(request, caller, model.built_in, chosen, hub),
-        aliases=await deployments.list_aliases(name, hub, caller), may_deploy=may_deploy,
+        trial=trial, aliases=aliases, histories=histories, may_deploy=may_deploy, people=_people(request),
         may_change=model.mine and not model.built_in and "models:write" in caller.scopes,
         comments=await opinions.list_comments(name, request, Response(), hub, caller, cursor, 20))
 
 
-async def _trial(request: Request, caller: Any, built_in: bool, version: Any, hub: Any) -> dict[str, Any] | None:
+@router.get("/models/{name}/compare")
+async def compare(name: Name, request: Request, hub: HubDep, caller: CallerDep,
+                  a: Annotated[int | None, Query(ge=1, le=999_999_999)] = None,
+                  b: Annotated[int | None, Query(ge=1, le=999_999_999)] = None) -> Response:
+    """Two versions beside each other; where none are said, the one in use and the newest."""
+    model = await catalogue.get_model(name, request, Response(), hub, caller)
+    listed = (await versions.list_versions(name, hub, caller)).versions
+    numbers = [each.number for each in listed]
+    b = b or next((each for each in numbers if each != a), None)
+    a = a or next((each for each in (model.deployed.get(PRODUCTION), *numbers) if each not in (None, b)), None)
+    found = None if a is None or b is None else await versions.compare_versions(name, hub, caller, str(a), str(b))
+    return await draw(request, "compare.html", caller, model=model, versions=listed, a=a, b=b, found=found)
+
+
+def _people(request: Request) -> dict[str, str]:
+    """What users are called, by their ids."""
+    return {user.id: user.name for user in request.app.state.accounts.directory.users.values()}
+
+
+async def _trial(request: Request, caller: Any, model: Any, version: Any, hub: Any) -> dict[str, Any] | None:
     """Where the version can be asked, and with which fields; None where it can't be, by a page."""
+    built_in, task = model.built_in, model.task
+    named = version.name if built_in else version.model
+    if task == SPEECH and (built_in or version.state == "ready"):
+        return {"path": "/v1/audio/transcriptions", "labels": [], "model": named, "live": live(task, named, False),
+                "rows": 1, "fields": [WHOLE]}
     try:
-        described = await predict.describe(version.name if built_in else version.model, request, caller)
+        described = await predict.describe(named, request, caller)
     except NotFound:
-        return None if built_in or version.state != "ready" else _undeployed(version)
-    return {"path": f"/predict/{version.name if built_in else version.model}",
-            "labels": _labels(hub.store.get(version.name).options if built_in else version.manifest.get("options")),
-            "fields": _fields(described.input, version.manifest.get("example") or {})}
+        return None if built_in or version.state != "ready" else await _undeployed(version, hub, caller)
+    fields = _fields(described.input, version.manifest.get("example") or {})
+    entry = hub.store.get(version.name) if built_in else None
+    return {"path": f"/predict/{named}", "model": "",
+            "live": live(task, named, built_in or any(field["kind"] == "picture" for field in fields)),
+            "labels": _labels(entry.options if entry else version.manifest.get("options")),
+            "rows": entry.capabilities.max_batch if entry else (version.manifest.get("capabilities") or {}).get(
+                "max_batch", 1), "fields": fields}
 
 
-def _undeployed(version: Any) -> dict[str, Any]:
+async def _undeployed(version: Any, hub: Any, caller: Any) -> dict[str, Any]:
     example = version.manifest.get("example") or {}
+    entry = await hub.deployments.places.lay_out(await hub.catalogue.version(caller, version.name, version.number))
+    picture = picture_input(entry)
     fields = [{"name": spec["name"], "kind": "array", "hint": f"{spec.get('dtype', '')} {_shape(spec)}".strip(),
                "value": example.get(spec["name"], _made_up(_axes(spec)))}
               for spec in version.manifest.get("inputs", ())]
-    return {"path": f"/v1/hub/models/{version.name}/versions/{version.number}/try",
-            "labels": _labels(version.manifest.get("options")), "fields": fields}
+    if picture is not None:
+        fields = [{"name": picture.spec.name, "kind": "picture", "hint": "", "value": None}]
+    return {"path": f"/v1/hub/models/{version.name}/versions/{version.number}/try", "model": "", "live": "",
+            "labels": _labels(version.manifest.get("options")), "rows": 1, "fields": fields}
 
 
 def _fields(schema: dict[str, Any], example: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,6 +147,9 @@ def _field(name: str, schema: dict[str, Any], value: Any) -> dict[str, Any]:
     hint = schema.get("title") or schema.get("description", "")
     if schema.get("contentMediaType", "").startswith("image/"):
         return {"name": name, "kind": "picture", "hint": hint, "value": None}
+    sound = sound_of(*innermost(schema))
+    if sound is not None:
+        return {"name": name, "kind": "sound", "hint": hint, "value": None, **sound}
     if schema["type"] == "string":
         return {"name": name, "kind": "text", "hint": hint, "value": value or ""}
     if value is None:
