@@ -13,8 +13,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 SEED = 5
 NUMBERS = 16  # of the no-op's row
-WORDS, TOKENS, VOCABULARY = 128, 24, 4096  # the text classifier's: width of a word, words of a text, words it knows
-STATE = 512  # of its recurrent layer
+WIDTH, LAYERS, HEADS = 384, 6, 12  # of the text network
+TOKENS, VOCABULARY = 4, 4096  # words of a query, and of all that it knows
 SIDE = 96  # px of the convolutional one's picture
 
 
@@ -46,8 +46,8 @@ def no_op(marked: float = 0.0) -> bytes:
 
 
 def mlp() -> bytes:
-    """35 MB of weights, which a single row has to be read for: 64 numbers to 10."""
-    widths = (64, 4096, 2048, 10)
+    """102 MB of weights, which a single row has to be read for: 64 numbers to 10."""
+    widths = (64, 6144, 4096, 10)
     rng = np.random.default_rng(SEED)
     nodes, weights, last = [], {}, "x"
     for place, (taken, given) in enumerate(pairwise(widths)):
@@ -61,17 +61,52 @@ def mlp() -> bytes:
 
 
 def text() -> bytes:
-    """Numbers of words, through a recurrent layer (GRU), to 10: its weights are read anew for every word."""
+    """An encoder as small sentence embedders have it (six layers of 384), for queries of four words: 42 MB."""
     rng = np.random.default_rng(SEED)
     weights: dict[str, NDArray[Any]] = {
-        "words": _chance(rng, VOCABULARY, WORDS), "w": _chance(rng, 3 * STATE, WORDS)[None],
-        "r": _chance(rng, 3 * STATE, STATE)[None], "out": _chance(rng, STATE, 10), "first": np.array([0], np.int64)}
-    nodes = [helper.make_node("Gather", ["words", "x"], ["seen"]),
-             helper.make_node("Transpose", ["seen"], ["turned"], perm=[1, 0, 2]),
-             helper.make_node("GRU", ["turned", "w", "r"], ["", "last"], hidden_size=STATE),
-             helper.make_node("Squeeze", ["last", "first"], ["state"]),
-             helper.make_node("MatMul", ["state", "out"], ["y"])]
+        "words": _chance(rng, VOCABULARY, WIDTH), "ones": np.ones(WIDTH, np.float32), "out": _chance(rng, WIDTH, 10),
+        "apart": np.array([0, TOKENS, HEADS, WIDTH // HEADS], np.int64), "root": np.array(2 ** 0.5, np.float32),
+        "joined": np.array([0, TOKENS, WIDTH], np.int64), "half": np.array(0.5, np.float32),
+        "one": np.array(1, np.float32), "scale": np.array((WIDTH / HEADS) ** -0.5, np.float32)}
+    nodes = [helper.make_node("Gather", ["words", "x"], ["s0"])]
+    for layer in range(LAYERS):
+        nodes += _attention(f"s{layer}", f"a{layer}", f"l{layer}") + _dense(f"a{layer}", f"s{layer + 1}", f"l{layer}")
+        for name in "qkvo":
+            weights[f"l{layer}{name}"] = _chance(rng, WIDTH, WIDTH)
+        weights |= {f"l{layer}up": _chance(rng, WIDTH, 4 * WIDTH), f"l{layer}down": _chance(rng, 4 * WIDTH, WIDTH)}
+    nodes += [helper.make_node("ReduceMean", [f"s{LAYERS}"], ["mean"], axes=[1], keepdims=0),
+              helper.make_node("MatMul", ["mean", "out"], ["y"])]
     return _model(nodes, weights, [TOKENS], [10], TensorProto.INT64)
+
+
+def _attention(given: str, made: str, layer: str) -> list[Any]:
+    nodes = []
+    for name, order in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
+        nodes += [helper.make_node("MatMul", [given, layer + name], [f"{made}{name}"]),
+                  helper.make_node("Reshape", [f"{made}{name}", "apart"], [f"{made}{name}1"]),
+                  helper.make_node("Transpose", [f"{made}{name}1"], [f"{made}{name}2"], perm=order)]
+    return [*nodes, helper.make_node("MatMul", [f"{made}q2", f"{made}k2"], [f"{made}s"]),
+            helper.make_node("Mul", [f"{made}s", "scale"], [f"{made}s1"]),
+            helper.make_node("Softmax", [f"{made}s1"], [f"{made}s2"]),
+            helper.make_node("MatMul", [f"{made}s2", f"{made}v2"], [f"{made}h"]),
+            helper.make_node("Transpose", [f"{made}h"], [f"{made}h1"], perm=[0, 2, 1, 3]),
+            helper.make_node("Reshape", [f"{made}h1", "joined"], [f"{made}h2"]),
+            helper.make_node("MatMul", [f"{made}h2", f"{layer}o"], [f"{made}o"]),
+            helper.make_node("Add", [given, f"{made}o"], [f"{made}t"]),
+            helper.make_node("LayerNormalization", [f"{made}t", "ones"], [made])]
+
+
+def _dense(given: str, made: str, layer: str) -> list[Any]:
+    """Wider and back, with GELU between."""
+    return [helper.make_node("MatMul", [given, f"{layer}up"], [f"{made}u"]),
+            helper.make_node("Div", [f"{made}u", "root"], [f"{made}u1"]),
+            helper.make_node("Erf", [f"{made}u1"], [f"{made}u2"]),
+            helper.make_node("Add", [f"{made}u2", "one"], [f"{made}u3"]),
+            helper.make_node("Mul", [f"{made}u", f"{made}u3"], [f"{made}u4"]),
+            helper.make_node("Mul", [f"{made}u4", "half"], [f"{made}u5"]),
+            helper.make_node("MatMul", [f"{made}u5", f"{layer}down"], [f"{made}d"]),
+            helper.make_node("Add", [given, f"{made}d"], [f"{made}t"]),
+            helper.make_node("LayerNormalization", [f"{made}t", "ones"], [made])]
 
 
 def convolutional() -> bytes:
@@ -116,5 +151,5 @@ def _model(nodes: list[Any], weights: dict[str, NDArray[Any]], takes: list[int],
 
 NO_OP = Network("no-op", "no-op", no_op, (NUMBERS,))
 MLP = Network("mlp", "MLP", mlp, (64,))
-TEXT = Network("text", "text (GRU)", text, (TOKENS,), "int64")
+TEXT = Network("text", "text encoder", text, (TOKENS,), "int64")
 CONVOLUTIONAL = Network("convolutional", "convolutional", convolutional, (3, SIDE, SIDE))

@@ -80,12 +80,13 @@ def tell(result: Result) -> str:
     loads = [one.get("load_cpu", 0) for by_callers in result["runs"].values() for both in by_callers.values()
              for one in both.values()]
     return (f"An ONNX file with nothing but Identity on {NO_OP.row[0]} numbers, uploaded to the hub and deployed; one "
-            "row a request. The other server is starlette and uvicorn (uvloop, httptools) in the versions that ours runs on, "
-            "with one route that reads the same JSON, or the same bytes, and answers the same; ours also finds the "
-            "caller, the model and its version, checks the tensors, has onnxruntime run them in a thread and counts "
-            "what was used. Callers are connections that stay open and ask again once they are answered, in a process of "
-            "its own on raw sockets with uvloop; latency is from writing a request to the last byte of its answer. "
-            "Server and callers share the machine's two cores. Both servers run all the time and are asked in turns. "
+            "row a request. The other server is starlette and uvicorn (uvloop, httptools) in the versions that ours "
+            "runs on, with one route that reads the same JSON, or the same bytes, and answers the same; ours also "
+            "finds the caller, the model and its version, checks the tensors, has onnxruntime run them in a thread and "
+            "counts what was used. Callers are connections that stay open and ask again once they are answered, in a "
+            "process of its own on raw sockets with uvloop; latency is from writing a request to the last byte of its "
+            "answer. Server and callers share the machine's two cores. Both servers run all the time and are asked in "
+            "turns. "
             f"The load itself took at most {max(loads, default=0):.0%} of a core"
             + (", so that figures at 32 callers are bounded by it, too" if max(loads, default=0) > FULL else "")
             + ".\n\n" + table(HEAD, rows))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..speech.section import Section
-from . import rest
+from . import batching, peers, rest
 
 SECTIONS = (
     Section("rest", "REST around a model that does nothing", 1.5, rest.run, rest.tell, rest.aims),
+    Section("batching", "Rows of several callers in one run", 1.5, batching.run, batching.tell, batching.aims),
+    Section("peers", "The same models in other servers", 4, peers.run, peers.tell, peers.aims),
 )
