@@ -21,7 +21,6 @@ from ..node import Node
 from ..ports import Caller
 from ..session import Session
 from ..settings import Settings
-from ..spec import PipelineSpec
 from ..transports.realtime import (
     LONGEST,
     SHORTEST,
@@ -35,7 +34,7 @@ from ..transports.realtime import (
     Realtime,
     Refused,
     by_query,
-    stages_of,
+    opened,
 )
 from ..transports.webrtc import Channel, Foreign, WebRtc
 from ..transports.webrtc.sdp import read_offer
@@ -43,6 +42,7 @@ from .deps import CallerDep, NodeDep, SettingsDep
 from .limits import LimitedRoute, text_of
 from .problems import RESPONSES
 from .webrtc import WebRtcDep
+from .whip import AppQuery, ParametersQuery
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,8 @@ def configured(configuration: Configuration, part: object) -> Configuration:
 
 @router.post("/calls", status_code=201, response_class=Response, responses=CREATED, openapi_extra=BODY)
 async def answer_call(request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep,
-                      shared: RealtimeDep, model: str | None = None) -> Response:
+                      shared: RealtimeDep, model: str | None = None, app_id: AppQuery = None,
+                      parameters: ParametersQuery = None) -> Response:
     """Open a Realtime session with a WebRTC offer: raw SDP, or a form with `sdp` and `session`.
 
     The events of the protocol go through a data channel labelled `oai-events` that the client opens.
@@ -124,7 +125,7 @@ async def answer_call(request: Request, node: NodeDep, settings: SettingsDep, we
     configuration = by_query(configuration, model)
     if part is not None:
         configuration = configured(configuration, part)
-    call = await _open(sdp, configuration, caller, node, webrtc, shared)
+    call = await _open(sdp, configuration, caller, node, webrtc, shared, (app_id, parameters))
     return Response(call.answer, 201, {"Location": f"/v1/realtime/calls/{call.session.id}"}, media_type=SDP)
 
 
@@ -157,12 +158,11 @@ async def _read(request: Request, settings: Settings) -> tuple[str, object]:
 
 
 async def _open(sdp: str, configuration: Configuration, caller: Caller, node: Node, webrtc: WebRtc,
-                shared: Realtime) -> Call:
+                shared: Realtime, app: tuple[str | None, str | None]) -> Call:
     offer = read_offer(sdp, node.settings)
     if not any(section.kind == "audio" for section in offer.sections):
         raise InvalidInput("a Realtime call needs an audio track", field="sdp")
-    session = await node.open(PipelineSpec.parse(stages_of(configuration)), caller=caller, transport="realtime",
-                              hears=True)
+    session = await opened(node, configuration, caller, *app)
     try:
         call = Call(session, node, webrtc, shared, configuration)
         await call.conversation.open()

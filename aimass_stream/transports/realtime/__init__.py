@@ -5,8 +5,8 @@ output by `writing`), `output_audio`, `errors`. `conversation` hands each event 
 share. `connection` and `endpoint` carry it over a websocket, `secrets` lets web pages in.
 """
 
-from .conversation import Conversation, stages_of
-from .endpoint import Realtime, by_query, realtime
+from .conversation import Conversation
+from .endpoint import Realtime, by_query, opened, realtime
 from .errors import Refused
 from .line import Events, Line, Place
 from .output_audio import TRACK, Player
@@ -14,4 +14,4 @@ from .secrets import LONGEST, PREFIX, SHORTEST, USUAL
 from .session import Configuration
 
 __all__ = ["LONGEST", "PREFIX", "SHORTEST", "TRACK", "USUAL", "Configuration", "Conversation", "Events", "Line",
-           "Place", "Player", "Realtime", "Refused", "by_query", "realtime", "stages_of"]
+           "Place", "Player", "Realtime", "Refused", "by_query", "opened", "realtime"]

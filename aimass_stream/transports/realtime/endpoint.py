@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import cast
 
@@ -12,7 +13,7 @@ from starlette.websockets import WebSocket
 from ...conversation.tools import Toolbox
 from ...errors import AimassError, Forbidden, InvalidInput
 from ...node import Node
-from ...ports import Authorizer, Caller
+from ...ports import AppCall, Authorizer, Caller
 from ...session import Session
 from ...settings import Settings
 from ...spec import PipelineSpec
@@ -24,6 +25,7 @@ from .session import Configuration
 
 log = logging.getLogger(__name__)
 
+LONGEST_PARAMETERS = 16384  # characters
 PROTOCOL = "realtime"  # subprotocol
 KEY_PROTOCOL = "openai-insecure-api-key."  # how a browser says its key
 
@@ -85,8 +87,31 @@ async def _admit(websocket: WebSocket, node: Node) -> tuple[Session, Configurati
     shared: Realtime = websocket.app.state.realtime
     caller, configuration = shared.authorize(websocket, _key(websocket.scope["subprotocols"]))
     configuration = by_query(configuration, websocket.query_params.get("model"), websocket.query_params.get("intent"))
-    spec = PipelineSpec.parse(stages_of(configuration))
-    return await node.open(spec, caller=caller, transport="realtime", hears=True), configuration
+    query = websocket.query_params
+    session = await opened(node, configuration, caller, query.get("app_id"), query.get("parameters"))
+    return session, configuration
+
+
+async def opened(node: Node, configuration: Configuration, caller: Caller, app_id: str | None = None,
+                 parameters: str | None = None) -> Session:
+    """A session for the conversation. An app's pipeline, with these parameters (JSON text), is what the microphone's
+    sound goes through; the configuration then has none. Raises as `Node.open`."""
+    stages = stages_of(configuration)
+    app = AppCall.of(app_id, _object(parameters), stages or None)
+    return await node.open(PipelineSpec.parse(stages), caller=caller, transport="realtime", hears=True, app=app)
+
+
+def _object(text: str | None) -> dict[str, object] | None:
+    """Raises `InvalidInput`."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text) if len(text) <= LONGEST_PARAMETERS else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidInput("'parameters' is a JSON object", field="parameters")
+    return value
 
 
 def by_query(configuration: Configuration, model: str | None, intent: str | None = None) -> Configuration:
