@@ -65,6 +65,7 @@ class Capabilities:
     accelerated: bool = False  # it runs on the engine's accelerator; others on the processor
     longest: float = LONGEST  # s of a run on input of the usual size; one that takes longer hangs
     beside: bool = False  # `run` may be called while another one is under way, in another thread; it keeps no states
+    apart: bool = False  # it runs in a process of its own, which nobody else has to wait for
     steady: bool = False  # how long a run takes follows from the shape of its input alone, whatever is in it
 
     @property

@@ -20,13 +20,14 @@ from typing import Any, Protocol, TypeVar, cast
 from ..errors import AimassError, Conflict, DeadlineMissed, InvalidInput, ModelFailed, NotFound, Unavailable
 from .batches import Answer, Run, out_of_memory
 from .contract import Batch, Capabilities, Model, check_inputs
+from .desks import Desk, Desks
 from .device import CpuDevice, Device, Worker
 from .inline import Inline
 from .loader import ModelStore
 from .patience import Hangs, watched
 from .slots import Slots
 from .statistics import ModelStatistics, Tally, best_way
-from .waiting import Request, Waiting
+from .waiting import Request
 from .warming import Speed, measured
 
 log = logging.getLogger(__name__)
@@ -47,21 +48,9 @@ class Shared(Protocol):
 
 
 @dataclass(slots=True)
-class _Desk:
-    """What waits for one device, and the tasks that serve it: one for each run that may be under way."""
-
-    device: Device
-    waiting: Waiting
-    work: asyncio.Event = field(default_factory=asyncio.Event)
-    servers: list[asyncio.Task[None]] = field(default_factory=list)
-    under_way: list[_Loaded] = field(default_factory=list)  # whose runs
-    free_since: float = 0.0  # s, monotonic: end of the last run
-
-
-@dataclass(slots=True)
 class _Loaded:
     model: Model
-    desk: _Desk
+    desk: Desk
     speed: Speed
     slots: Slots
     tally: Tally
@@ -89,10 +78,7 @@ class Engine:
         self.device: Device = device or CpuDevice()
         self._models: dict[str, _Loaded] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
-        self._desk = _Desk(self.device, Waiting(per_session))
-        self._light = _Desk(CpuDevice(threads=1, name="cpu-light", places=1), Waiting(per_session))
-        self._processor = self._desk if isinstance(self.device, CpuDevice) else _Desk(CpuDevice(), Waiting(per_session))
-        self._desks = tuple({id(desk): desk for desk in (self._desk, self._light, self._processor)}.values())
+        self._desks = Desks(self.device, per_session)
         # idle ones, the last used first: what the C library keeps for each thread would go up and down with new ones
         self._loaders: list[Worker] = []
         self._shared: dict[str, asyncio.Task[Any]] = {}
@@ -151,7 +137,7 @@ class Engine:
             raise Unavailable("the inference engine is closed")
         if model.name in self._models:
             raise Conflict(f"the model {model.name!r} is loaded already")
-        desk = self._desk_of(model)
+        desk = self._desks.of(model)
         try:
             speed = await self._prepared(model, desk)
             if model.name in self._models:
@@ -166,14 +152,10 @@ class Engine:
         log.info("model %s %s is ready on %s, %d runs at once of %d rows: %s", model.name, model.version,
                  desk.device.name, loaded.at_once, loaded.limit, speed)
 
-    async def _prepared(self, model: Model, desk: _Desk) -> Speed:
+    async def _prepared(self, model: Model, desk: Desk) -> Speed:
         can = model.capabilities
         return await measured(model, partial(self._beside, what=f"{model.name} does not warm up"),
                               two=can.beside and not can.stateful and desk.device.workers > 1)
-
-    def _desk_of(self, model: Model) -> _Desk:
-        can = model.capabilities
-        return self._light if can.light else self._desk if can.accelerated else self._processor
 
     async def unload(self, name: str) -> None:
         """End a model: what waits for it fails with `Unavailable`, what runs is finished first."""
@@ -182,6 +164,7 @@ class Engine:
             raise NotFound(f"the model {name!r} is not loaded")
         self._refuse(lambda request: request.model == name, Unavailable(f"the model {name!r} was unloaded"))
         await self._release(loaded)
+        self._leave(loaded.desk)
 
     async def renew(self, name: str) -> None:
         """Let all sessions go on with the files that the model has now, from the next batch on; they are loaded beside
@@ -194,12 +177,12 @@ class Engine:
         before = self.device.used()
         model = await self._beside(partial(self.store.open, name, self.device), f"{name} could not be built")
         try:
-            speed = await self._prepared(model, self._desk_of(model))
+            speed = await self._prepared(model, self._desks.of(model))
             old = self._models.get(name)
             if old is None or (old.model.inputs, _kind(old.model)) != (model.inputs, _kind(model)):
                 raise Conflict(f"{name} is another kind of model now: it is used by sessions that load it anew")
         except BaseException:  # a cancelled renewal leaves no model behind, too
-            await self._end(self._desk_of(model), model)
+            await self._end(self._desks.of(model), model)
             raise
         self._models[name] = _Loaded(model, old.desk, speed, old.slots,
                                      Tally(memory=max(0, self.device.used() - before)))
@@ -213,7 +196,7 @@ class Engine:
             if not loaded.lost:
                 await self._end(loaded.desk, loaded.model)
 
-    async def _end(self, desk: _Desk, model: Model) -> None:
+    async def _end(self, desk: Desk, model: Model) -> None:
         begun = False
 
         def close() -> None:
@@ -228,6 +211,11 @@ class Engine:
             desk.device.renew()
         except Exception:
             log.exception("model %s could not be closed", model.name)
+        self._leave(desk)
+
+    def _leave(self, desk: Desk) -> None:
+        if all(other.desk is not desk for other in self._models.values()):
+            self._desks.leave(desk)
 
     def models(self) -> dict[str, Model]:
         """What is loaded and takes requests."""
@@ -344,14 +332,14 @@ class Engine:
 
     # the devices -----------------------------------------------------------------------------------
 
-    def _serve(self, desk: _Desk) -> None:
+    def _serve(self, desk: Desk) -> None:
         desk.work.set()
         if not desk.servers:
             desk.servers = [asyncio.create_task(self._run(desk), name=f"inference on {desk.device.name}, {place}")
                             for place in range(desk.device.places)]
 
-    async def _run(self, desk: _Desk) -> None:
-        while not self._closed:
+    async def _run(self, desk: Desk) -> None:
+        while not self._closed and not desk.over:
             await desk.work.wait()
             first = desk.waiting.first(partial(self._may_begin, desk))
             if first is None:
@@ -367,7 +355,7 @@ class Engine:
                     desk.under_way.remove(loaded)
                     desk.work.set()  # what could not go beside this one
 
-    def _may_begin(self, desk: _Desk, request: Request) -> bool:
+    def _may_begin(self, desk: Desk, request: Request) -> bool:
         """Where runs go on beside each other, at most one is of a model that does not gain by that."""
         if desk.device.workers < 2 or not desk.under_way:
             return True
@@ -425,7 +413,7 @@ class Engine:
             for request in batch:  # one bad input must not cost its neighbours theirs
                 await self._run_batch(loaded, [request])
             return
-        if isinstance(error, InvalidInput):  # the caller's fault, not the model's
+        if isinstance(error, InvalidInput) or type(error) is Unavailable:  # the caller's fault, or not its time
             _fail(batch, error)
             return
         loaded.failures += 1
