@@ -37,6 +37,8 @@ JOBS_NOW = Gauge("aimass_jobs", "Jobs that have not ended", ["state"])
 JOB_BYTES = Gauge("aimass_job_bytes", "Size of the results that are kept")
 JOBS_DROPPED = Counter("aimass_jobs_dropped_total", "Jobs that were forgotten with their results", ["reason"])
 WEBHOOKS = Counter("aimass_webhooks_total", "Events posted to other programs", ["result"])
+WATCHED = Counter("aimass_watched_inputs_total", "Inputs of models that were looked at, and those left out", ["result"])
+MODEL_ALERTS = Counter("aimass_model_alerts_total", "Alerts of models by what they became", ["state"])
 GOVERNOR_STEPS = Counter("aimass_governor_steps_total", "Steps of stages to keep a promised latency",
                          ["stage", "direction"])
 LATENCY_MISSED = Counter("aimass_latency_missed_total", "Times that a promised latency could not be kept")

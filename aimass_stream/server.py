@@ -74,6 +74,7 @@ from .node import Node
 from .ports import Caller
 from .session import Session
 from .settings import Settings
+from .signing import sealing_keys
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
 from .store import open_blobs
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from .hub.hub import Hub
     from .store import Database
     from .store.repeats import Repeats
+    from .watch.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +142,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
         app.state.conversions = await _conversions(hub, board)
         app.state.apps = apps = await _apps(database, node, accounts)
+        app.state.watch = watch = await _watch(settings, database, hub, node, accounts, infer)
         await node.start()
         await board.start()
         await peers.start()
@@ -162,6 +165,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await apps.close()
             await board.close()
             await peers.close()
+            await watch.close()
             await hub.close()
             await engine.close()
             await metered.close()
@@ -246,7 +250,8 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.hub")
     hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
                           specs=lambda: {session.id: session.spec for session in node.sessions()},
-                          auditor=accounts.parts.audit)
+                          auditor=accounts.parts.audit,
+                          keys=sealing_keys(settings.model_key) if settings.model_key else ())
     await hub.start()
     node.pin, accounts.personal["hub"] = hub.pin, hub
     return hub
@@ -267,6 +272,17 @@ async def _apps(database: Database, node: Node, accounts: Accounts) -> Apps:
     apps.open(node)
     accounts.personal["apps"] = apps.personal
     return apps
+
+
+async def _watch(settings: Settings, database: Database, hub: Hub, node: Node, accounts: Accounts, infer: Infer
+                 ) -> Watch:
+    """How versions of models do."""
+    module = await asyncio.to_thread(importlib.import_module, "aimass_stream.watch.watch")
+    kept = module.Kept(settings.baseline_days, settings.feedback_days, settings.usage_days)
+    watch: Watch = module.Watch(database, hub, accounts.parts.audit, node.webhooks.post, kept)
+    watch.start()
+    infer.watched, accounts.personal["watch"] = watch.counts.request, watch.feedback
+    return watch
 
 
 async def sow(apps: Apps, accounts: Accounts) -> None:
