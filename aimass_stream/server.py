@@ -74,7 +74,6 @@ from .node import Node
 from .ports import Caller
 from .session import Session
 from .settings import Settings
-from .signing import sealing_keys
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
 from .store import open_blobs
@@ -250,8 +249,7 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.hub")
     hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
                           specs=lambda: {session.id: session.spec for session in node.sessions()},
-                          auditor=accounts.parts.audit,
-                          keys=sealing_keys(settings.model_key) if settings.model_key else ())
+                          auditor=accounts.parts.audit)
     await hub.start()
     node.pin, accounts.personal["hub"] = hub.pin, hub
     return hub
