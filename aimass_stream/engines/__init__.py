@@ -14,4 +14,5 @@ ENGINES = {
     "torch": "aimass_stream.engines.torch_network:TorchNetwork",
     "style": "aimass_stream.engines.style:Style",
     "sklearn": "aimass_stream.engines.sklearn:SklearnModel",
+    "code": "aimass_stream.engines.code:CodeModel",
 }

@@ -23,6 +23,7 @@ from .deploying import Choice, Deployments
 from .importing import Importer
 from .opinions import Opinions
 from .places import Places
+from .quarantine import Quarantine
 from .records import PRODUCTION, File, HubModel, Version
 from .shadows import Shadows
 from .uploads import Uploads
@@ -45,6 +46,7 @@ class Hub:
         self.opinions = Opinions(database)
         self.uploads = Uploads(database, blobs, folder / "uploads")
         self.importer = Importer(self.catalogue, blobs, folder / "new" / "work")
+        self.quarantine = Quarantine(database, self.importer.wake)
         self.deployments = Deployments(database, Places(blobs, folder / "new" / "models"), engine.load)
         self.shadows = Shadows(engine, self.deployments.shadow)
         self.cold = Cold(engine, self.in_use)

@@ -55,7 +55,8 @@ def manifest_of(name: str, found: Found, folder: Path, told: dict[str, Any]) -> 
     """Raises `InvalidInput` naming the field that is wrong or missing."""
     engine = _engine(found, told.get("engine", ""))
     inputs, outputs = _tensors(engine, folder, told)
-    _examples(inputs, told.get("example"))
+    if engine != ENGINES["code"]:  # which tells in its cell what it takes
+        _examples(inputs, told.get("example"))
     base, _, number = name.partition("@")
     capabilities = dict(told.get("capabilities") or {})
     if engine == ENGINES["dnn"]:
@@ -65,18 +66,32 @@ def manifest_of(name: str, found: Found, folder: Path, told: dict[str, Any]) -> 
     return {
         "name": name, "version": number, "title": told.get("title") or base, "task": told.get("task") or found.task,
         "licence": told.get("licence") or "unknown", "sources": list(told.get("sources") or ["uploaded"]),
-        "description": told.get("description") or "", "engine": engine, "options": dict(told.get("options") or {}),
+        "description": told.get("description") or "", "engine": engine, "options": _options(found, told),
         "capabilities": capabilities, "card": dict(told.get("card") or {}), "inputs": inputs, "outputs": outputs,
         "files": list(_files(folder))}
 
 
 def _engine(found: Found, asked: str) -> str:
+    if found.code:
+        return ENGINES["code"]
     allowed = [ENGINES[each] for each in RUNS[found.format]] or [found.engine]
     wanted = ENGINES.get(asked, asked) or ENGINES.get(found.engine, found.engine)
     if wanted not in allowed:
         runs = " or ".join(RUNS[found.format]) or allowed[0]
         raise InvalidInput(f"files of {found.format} are run by {runs}, not by {asked[:80]!r}", field="manifest.engine")
     return wanted
+
+
+def _options(found: Found, told: dict[str, Any]) -> dict[str, Any]:
+    options = dict(told.get("options") or {})
+    if not found.code:
+        return options
+    runnable = [found.facts["file"], *found.facts.get("others", ())]
+    file = options.get("file", found.facts["file"])
+    if file not in runnable or (len(runnable) > 1 and "file" not in options):
+        raise InvalidInput(f"options.file says which one is the model: {', '.join(runnable)[:300]}",
+                           field="manifest.options.file")
+    return options | {"format": found.format, "file": file}
 
 
 def _tensors(engine: str, folder: Path, told: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -89,6 +104,8 @@ def _tensors(engine: str, folder: Path, told: dict[str, Any]) -> tuple[list[dict
         if not inputs:
             raise InvalidInput(NET_INPUTS, field="manifest.inputs")
         takes, gives = inputs, outputs or _of_network(folder, inputs)
+    elif engine == ENGINES["code"]:
+        return _checked(inputs or [], "inputs"), _checked(outputs or [], "outputs")
     elif engine.endswith(":FasterWhisper"):
         return HEAR, HEARD
     elif not inputs or not outputs:

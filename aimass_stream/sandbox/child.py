@@ -18,6 +18,7 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -77,8 +78,8 @@ def _forbid_sockets(libc: Any) -> bool:
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0) == 0)
 
 
-def _fork_worker(libc: Any, spaces: bool, server: int) -> None:
-    """Returns in the worker only."""
+def _fork_worker(libc: Any, spaces: bool, server: int, become: Callable[[], object] = bool) -> None:
+    """Returns in the worker only, which does `become` before it gives up what rights it has."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # if the server dies; new namespaces would clear it
     if os.getppid() != server:  # it has died already
@@ -91,6 +92,7 @@ def _fork_worker(libc: Any, spaces: bool, server: int) -> None:
         worker = os.fork()
         if worker:
             _exit_like(_wait_for(worker))
+    become()
     for capability in range(CAPABILITIES):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     libc.capset(ctypes.create_string_buffer(struct.pack("Ii", CAPABILITY_VERSION, 0)), ctypes.create_string_buffer(24))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InvalidInput
@@ -33,9 +34,9 @@ def recognise(folder: Path, most: int = 16 << 30) -> Found:
     Raises `InvalidInput` that names the file and what is wrong with it.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    code = [found for path in files if (found := _code(path, most)) is not None]
+    code = {path: found for path in files if (found := _code(path, most)) is not None}
     if code:
-        return code[0]
+        return _all_code(folder, code)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     models = [path for path in files if path.suffix in READERS or path.suffix == ".safetensors"
               or path.name == ctranslate2.MODEL]
@@ -52,7 +53,20 @@ def recognise(folder: Path, most: int = 16 << 30) -> Found:
         return weights(path)
     if path.name == ctranslate2.MODEL:
         return ctranslate2.check(path)
-    return READERS[path.suffix](path)
+    found = READERS[path.suffix](path)
+    return _all_code(folder, {path: found}) if found.code else found
+
+
+def _all_code(folder: Path, code: dict[Path, Found]) -> Found:
+    """What is told of all that would run: an admin approves of the whole folder."""
+    first, found = next(iter(code.items()))
+    names = {path: path.relative_to(folder).as_posix() for path in code}
+    reasons = [f"{names[path]}: {each.code}" for path, each in code.items()] if len(code) > 1 else [found.code]
+    modules = sorted(path.name for path in folder.rglob("*.py"))
+    if modules:
+        reasons.append(f"there are modules of Python with it: {', '.join(modules)[:200]}")
+    return replace(found, code="; ".join(reasons), facts=found.facts | {"file": names[first]} | (
+        {"others": [names[path] for path in code if path != first]} if len(code) > 1 else {}))
 
 
 def weights(path: Path) -> Found:

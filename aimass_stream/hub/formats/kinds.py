@@ -63,5 +63,5 @@ class Found:
     engine: str  # a name in `engines.ENGINES` or "module:Class"
     graph: Graph = field(default_factory=Graph)
     facts: dict[str, Any] = field(default_factory=dict)  # JSON, for people
-    code: str = ""  # why it counts as code
+    code: str = ""  # why it counts as code; `facts` then have its `file`
     task: str = ""  # where the files tell
