@@ -13,7 +13,7 @@ from ..ports import Caller
 from ..usage import SPANS, Span, Sum, Usage, Used
 from ..usage.meter import percentile
 from .cursors import CursorQuery, LimitQuery, decode, link, page
-from .deps import CallerDep
+from .deps import CallerDep, accounts_of
 from .problems import RESPONSES
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=RESPONSES)
@@ -77,7 +77,9 @@ async def show_usage(
     after = decode(cursor, str)
     if after is not None and by == "time" and not str(after[0]).isdecimal():
         raise InvalidInput("this is no cursor of this list", field="cursor")
-    found = await usage_of(request).ledger.read(_scope(caller, of), by, span, first, last,
+    key = accounts_of(request).directory.keys.get(of or "")
+    scope = _scope(caller, of, theirs=key is not None and caller.owns(key.team or key.user))
+    found = await usage_of(request).ledger.read(scope, by, span, first, last,
                                                 after=str(after[0])[:20 if by == "time" else 512] if after else "",
                                                 limit=limit + 1)
     shown, following = page(found, limit, lambda used: (used.value,))
@@ -85,10 +87,10 @@ async def show_usage(
     return UsageList(begin=first, end=last, span=span, by=by, rows=[_row(used) for used in shown], next=following)
 
 
-def _scope(caller: Caller, of: str | None) -> str:
-    """Whose use is shown. Raises `Forbidden`."""
+def _scope(caller: Caller, of: str | None, *, theirs: bool = False) -> str:
+    """Whose use is shown; `theirs`: `of` is a key of the caller's. Raises `Forbidden`."""
     own = [each for each in (caller.user, caller.team, caller.id) if each]
-    if "admin" in caller.scopes or of in own:
+    if theirs or "admin" in caller.scopes or of in own or (of in caller.teams and not caller.team):
         return of or ""
     if of is not None or not own:
         raise Forbidden("this is not yours: see your own, or ask an admin", scope="admin")

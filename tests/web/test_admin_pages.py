@@ -64,6 +64,18 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
     guest.page.goto(f"{place.url}/account")
     assert "/sign-in" in guest.page.url
 
+    page.click(".head >> text=Quotas")
+    page.fill("[aria-label='Requests a minute: grace']", "77")
+    with page.expect_navigation():
+        page.click("[aria-label='Save: grace']")
+    expect(page.locator("[aria-label='Requests a minute: grace']")).to_have_value("77")
+    expect(page.locator("[aria-label='Sessions a minute: grace']")).to_have_value("")  # as usual
+    assert not faults(page)
+    page.click(".head >> text=Nodes")
+    expect(page.locator(".sums dd").first).to_have_text("0 of 32")
+    page.emulate_media(color_scheme="dark")
+    assert not faults(page)
+
     page.click("text=Log")
     page.fill("[name=what]", "user.")
     page.keyboard.press("Enter")
@@ -73,6 +85,51 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
     page.click("text=Jobs")
     expect(page.locator(".empty")).to_be_visible()
     assert not faults(page)
+
+
+def test_a_team_shares_keys_and_what_it_may_use(place: Running, visit: Visit) -> None:
+    owner = {"Authorization": f"Bearer {KEY}"}
+    visitors = [visit(locale=locale, viewport={"width": 390, "height": 844}) for locale in ("en", "zh-CN")]
+    ida, joe = (visitor.page for visitor in visitors)
+    for name, page in (("ida", ida), ("joe", joe)):
+        invited = httpx.post(f"{place.url}/v1/accounts", json={"name": name, "role": "developer"}, headers=owner).json()
+        accept(page, f"{place.url}/invitation#{invited['token']}")
+    ida.click("text=All teams")
+    ida.fill("#new-team [name=name]", "sea-lab")
+    ida.click("#new-team .primary")
+    expect(ida.locator("h1")).to_have_text("sea-lab", timeout=SECONDS)
+    ida.fill("#add [name=user]", "nobody")
+    ida.click("#add > .button")
+    expect(ida.locator("#add .wrong")).to_have_text("There is no user 'nobody'.", timeout=SECONDS)
+    ida.fill("#add [name=user]", "joe")
+    ida.click("#add > .button")
+    expect(ida.locator(".lines:has([name=role]) > li")).to_have_count(2, timeout=SECONDS)
+    ida.click("#new-key summary")
+    ida.click("#new-key .primary")
+    key = ida.locator("#new-key output")
+    expect(key).to_contain_text("aim_", timeout=SECONDS)
+    shared = {"Authorization": f"Bearer {key.inner_text()}"}
+    assert httpx.get(f"{place.url}/v1/accounts/me", headers=shared).json()["team"] in ida.url
+    assert not faults(ida)
+    joe.goto(ida.url)
+    expect(joe.locator("tbody tr")).to_have_count(1)
+    expect(joe.locator("#add")).to_have_count(0)  # who is a member adds nobody
+    assert joe.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not faults(joe)
+    joe.click("text=退出 >> nth=0")
+    joe.click("#sure-yes")
+    joe.wait_for_url("**/teams", timeout=SECONDS)
+    assert joe.request.get(ida.url).status == 404
+    assert joe.request.get(f"{place.url}/usage?of=key_of_somebody").status == 403
+    visitors[0].complaints.clear()  # the browser tells its console of each refusal
+
+
+def test_how_the_node_does_is_for_admins(place: Running) -> None:
+    owner = {"Authorization": f"Bearer {KEY}"}
+    assert httpx.get(f"{place.url}/v1/node").status_code == 401
+    told = httpx.get(f"{place.url}/v1/node", headers=owner).json()
+    assert (told["state"], told["sessions"]) == ("ready", 0)
+    assert told["memory"]["process"] < told["memory"]["total"]
 
 
 def test_what_was_used_is_drawn(place: Running, visit: Visit) -> None:

@@ -1,7 +1,8 @@
 /**
  * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
  * `data-then` is where to go, `data-show` what of the answer to show once, behind the path `data-before`. `data-sure` is asked first.
- * With `data-json` there is a body even where nothing is said. A `{name}` in the path is that field's, and not sent again.
+ * With `data-json` there is a body even where nothing is said. A `{name}` in the path is that field's, and not sent again; one
+ * in `data-then` is of the answer. Of `data-kind=bound`, `quotas.requests` is within an object `quotas`.
  */
 
 import { byId, toClipboard, toast } from "./dom.js";
@@ -27,7 +28,11 @@ export function values(form) {
       if (/** @type {HTMLInputElement} */ (field).checked) list.push(field.value);
     } else if (field.type === "radio" && !(/** @type {HTMLInputElement} */ (field).checked)) continue;
     else if (kind === "words") found[field.name] = field.value.split(",").map((word) => word.trim()).filter(Boolean);
-    else if (kind === "flag") found[field.name] = field.value === "true";
+    else if (kind === "bound") {
+      const [object = "", name = ""] = field.name.split(".");
+      const bounds = /** @type {Record<string, number>} */ (found[object] ??= {});
+      if (field.value !== "") bounds[name] = Number(field.value);
+    } else if (kind === "flag") found[field.name] = field.value === "true";
     else if (kind === "json") found[field.name] = JSON.parse(field.value);
     else if (field.value !== "" || kind === "text") found[field.name] = kind === "number" ? Number(field.value) : field.value;
   }
@@ -70,7 +75,7 @@ async function send(form) {
     const answer = await ask(method, path, bare ? null : said);
     if (show) showOnce(form, (form.dataset.before ? location.origin + form.dataset.before : "") + answer[show]);
     else if (then === "reload") location.reload();
-    else if (then) location.assign(then);
+    else if (then) location.assign(then.replace(/\{(\w+)\}/, (_, name) => encodeURIComponent(answer[name])));
   } catch (error) {
     complain(form, error);
   }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import account, admin, apps, models, sign, usage
+from . import account, admin, apps, models, sign, teams, usage
 
-ROUTERS = (sign.router, account.router, models.router, apps.router, usage.router, admin.router)
+ROUTERS = (sign.router, account.router, teams.router, models.router, apps.router, usage.router, admin.router)
 
 __all__ = ["ROUTERS"]

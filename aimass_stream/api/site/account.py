@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+from ...ports import Caller
 from .. import accounts as account_routes
 from .. import keys as key_routes
+from .. import usage as usage_routes
 from ..cursors import CursorQuery
 from ..deps import AccountsDep, CallerDep
 from .drawn import draw
 from .drawn import router as page_router
 
 router = page_router()
+
+MONTH = 30 * 86400.0  # s
+MOST_KEYS = 200  # whose use is looked at
+
+
+async def used_by_key(request: Request, caller: Caller, of: str | None = None) -> dict[str, int] | None:
+    """Requests and sessions of the last 30 days by the ids of keys; None for who may not see them."""
+    if "usage:read" not in caller.scopes:
+        return None
+    begin = time.time() - MONTH
+    found = await usage_routes.show_usage(request, Response(), caller, begin, None, "key", of, None, MOST_KEYS)
+    return {row.value: row.requests + row.sessions for row in found.rows}
 
 
 @router.get("/account")
@@ -26,5 +41,6 @@ async def account(request: Request, accounts: AccountsDep, caller: CallerDep, cu
     own = me.user is not None and not me.team
     sign_ins = (await account_routes.list_sign_ins(accounts, caller)).sign_ins if own else []
     return await draw(request, "account.html", caller, me=me, own=own, sign_ins=sign_ins, revoked=revoked,
+                      used=await used_by_key(request, caller),
                       keys=[key for key in keys.keys if revoked or key.revoked is None], next=keys.next,
                       limits=await account_routes.show_limits(accounts, caller))

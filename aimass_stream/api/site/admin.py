@@ -1,19 +1,24 @@
-"""/admin: people, the log of what was done, and everybody's jobs."""
+"""/admin: people and how much they may use, the log of what was done, everybody's jobs, and the server itself."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, get_args
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from ...accounts.text import QUOTAS
 from ...ports import ROLES
 from .. import accounts as account_routes
 from .. import audit as audit_routes
+from .. import health
 from .. import jobs as job_routes
+from .. import keys as key_routes
+from .. import teams as team_routes
 from ..cursors import CursorQuery
-from ..deps import AccountsDep, CallerDep
+from ..deps import AccountsDep, CallerDep, NodeDep, SettingsDep
 from ..jobs import JobsDep
 from .drawn import draw
 from .drawn import router as page_router
@@ -47,6 +52,31 @@ async def audit(request: Request, accounts: AccountsDep, caller: CallerDep, q: W
                                             q or None, None, None, cursor, ROWS)
     return await draw(request, "admin-audit.html", caller, entries=found.entries, q=q, who=who, what=what,
                       more=_more(found.next, q=q, who=who, what=what))
+
+
+@router.get("/admin/nodes")
+async def nodes(request: Request, node: NodeDep, caller: CallerDep) -> Response:
+    """This server; each of several on one database has its own."""
+    return await draw(request, "admin-nodes.html", caller, node=await health.show_node(node, caller), now=time.time(),
+                      more="")
+
+
+@router.get("/admin/quotas")
+async def quotas(request: Request, accounts: AccountsDep, settings: SettingsDep, caller: CallerDep, q: Word = "",
+                 cursor: CursorQuery = None) -> Response:
+    """Of users; and, beside the first page of them, of teams and of the keys that have their own or are looked for."""
+    found = await account_routes.list_accounts(request, Response(), accounts, caller, q, cursor, ROWS)
+    words = q.casefold()
+    keys = [key_routes.shown(key) for key in accounts.directory.keys.values() if key.revoked is None and (
+        key.quotas or (words and (words in key.title.casefold() or words in f"aim_{key.prefix}")))]
+    teams = [team for team in (await team_routes.list_teams(accounts, caller)).teams
+             if words in team.name.casefold() or words in team.title.casefold()]
+    usual = {name: getattr(settings, f"limit_{name}") for name in QUOTAS}
+    return await draw(request, "admin-quotas.html", caller, usual=usual, q=q, per_address=settings.limit_per_address,
+                      users=found.accounts, teams=[] if cursor else teams[:ROWS],
+                      keys=[] if cursor else sorted(keys, key=lambda key: -key.created)[:ROWS],
+                      names={user.id: user.name for user in accounts.directory.users.values()},
+                      more=_more(found.next, q=q))
 
 
 @router.get("/admin/jobs")
