@@ -57,7 +57,7 @@ from .api.oip import routes as oip
 from .api.oip.infer import Infer
 from .api.oip.offered import Offered
 from .api.realtime import router as realtime_router
-from .api.shortcut import Shortcut
+from .api.shortcut import Application, Shortcut
 from .api.sign_in import router as sign_in_router
 from .api.site import ROUTERS as SITE
 from .api.teams import router as teams_router
@@ -171,11 +171,12 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
             await accounts.close()
             await database.close()
 
-    app = FastAPI(title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-                  description="AI models as a service for live media: sessions, pipelines, WebRTC signalling.",
-                  license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-                  # /metrics is what measures here; to ask whether somebody else does costs as much as a small request
-                  telemetry={"tracing": False, "metrics": False, "logs": False})
+    app = Application(
+        title="AI Mass Stream", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="AI models as a service for live media: sessions, pipelines, WebRTC signalling.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        # /metrics is what measures here; to ask whether somebody else does costs as much as a small request
+        telemetry={"tracing": False, "metrics": False, "logs": False})
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
@@ -189,13 +190,14 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     return app
 
 
-def _open_doors(app: FastAPI, settings: Settings, infer: Infer, accounts: Accounts) -> None:
+def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Accounts) -> None:
     """All routes, and what requests go through before these."""
     problems.install(app)
     app.add_middleware(Shortcut, infer=infer, settings=settings)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
+    app.short(infer, settings)
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
                            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After", "Idempotency-Replayed"])

@@ -10,6 +10,7 @@ import hmac
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import Busy, Forbidden, Unauthorized
@@ -143,9 +144,7 @@ class Accounts:
 
     def _anyone(self, address: str) -> Caller:
         """On this machine, its owner; where `insecure` lets the world in, somebody."""
-        if self.settings.public:
-            return Caller("anyone", address, role="user", scopes=ROLES["user"])
-        return Caller("anyone", address, role="admin", scopes=SCOPES)
+        return _somebody(address) if self.settings.public else _owner(address)
 
     async def own(self, name: str, role: Role, title: str) -> Caller | None:
         """An account of the server's own, which nobody can sign in to; None where the name is somebody else's."""
@@ -221,6 +220,16 @@ class Accounts:
             except Exception:
                 log.exception("what is too old was not let go of")
             await asyncio.sleep(SWEEP)
+
+
+@lru_cache(1024)
+def _somebody(address: str) -> Caller:
+    return Caller("anyone", address, role="user", scopes=ROLES["user"])
+
+
+@lru_cache(1024)
+def _owner(address: str) -> Caller:
+    return Caller("anyone", address, role="admin", scopes=SCOPES)
 
 
 def prepare(limit_store: str) -> tuple[type[Parts], Counters]:

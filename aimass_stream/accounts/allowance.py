@@ -150,11 +150,17 @@ class Allowance:
 
     async def request(self, caller: Caller) -> None:
         """Raises `Busy`."""
-        await self._take("requests", caller, 1)
+        if not self.boundless(caller):
+            await self._take("requests", caller, 1)
+
+    def boundless(self, caller: Caller) -> bool:
+        """Who runs the server."""
+        return caller.role == "admin" and not caller.user and not caller.team and caller.id not in self._directory.keys
 
     async def upload(self, caller: Caller, size: int) -> None:
         """Bytes that come, or are said to; 0: it is not known yet how many. Raises `Busy`."""
-        await self._take("upload_bytes", caller, size)
+        if not self.boundless(caller):
+            await self._take("upload_bytes", caller, size)
 
     async def session(self, caller: Caller, live: Callable[[], Iterable[Caller]]) -> None:
         """One more, beside those of these callers. Raises `Busy`."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from ..accounts import Accounts
 from ..accounts.secret import CONNECT
@@ -17,6 +18,7 @@ from ..settings import Settings
 from .headers import first_of, text_of
 from .metering import CALLER
 
+INSIDE = "aimass.inside"  # in a request's scope: for whom this server makes it, known before
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110 section 9.2.1)
 CSRF = b"x-csrf-token"
 CSRF_FIELD = "csrf_token"  # of a form
@@ -44,10 +46,16 @@ def address_of(connection: HTTPConnection) -> str:
 
 def caller_of(connection: HTTPConnection, csrf: str | None = None) -> Caller:
     """Who is calling, without counting it; `csrf` where it came in a form. Raises `Unauthorized` or `Forbidden`."""
-    headers = first_of(connection.scope)
-    return accounts_of(connection).authorize(
-        text_of(headers, b"authorization"), address=address_of(connection), cookie=text_of(headers, b"cookie"),
-        csrf=csrf or text_of(headers, CSRF), reads=connection.scope.get("method") in SAFE)
+    return _shown(connection.scope, accounts_of(connection), csrf)
+
+
+def _shown(scope: Scope, accounts: Accounts, csrf: str | None) -> Caller:
+    if INSIDE in scope:
+        return accounts.confirm(scope[INSIDE])
+    headers, client = first_of(scope), scope.get("client")
+    return accounts.authorize(
+        text_of(headers, b"authorization"), address=client[0] if client else "", cookie=text_of(headers, b"cookie"),
+        csrf=csrf or text_of(headers, CSRF), reads=scope.get("method") in SAFE)
 
 
 async def admitted(connection: HTTPConnection, *, opens: bool = False) -> Caller:
@@ -56,16 +64,22 @@ async def admitted(connection: HTTPConnection, *, opens: bool = False) -> Caller
     `opens`: it is to open a session, and a connect token will do.
     """
     headers = first_of(connection.scope)
-    if not opens and (text_of(headers, b"authorization") or "").partition(" ")[2].strip().startswith(CONNECT):
-        raise Forbidden("a connect token opens a session, and nothing else")
     csrf = None
     if (b"cookie" in headers and CSRF not in headers and isinstance(connection, Request)
             and headers.get(b"content-type", b"").startswith(FORM.encode())):
         csrf = await _in_form(connection)
-    caller = caller_of(connection, csrf)
-    allowance = accounts_of(connection).parts.allowance
+    return await admit(connection.scope, csrf, opens=opens)
+
+
+async def admit(scope: Scope, csrf: str | None = None, *, opens: bool = False) -> Caller:
+    """As `admitted`, of what is no form."""
+    headers, accounts = first_of(scope), cast(Accounts, scope["app"].state.accounts)
+    if not opens and (text_of(headers, b"authorization") or "").partition(" ")[2].strip().startswith(CONNECT):
+        raise Forbidden("a connect token opens a session, and nothing else")
+    caller = _shown(scope, accounts, csrf)
+    allowance = accounts.parts.allowance
     await allowance.request(caller)
-    connection.scope[CALLER] = caller
+    scope[CALLER] = caller
     length = headers.get(b"content-length", b"")
     if length.isdigit():
         await allowance.upload(caller, int(length[:18]))

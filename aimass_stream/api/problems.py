@@ -38,6 +38,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+UNEXPECTED = {"type": "about:blank", "title": "Internal error", "status": 500,
+              "detail": "something of ours went wrong; the server's log has more"}
+
+
 class ProblemResponse(JSONResponse):
     """A problem may quote what was sent, and that may have half a character in it (JSON's "\\ud800"), which no UTF-8
     has."""
@@ -92,8 +96,7 @@ def _invalid(detail: str, field: str | None, status: int = 422) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return respond({"type": "about:blank", "title": "Internal error", "status": 500,
-                    "detail": "something of ours went wrong; the server's log has more"})
+    return respond(UNEXPECTED)
 
 
 async def answer(request: Request, error: Exception) -> Response:

@@ -39,12 +39,18 @@ class TensorSpec:
             raise InvalidInput(f"{self.name} must be an array", field=self.name)
         if array.dtype != np.dtype(self.dtype):
             raise InvalidInput(f"{self.name} must be {self.dtype}, not {array.dtype}", field=self.name)
-        fits = len(array.shape) == len(self.shape) and all(
-            size > 0 and wanted in (None, size) for size, wanted in zip(array.shape, self.shape, strict=True))
-        if not fits:
+        if not self._fits(array.shape):
             wanted = "×".join("any" if axis is None else str(axis) for axis in self.shape)
             given = "×".join(map(str, array.shape)) or "a scalar"
             raise InvalidInput(f"{self.name} must have the shape {wanted}, not {given}", field=self.name)
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if len(shape) != len(self.shape):
+            return False
+        for size, wanted in zip(shape, self.shape, strict=True):
+            if size == 0 or (wanted is not None and wanted != size):
+                return False
+        return True
 
     @property
     def usual(self) -> tuple[int, ...]:
@@ -107,18 +113,18 @@ class Launcher(Model, Protocol):
 
 def check_inputs(model: Model, inputs: Batch) -> int:
     """The rows in `inputs` (1 for a model that takes no batches); raises `InvalidInput` naming the tensor."""
-    wanted = {spec.name for spec in model.inputs}
-    if set(inputs) != wanted:
-        raise InvalidInput(f"{model.name} takes the inputs {', '.join(sorted(wanted))}; "
+    specs = model.inputs
+    if len(inputs) != len(specs) or not all(spec.name in inputs for spec in specs):
+        raise InvalidInput(f"{model.name} takes the inputs {', '.join(sorted(spec.name for spec in specs))}; "
                            f"given: {', '.join(sorted(inputs)) or 'none'}", field="inputs")
-    for spec in model.inputs:
+    for spec in specs:
         spec.check(inputs[spec.name])
     if not model.capabilities.batchable:
         return 1
-    rows = {array.shape[0] for array in inputs.values()}
-    if len(rows) > 1:
-        raise InvalidInput(f"the inputs of {model.name} differ in rows: {sorted(rows)}", field="inputs")
-    count = rows.pop()
+    count = inputs[specs[0].name].shape[0]
+    if any(array.shape[0] != count for array in inputs.values()):
+        rows = sorted({array.shape[0] for array in inputs.values()})
+        raise InvalidInput(f"the inputs of {model.name} differ in rows: {rows}", field="inputs")
     if count > model.capabilities.max_batch:
         raise InvalidInput(f"{model.name} takes at most {model.capabilities.max_batch} rows, not {count}",
                            field="inputs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ..ports import Caller
 
@@ -18,8 +18,7 @@ BOUNDS = tuple(FIRST * 2 ** (number / 2) for number in range(BUCKETS - 1))
 MOST = 20_000  # different sums between two writings; what comes beyond is counted without key, app and model
 
 
-@dataclass(frozen=True, slots=True)
-class Of:
+class Of(NamedTuple):
     """Whose use of what."""
 
     user: str

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from aimass_stream.api.headers import first_of, text_of
-from aimass_stream.api.shortcut import Shortcut
+from aimass_stream.api.shortcut import Application, Shortcut
 from tests.support.options import settings
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +67,48 @@ def test_headers_of_a_request_that_was_made_of_another_are_its_own() -> None:
     assert first_of(inner) == {b"host": b"there", b"x": b"1"}
     assert text_of(first_of(inner), b"authorization") is None
     assert text_of(first_of(scope), b"host") == "here"
+
+
+class Failing(Taken):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("a fault of ours")
+
+
+async def answered(app: Application, scope: Scope) -> list[Any]:
+    sent: list[Any] = []
+
+    async def noting(message: Any) -> None:
+        sent.append(message)
+
+    await app(dict(scope), receive, noting)
+    return sent
+
+
+INFER = asked("/v2/models/fish/infer", host="localhost")
+
+
+async def test_what_needs_no_layer_goes_past_all_of_them() -> None:
+    app, infer = Application(), Taken()
+    assert (await answered(app, INFER))[0]["status"] == 404  # until it is told of the short way
+    app.short(infer, settings())  # type: ignore[arg-type]
+    assert await answered(app, INFER) == []
+    assert infer.paths == [INFER["path"]]
+
+
+@pytest.mark.parametrize("headers", [
+    {"host": "localhost", "origin": "https://elsewhere.example"}, {"host": "localhost", "origin": "http://localhost"},
+    {"host": "localhost", "transfer_encoding": "chunked"}, {"host": "rebound.example"}, {}])
+async def test_what_a_layer_is_for_goes_through_it(headers: dict[str, str]) -> None:
+    app, infer = Application(), Taken()
+    app.short(infer, settings())  # type: ignore[arg-type]
+    assert (await answered(app, asked(INFER["path"], **headers)))[0]["status"] == 404  # there are no routes here
+    assert infer.paths == []
+
+
+async def test_a_fault_of_ours_is_a_problem_on_the_short_way_too(caplog: pytest.LogCaptureFixture) -> None:
+    app = Application()
+    app.short(Failing(), settings())  # type: ignore[arg-type]
+    start, body = await answered(app, INFER)
+    assert (start["status"], b"fault" in body["body"]) == (500, False)
+    assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
+    assert "a fault of ours" in caplog.text

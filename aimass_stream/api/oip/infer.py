@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from ...errors import AimassError
 from ...ports import Caller
 from ...usage import Meter
-from ..deps import admitted
+from ..deps import admit
 from ..problems import headers_of
 from .bodies import Desk, Disconnected, body_of, respond, status_of
 from .offered import Counts, Offered, Served
@@ -39,7 +38,7 @@ class Infer:
             await fail(send, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = await admitted(HTTPConnection(scope))
+        caller = await admit(scope)
         caller.need("media")
         begun = time.perf_counter()
         body = await body_of(scope, receive, self.most)

@@ -44,9 +44,13 @@ def read(body: memoryview, header: int | None) -> Asked:
     if size > len(body):
         raise InvalidMessage(f"Inference-Header-Content-Length is {size}, and the body has {len(body)} bytes")
     given = load(body[:size])
-    parameters = _parameters(given, "the request")
-    asked = Asked({}, id=_id(given), binary=parameters.get("binary_data_output") is True,
-                  timeout=_timeout(parameters), stream=_stream(parameters))
+    asked = Asked({})
+    if "id" in given:
+        asked.id = _id(given)
+    if "parameters" in given:
+        parameters = _parameters(given, "the request")
+        asked.binary = parameters.get("binary_data_output") is True
+        asked.timeout, asked.stream = _timeout(parameters), _stream(parameters)
     _read_inputs(asked, given.get("inputs"), body[size:])
     if "outputs" in given:
         asked.outputs = _outputs(given["outputs"], asked.binary)
@@ -103,7 +107,7 @@ def _read_inputs(asked: Asked, given: object, rest: memoryview) -> None:
         name, kind, shape = _described(item, index)
         if name in asked.inputs:
             raise InvalidInput(f"{name} is given twice", field=name)
-        size = _parameters(item, name).get("binary_data_size")
+        size = _parameters(item, name).get("binary_data_size") if "parameters" in item else None
         asked.kinds[name] = kind
         if size is None:
             if "data" not in item:

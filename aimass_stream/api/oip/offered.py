@@ -162,7 +162,8 @@ class Offered:
         lanes = self._lanes.get(caller)
         if lanes is None:
             lanes = self._lanes[caller] = [0] * LANES
-        lane = next((number for number, taken in enumerate(lanes) if taken < PER_LANE), None)
+        lane = 0 if lanes[0] < PER_LANE else next(
+            (number for number, taken in enumerate(lanes) if taken < PER_LANE), None)
         if lane is None:
             raise Busy(f"{LANES * PER_LANE} requests of {caller} are being worked on already", retry_after=1)
         state = self._begin(served, caller, stream) if model.capabilities.stateful else None
@@ -198,7 +199,8 @@ class Offered:
         self.engine.forget(engine, state)
 
     def count(self, served: Served) -> Counts:
-        return self.counts.setdefault(f"{served.name} {served.version}", Counts())
+        key = f"{served.name} {served.version}"
+        return self.counts.get(key) or self.counts.setdefault(key, Counts())
 
 
 def metadata(served: Served, entry: Entry | Model, versions: list[str]) -> dict[str, Any]:

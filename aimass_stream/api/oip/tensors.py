@@ -36,10 +36,13 @@ def is_text(spec: TensorSpec) -> bool:
 
 def shape_of(given: object, name: str) -> tuple[int, ...]:
     """Raises `InvalidInput`."""
-    if not isinstance(given, list) or len(given) > MOST_AXES or not all(
-            type(axis) is int and 0 <= axis < 1 << 31 for axis in given):
-        raise InvalidInput(f"{name}: shape is a list of up to {MOST_AXES} whole numbers, such as [1, 4]", field=name)
-    return tuple(given)
+    if isinstance(given, list) and len(given) <= MOST_AXES:
+        for axis in given:
+            if type(axis) is not int or not 0 <= axis < 1 << 31:
+                break
+        else:
+            return tuple(given)
+    raise InvalidInput(f"{name}: shape is a list of up to {MOST_AXES} whole numbers, such as [1, 4]", field=name)
 
 
 # JSON -------------------------------------------------------------------------------------------------
