@@ -236,7 +236,7 @@ class _Child:
             ours, theirs = os.pipe()
             reader = asyncio.StreamReader(PIECE)
             transport, _protocol = await loop.connect_read_pipe(
-                functools.partial(asyncio.StreamReaderProtocol, reader), os.fdopen(ours, "rb", 0))
+                functools.partial(asyncio.StreamReaderProtocol, reader), PipeEnd(ours, loop))
             readers.append(reader)
             transports.append(transport)
             ends.append(theirs)
@@ -285,6 +285,26 @@ class _Child:
         kept = {name: os.environ[name] for name in KEEP if name in os.environ}
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         return kept | threads | {"HOME": self.scratch, "TMPDIR": self.scratch}
+
+
+class PipeEnd:
+    """A pipe's reading end, for `loop.connect_read_pipe`.
+
+    uvloop closes the number itself and calls `close` then; what another thread has opened under that number meanwhile
+    must not be closed by it.
+    """
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
+        self._ours = not type(loop).__module__.startswith("uvloop")
+
+    def fileno(self) -> int:
+        return self._number
+
+    def close(self) -> None:
+        if self._ours:
+            self._ours = False
+            os.close(self._number)
 
 
 async def _exactly(stream: asyncio.StreamReader, size: int) -> bytes:
