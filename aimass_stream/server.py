@@ -104,7 +104,7 @@ ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, wh
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
     """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
     check(settings)
-    store = installed()
+    store = installed() if settings.builtin_models else FolderStore(())
     store.add(*settings.model_dirs, folder_of(settings))
     engine = Engine(store, open_device(settings.device))
     registry = registry or Registry()

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
                         description="where models that can use a card run: auto, cpu, cuda, cuda:1")
+    builtin_models: bool = Field(True, description="offer the models that come with the server; else those of "
+                                 "model_dirs and the hub alone")
     predict: str = Field("", description="the model that POST /predict asks; empty: the only one there is")
     max_infer: int = Field(64 * 1024 * 1024, ge=1024, description="bytes of one request for inference by REST")
     hub: str = Field("https://huggingface.co", description="where weights are fetched from; empty: nowhere")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ..errors import NotFound
-from . import conversions, deploying, opinions, quarantine, weights
+from . import conversions, deploying, opinions, quarantine, watching, weights
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import number, object_of, picture_of, sure, text_of, value_of, versioned
 from .tables import amount, bar, facts, moment, table
@@ -239,6 +239,7 @@ def _line(text: str) -> str:
 
 deploying.add(models)
 opinions.add(models)
+watching.add(models)
 models.add_typer(quarantine.quarantine, name="quarantine")
 conversions.add(models)
 models.command("weights")(weights.weights)

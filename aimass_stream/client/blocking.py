@@ -18,6 +18,7 @@ from .requests import Requests
 from .rest import Client
 from .uploads import Uploads
 from .usage import Usage
+from .watch import Watch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +74,7 @@ class SyncModels(Waiting):
     versions, version, checked = waits(Models.versions), waits(Models.version), waits(Models.checked)
     upload, submit, delete_version = waits(Models.upload), waits(Models.submit), waits(Models.delete_version)
     graph, compare, try_version = waits(Models.graph), waits(Models.compare), waits(Models.try_version)
+    image = waits(Models.image)
     download, aliases, deploy = waits(Models.download), waits(Models.aliases), waits(Models.deploy)
     roll_back, withdraw, history = waits(Models.roll_back), waits(Models.withdraw), waits(Models.history)
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
@@ -133,6 +135,15 @@ class SyncUsage(Waiting):
     """`SyncClient.usage`."""
 
     find = waits(Usage.find)
+
+
+class SyncWatch(Waiting):
+    """`SyncClient.watch`."""
+
+    show, begin_anew, give = waits(Watch.show), waits(Watch.begin_anew), waits(Watch.give)
+    feedback, samples, delete_feedback = waits(Watch.feedback), waits(Watch.samples), waits(Watch.delete_feedback)
+    collects, collect = waits(Watch.collects), waits(Watch.collect)
+    alerts, put_alerts = waits(Watch.alerts), waits(Watch.put_alerts)
 
 
 class SyncApps(Waiting):
@@ -206,6 +217,10 @@ class SyncClient(Waiting):
     @cached_property
     def audit(self) -> SyncAudit:
         return SyncAudit(self._portal, self._twin.audit)
+
+    @cached_property
+    def watch(self) -> SyncWatch:
+        return SyncWatch(self._portal, self._twin.watch)
 
     @cached_property
     def usage(self) -> SyncUsage:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InvalidInput, NotFound
 from .connection import Connection, part
+from .image import unpacked
 from .records import (
     Aliases,
     Choice,
@@ -202,6 +203,10 @@ class Models:
     async def _decide(self, name: str, number: int, what: str, reason: str) -> Version:
         told = await self._connection.request("POST", f"{_version(name, number)}/{what}", {"reason": reason})
         return read(Version, told)
+
+    async def image(self, name: str, folder: Path | str, which: str | int = "latest") -> list[Path]:
+        """A Dockerfile and what it needs to serve this version alone, into an empty folder."""
+        return await unpacked(self._connection, f"{_version(name, which)}/image", Path(folder))
 
     # deployments -----------------------------------------------------------------------------------
 

@@ -354,6 +354,41 @@ class UsageRow:
     frame_latency: Percentiles | None = None
 
 
+# how versions of models do ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackGiven:
+    id: str
+    verdict: str
+    sample: bool = False  # whether what was sent with it is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFeedback:
+    id: str
+    name: str  # who said it
+    verdict: str  # right or wrong
+    comment: str = ""
+    sample: dict[str, Any] | None = None  # input, expected
+    at: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    id: str
+    metric: str  # error_rate, p95_ms, drift_psi or wrong_share
+    above: float
+    over_s: int = 300
+    min_requests: int = 10
+    version: int | None = None  # None: all of the model's
+    webhook: str = ""
+    state: str = "well"  # or firing
+    value: float | None = None  # when the state began
+    since: float = 0
+    detail: str = ""  # why the webhook could not be reached
+
+
 # apps ---------------------------------------------------------------------------------------------------
 
 

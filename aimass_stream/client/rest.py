@@ -16,6 +16,7 @@ from .records import Described, Prediction
 from .requests import Requests
 from .uploads import Uploads
 from .usage import Usage
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .. import wire
@@ -75,6 +76,10 @@ class Client(Connection):
     @cached_property
     def requests(self) -> Requests:
         return Requests(self)
+
+    @cached_property
+    def watch(self) -> Watch:
+        return Watch(self)
 
     async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
         """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.

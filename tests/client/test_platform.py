@@ -25,6 +25,7 @@ from aimass_stream.client.jobs import Jobs
 from aimass_stream.client.records import Model, Version, read
 from aimass_stream.client.uploads import Uploads
 from aimass_stream.client.usage import Usage
+from aimass_stream.client.watch import Watch
 from tests.support.accounts import PASSWORD
 from tests.support.model_files import MATRIX, linear
 from tests.support.options import settings
@@ -56,7 +57,7 @@ def test_a_name_is_one_part_of_a_path() -> None:
 
 
 def test_every_call_has_its_twin_without_asyncio() -> None:
-    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Usage, Apps, Client):
+    for twin in (Models, Uploads, Jobs, Account, Keys, Users, Teams, Audit, Usage, Apps, Watch, Client):
         other = getattr(blocking, f"Sync{twin.__name__}")
         for name, method in inspect.getmembers(twin, inspect.isfunction):
             if not name.startswith("_") and (twin is not Client or name not in NOT_FOR_ALL):
