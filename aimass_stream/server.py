@@ -193,11 +193,11 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
 def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Accounts) -> None:
     """All routes, and what requests go through before these."""
     problems.install(app)
+    app.short(infer, settings)
     app.add_middleware(Shortcut, infer=infer, settings=settings)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
-    app.short(infer, settings)
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
                            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After", "Idempotency-Replayed"])
