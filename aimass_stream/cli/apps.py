@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import number, object_of, set_of, sure
 from .tables import facts, moment, plain, table
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 apps = typer.Typer(help="Apps of a server, which are saved pipelines: find, draft, submit, decide, publish, run.",
                    no_args_is_help=True)
 
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="Its slug or its id.")]
+Name: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="Its slug or its id.",
+                                                autocompletion=completing.apps)]
 Versioned: TypeAlias = Annotated[str, typer.Argument(
-    metavar="APP[@VERSION]", help="Its slug or its id; without a version, the newest.")]
+    metavar="APP[@VERSION]", help="Its slug or its id; without a version, the newest.",
+    autocompletion=completing.apps)]
 Manifest: TypeAlias = Annotated[str, typer.Argument(help="JSON, @FILE with it, or -.")]
 Why: TypeAlias = Annotated[str, typer.Option("--reason", help="Why, for people to read.")]
 SORTS = ("new", "used", "featured", "name")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
@@ -27,7 +26,11 @@ LOOPBACK = ("127.", "localhost", "[::1]")
 def _server(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
     """What was said, else where `aimass login` was last."""
     source = context.get_parameter_source(param.name or "")
-    said = value if source is not None and source.name != "DEFAULT" else logins.server() or value
+    return server_of(value if source is not None and source.name != "DEFAULT" else logins.server() or value)
+
+
+def server_of(said: str) -> str:
+    """Its address, of what people say of it."""
     if "://" not in said:  # no key goes over a network in the clear unless that is asked for
         said = f"http{'' if said.startswith(LOOPBACK) else 's'}://{said}"
     return said.rstrip("/")
@@ -74,8 +77,6 @@ def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client],
 
 def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]]) -> T:
     """What came of the work with a client; ends the process with a sentence when the server refuses."""
-    sys.modules.setdefault("httpx._main", cast(Any, None))  # httpx's own command: a fifth of a second for nothing
-
     from ..client import Client
     from ..errors import AimassError
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import versioned
 from .tables import amount, facts, moment, table
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Aliases, Deployment
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.", autocompletion=completing.models)]
 Alias: TypeAlias = Annotated[str, typer.Option(help="What leads there; production is what the bare name means.")]
 
 
@@ -24,7 +25,8 @@ def add(models: typer.Typer) -> None:
 
 
 def deploy(
-    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Without a version: the newest that is ready.")],
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Without a version: the newest that is ready.",
+                                        autocompletion=completing.versioned)],
     alias: Alias = "production",
     canary: Annotated[int | None, typer.Option(min=1, help="Another version, to be tried on some.")] = None,
     share: Annotated[int, typer.Option(min=0, max=100, help="% of what is new that goes to the canary.")] = 0,

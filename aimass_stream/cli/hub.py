@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ..errors import NotFound
-from . import conversions, deploying, opinions, quarantine, watching, weights
+from . import completing, conversions, deploying, opinions, quarantine, watching, weights
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import number, object_of, picture_of, sure, text_of, value_of, versioned
 from .tables import amount, bar, facts, moment, table
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 models = typer.Typer(help="Models of a server: find, upload, deploy. Weights on this machine: weights, pull, remove.",
                      no_args_is_help=True)
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.", autocompletion=completing.models)]
 Versioned: TypeAlias = Annotated[str, typer.Argument(
-    metavar="NAME[@VERSION]", help="The model, and which version: fish@2, fish@production; without it the newest.")]
+    metavar="NAME[@VERSION]", help="The model, and which version: fish@2, fish@production; without it the newest.",
+    autocompletion=completing.versioned)]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Title: TypeAlias = Annotated[str | None, typer.Option(help="What people call it.")]
 Task: TypeAlias = Annotated[str | None, typer.Option(help="What it is for: detection, classification, ...")]

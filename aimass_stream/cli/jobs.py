@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .tables import amount, bar, facts, moment, plain, table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 jobs = typer.Typer(help="Jobs of a server: list, show, watch, result, cancel, delete.", no_args_is_help=True)
 
-Id: TypeAlias = Annotated[str, typer.Argument(metavar="JOB", help="Its id.")]
+Id: TypeAlias = Annotated[str, typer.Argument(metavar="JOB", help="Its id.", autocompletion=completing.jobs)]
 STATES = ("queued", "running", "done", "failed", "cancelled")
 
 

@@ -65,11 +65,14 @@ def _read() -> dict[str, Any]:
 
 
 def _write(kept: dict[str, Any]) -> None:
+    write_own(path(), json.dumps(kept, indent=2))
+
+
+def write_own(target: Path, text: str) -> None:
     """As a whole or not at all, and at no moment readable by others."""
-    target = path()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(json.dumps(kept, indent=2))
+        file.write(text)
     beside.replace(target)

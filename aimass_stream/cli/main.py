@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any, cast
 
 import typer
 
@@ -33,9 +34,13 @@ COMMANDS = {  # name -> "module:function"
     "requests": "requests:requests",
     "train": "train:train",
     "settings": "settings:settings",
+    "completion": "completion:completion",
     "backup": "backup:backup",
     "restore": "backup:restore",
 }
+
+# httpx asks whether it has them: its own command, and HTTP/2, which no server of ours speaks. A seventh of a second
+SPARED = ("httpx._main", "h2")
 
 
 def build(names: list[str]) -> typer.Typer:
@@ -64,14 +69,23 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _completed() -> list[str]:
+    """The command whose arguments a shell asks about, once it is written out."""
+    line, at = os.environ.get("_TYPER_COMPLETE_ARGS", ""), os.environ.get("COMP_CWORD", "")
+    words = (os.environ.get("COMP_WORDS") or line).split()
+    return words[1:2] if len(words) > 2 or line.endswith(" ") or (at.isdecimal() and int(at) > 1) else []
+
+
 def main() -> None:
     """Run the command of this process."""
     from ..errors import AimassError
     from .common import refuse
 
-    named = [argument for argument in sys.argv[1:2] if argument in COMMANDS and "_AIMASS_COMPLETE" not in os.environ]
+    for needless in SPARED:
+        sys.modules.setdefault(needless, cast(Any, None))
+    named = [word for word in (_completed() if "_AIMASS_COMPLETE" in os.environ else sys.argv[1:2]) if word in COMMANDS]
     try:
-        build(named or list(COMMANDS))()
+        build(named or list(COMMANDS))(prog_name="aimass")  # also of `python -m aimass_stream`
     except AimassError as error:
         refuse(error)
         raise SystemExit(1) from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .tables import moment, table
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Rating
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.", autocompletion=completing.models)]
 
 
 def add(models: typer.Typer) -> None:

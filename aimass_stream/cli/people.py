@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import Quotas, quotas_of, sure
 from .tables import facts, moment, table
@@ -19,8 +20,9 @@ users = typer.Typer(help="Everybody's accounts, for admins: list, show, create, 
 
 DAY = 86400.0  # s
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="To sign in with.")]
-Which: TypeAlias = Annotated[str, typer.Argument(metavar="KEY", help="Its id, or what it begins with.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="To sign in with.", autocompletion=completing.users)]
+Which: TypeAlias = Annotated[str, typer.Argument(metavar="KEY", help="Its id, or what it begins with.",
+                                               autocompletion=completing.keys)]
 Role: TypeAlias = Annotated[str, typer.Argument(help="user, developer, reviewer or admin.",
                                                 autocompletion=lambda: ["user", "developer", "reviewer", "admin"])]
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import picture_of, value_of
 
@@ -16,7 +17,8 @@ DATA = "data:image/png;base64,"
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Its name, name@version, or auto:TASK.")],
+    model: Annotated[str, typer.Argument(help="Its name, name@version, or auto:TASK.",
+                                   autocompletion=completing.versioned)],
     value: Annotated[str, typer.Argument(metavar="INPUT", help="JSON, a word, @FILE with JSON or a picture, or - .")]
     = "",
     describe: Annotated[bool, typer.Option("--describe", help="Say what it takes and answers.")] = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .tables import facts, moment, table
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 requests = typer.Typer(help="Ask whoever runs a server for a model or for more of a quota: ask, list, show, withdraw; "
                             "for admins grant, decline.", no_args_is_help=True)
 
-Id: TypeAlias = Annotated[str, typer.Argument(metavar="REQUEST", help="Its id; `aimass requests list` has it.")]
+Id: TypeAlias = Annotated[str, typer.Argument(metavar="REQUEST", help="Its id; `aimass requests list` has it.",
+                                               autocompletion=completing.requests)]
 KINDS, STATES = ("model", "quota", "other"), ("open", "granted", "declined")
 
 

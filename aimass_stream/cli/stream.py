@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, print_json, run, transport_of
 from .given import set_of
 
@@ -20,7 +21,8 @@ def stream(
     source: Annotated[Path, typer.Argument(metavar="IN", exists=True, dir_okay=False, help="Any video or sound file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write: .mp4, .mkv, .webm, .mov, .ogg or .wav.")],
     pipeline: Pipeline = "[]",
-    app: Annotated[str, typer.Option(help="An app by its slug or id, in place of a pipeline.")] = "",
+    app: Annotated[str, typer.Option(help="An app by its slug or id, in place of a pipeline.",
+                                     autocompletion=completing.apps)] = "",
     given: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What of the app is set; may "
                                                     "be said several times.")] = None,
     transport: Transport = "ws",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import Quotas, quotas_of, sure
 from .tables import moment, plain, table
@@ -20,8 +21,9 @@ teams = typer.Typer(help="Teams share models, apps, keys and quotas: list, creat
 
 DAY = 86400.0  # s
 
-Id: TypeAlias = Annotated[str, typer.Argument(metavar="TEAM", help="Its name or its id.")]
-User: TypeAlias = Annotated[str, typer.Argument(help="Somebody's name or id.")]
+Id: TypeAlias = Annotated[str, typer.Argument(metavar="TEAM", help="Its name or its id.",
+                                               autocompletion=completing.teams)]
+User: TypeAlias = Annotated[str, typer.Argument(help="Somebody's name or id.", autocompletion=completing.users)]
 
 
 @teams.command("list")

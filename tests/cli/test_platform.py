@@ -45,7 +45,7 @@ def told(done: Done) -> Any:
 def test_commands_start_without_what_servers_need() -> None:
     heavy = ("import atexit, sys; sys.argv = ['aimass', 'models', 'list']; from aimass_stream.cli import main; "
              "atexit.register(lambda: print([name for name in ('numpy', 'cv2', 'av', 'torch', 'sqlalchemy', 'fastapi', "
-             "'websockets', 'pygments') if name in sys.modules])); main()")
+             "'websockets', 'pygments', 'rich', 'h2') if sys.modules.get(name)])); main()")
     loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=False,
                             env=clean() | {"AIMASS_URL": NOWHERE})
     assert "aimass serve" in loaded.stderr

@@ -6,17 +6,21 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from typer.testing import CliRunner
 
 from aimass_stream.cli.main import COMMANDS, build
 
 NOWHERE = {"XDG_CONFIG_HOME": "/nowhere"}
+# where Python may not write bytecode beside its sources, each process would compile all that it imports
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(Path(__file__).parents[2] / ".pytest_cache" / "bytecode")}
 
 
 def clean() -> dict[str, str]:
     """The environment without our own settings, and without what `aimass login` keeps for whoever runs the tests."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")} | NOWHERE
+    return {key: value for key, value in os.environ.items() if not key.startswith("AIMASS_")} | NOWHERE | BYTECODE
 
 
 def aimass(*arguments: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,7 @@ from aimass_stream.server import Server, create_app
 from aimass_stream.settings import Settings
 from aimass_stream.stages import Registry
 
+from .command import BYTECODE
 from .options import settings
 
 
@@ -66,7 +67,7 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
             process = subprocess.Popen(
                 [sys.executable, "-m", "aimass_stream", "serve", "--port", "0", "--data-dir", folder, *arguments],
                 stdout=output, stderr=subprocess.STDOUT,
-                env=os.environ | {"AIMASS_FETCH": "false", "AIMASS_WARM": "false",
+                env=os.environ | BYTECODE | {"AIMASS_FETCH": "false", "AIMASS_WARM": "false",
                                   "AIMASS_BUILTIN_APPS": "false"} | (env or {}),
             )
         try:
