@@ -74,6 +74,7 @@ from .node import Node
 from .ports import Caller
 from .session import Session
 from .settings import Settings
+from .signing import sealing_keys
 from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
 from .store import open_blobs
@@ -251,7 +252,8 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.hub")
     hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
                           specs=lambda: {session.id: session.spec for session in node.sessions()},
-                          auditor=accounts.parts.audit)
+                          auditor=accounts.parts.audit,
+                          keys=sealing_keys(settings.model_key) if settings.model_key else ())
     await hub.start()
     node.pin, accounts.personal["hub"] = hub.pin, hub
     return hub

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .signing import key_of
+from .signing import key_of, sealing_keys
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     brain_key: str | None = Field(None, repr=False, description="API key for the chat API")
     brain_timeout: float = Field(10, gt=0, description="s until its first word; then the built-in brain answers")
 
+    # models at rest
+    model_key: str = Field("", repr=False, description="key that versions of models are encrypted with: 32 random "
+                           "bytes as base64 or hex; several with commas between: the first encrypts, all decrypt")
+
     # webhooks
     webhook_secret: str | None = Field(None, repr=False, description="whsec_ and the base64 of 24 to 64 random bytes "
                                        "that events are signed with where they are posted; unset: none are")
@@ -157,6 +161,13 @@ class Settings(BaseSettings):
     def _signs(cls, value: str | None) -> str | None:
         if value is not None:
             key_of(value)
+        return value
+
+    @field_validator("model_key")
+    @classmethod
+    def _seals(cls, value: str) -> str:
+        if value:
+            sealing_keys(value)
         return value
 
     @field_validator("udp_ports", mode="before")

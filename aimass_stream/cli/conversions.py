@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Job
 
-KINDS = ("int8", "half", "prune", "onnx")
+KINDS = ("int8", "half", "prune", "onnx", "shards", "encrypt")
 
 
 def add(models: typer.Typer) -> None:

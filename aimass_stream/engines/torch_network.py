@@ -24,11 +24,11 @@ from typing import Any
 
 from ..architectures import ARCHITECTURES
 from ..errors import InvalidInput, Unavailable
+from ..inference import safetensors
 from ..inference.contract import Batch, TensorSpec
 from ..inference.cuda import Way, import_torch
 from ..inference.device import Device
 from ..inference.loader import Entry
-from ..inference.safetensors import read
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class TorchNetwork:
         torch, options = self._torch, entry.options
         if options.get("architecture") not in ARCHITECTURES:
             raise InvalidInput(f"architecture must be one of {', '.join(ARCHITECTURES)}", field="options.architecture")
-        state = {name: torch.from_numpy(values) for name, values in read(entry.file(".safetensors")).items()}
+        state = {name: torch.from_numpy(values) for name, values in safetensors.of(entry).items()}
         module, _, kind = ARCHITECTURES[options["architecture"]].partition(":")
         try:
             network = getattr(importlib.import_module(module), kind)(**options.get("arguments", {}))

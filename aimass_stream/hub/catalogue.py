@@ -129,19 +129,20 @@ class Catalogue:
     # versions --------------------------------------------------------------------------------------
 
     async def add_version(self, caller: Caller, name: str, told: dict[str, Any], files: Sequence[File], note: str = "",
-                          *, facts: dict[str, Any] | None = None) -> Version:
-        """The next version, to be checked; `facts` are known of it already. Raises `Conflict` for a model that is
-        built in."""
+                          **known: Any) -> Version:
+        """The next version, to be checked, but for what is `known` of it already: its facts, its state... Raises
+        `Conflict` for a model that is built in."""
         async with self._database.begin() as connection:
             model = await owned(connection, caller, name)
             if model.built_in:
                 raise Conflict(f"{name} is built in and has no other versions", field="name")
             version_id = f"ver_{secrets.token_urlsafe(12)}"
             number = 1 + int(await connection.scalar(select(MODELS.c.last).where(MODELS.c.id == model.id)) or 0)
-            await connection.execute(insert(VERSIONS).values(
-                id=version_id, model=model.id, number=number, state="checking", reason="",
-                note=prose(note, TEXT, "note"), created=time.time(), creator=caller.user, format="", engine="",
-                size=sum(file.size for file in files), told=told, manifest={}, facts=facts or {}))
+            await connection.execute(insert(VERSIONS).values({
+                "id": version_id, "model": model.id, "number": number, "state": "checking", "reason": "",
+                "note": prose(note, TEXT, "note"), "created": time.time(), "creator": caller.user, "format": "",
+                "engine": "", "size": sum(file.size for file in files), "told": told, "manifest": {},
+                "facts": {}} | known))
             await _keep(connection, version_id, files)
             await connection.execute(update(MODELS).where(MODELS.c.id == model.id).values(
                 updated=time.time(), last=number))

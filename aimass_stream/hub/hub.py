@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..inference import Engine, FolderStore
 from ..ports import Auditor, Caller
 from ..spec import PipelineSpec
 from ..store import Blobs, Database
+from ..store.sealed import Keys
 from . import pins
 from .archives import inner, is_archive
 from .catalogue import Catalogue
@@ -27,6 +29,7 @@ from .quarantine import Quarantine
 from .records import PRODUCTION, File, HubModel, Version
 from .shadows import Shadows
 from .uploads import Uploads
+from .vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,9 @@ class Hub:
     """Made and used on one event loop: `start`, then `close`. What it keeps in a folder ``new`` can be made again."""
 
     def __init__(self, database: Database, blobs: Blobs, engine: Engine, store: FolderStore, folder: Path, *,
-                 specs: Callable[[], Mapping[str, PipelineSpec]] = dict, auditor: Auditor | None = None) -> None:
-        """`specs` are the pipelines of live sessions, by the sessions' ids."""
+                 specs: Callable[[], Mapping[str, PipelineSpec]] = dict, auditor: Auditor | None = None,
+                 keys: Sequence[bytes] = ()) -> None:
+        """`specs` are the pipelines of live sessions, by the sessions' ids; `keys` those that files are sealed with."""
         self.engine, self.store, self.blobs = engine, store, blobs
         self._specs, self._auditor = specs, auditor
         self.catalogue = Catalogue(database)
@@ -48,13 +52,15 @@ class Hub:
         self.importer = Importer(self.catalogue, blobs, folder / "new" / "work")
         self.quarantine = Quarantine(database, self.importer.wake)
         self.deployments = Deployments(database, Places(blobs, folder / "new" / "models"), engine.load)
+        self.vault = Vault(Keys(keys), folder / "new" / "plain")
         self.shadows = Shadows(engine, self.deployments.shadow)
         self.cold = Cold(engine, self.in_use)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         await self.catalogue.sync(await asyncio.to_thread(self.store.entries))
-        self.store.versions = self.deployments.places.folder
+        self.store.versions, self.store.plain = self.deployments.places.folder, self.vault.entry
+        await asyncio.to_thread(self.vault.clear)
         await self.deployments.start()
         self.engine.answered = self.shadows.answered
         self.importer.start()
@@ -99,6 +105,24 @@ class Hub:
         self.importer.wake()
         await self.audit(caller, "model.version", version.served)
         return version
+
+    @asynccontextmanager
+    async def plain(self, version: Version, path: str) -> AsyncIterator[Path]:
+        """Where a file of a version can be read as it was sent, until the end of this. Raises `NotFound`; of an
+        encrypted one `Unavailable` without its key, and `InvalidInput` where it was changed."""
+        file = next((each for each in version.files if each.path == path), None)
+        if file is None:
+            raise NotFound(f"{version.served} has no file {path[:100]!r}", field="path")
+        async with self.blobs.local(file.sha256) as place:
+            if path not in (version.sealed.get("files") or {}):
+                yield place
+                return
+            opening = self.vault.plain(place, f"{version.served}'s {path[:100]}")
+            opened = await asyncio.to_thread(opening.__enter__)
+            try:
+                yield opened
+            finally:
+                await asyncio.to_thread(opening.__exit__, None, None, None)
 
     async def delete_version(self, caller: Caller, name: str, number: int) -> None:
         """Raises `Conflict` that says who uses it."""

@@ -15,6 +15,7 @@ from ..inference import Entry
 from ..inference.loader import MANIFEST, read_manifest
 from ..store import Blobs
 from .importing import link
+from .manifests import toml
 from .records import Version
 
 
@@ -31,7 +32,7 @@ class Places:
                 async with AsyncExitStack() as stack:
                     files = [(file.path, await stack.enter_async_context(self._blobs.local(file.sha256)))
                              for file in version.files]
-                    await asyncio.to_thread(_made, place, files)
+                    await asyncio.to_thread(_made, place, files, _manifest(version))
         return await asyncio.to_thread(read_manifest, place / MANIFEST)
 
     def take_away(self, served: str) -> None:
@@ -41,12 +42,22 @@ class Places:
         return sorted(path.name for path in self.folder.glob("*@*")) if self.folder.is_dir() else []
 
 
-def _made(place: Path, files: list[tuple[str, Path]]) -> None:
+def _manifest(version: Version) -> str:
+    """Of an encrypted version, which has none among its files."""
+    if not version.sealed:
+        return ""
+    told = {key: value for key, value in version.manifest.items() if key != "example"}
+    return toml(told | {"name": version.served, "version": str(version.number)})
+
+
+def _made(place: Path, files: list[tuple[str, Path]], manifest: str = "") -> None:
     part = place.with_name(f".{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name, source in files:
         link(source, part / name)
+    if manifest:
+        (part / MANIFEST).write_text(manifest, encoding="utf-8")
     if not (part / MANIFEST).is_file():
         raise NotFound(f"{place.name} has no {MANIFEST}", field="version")
     shutil.rmtree(place, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from ..errors import InvalidInput
@@ -70,6 +70,17 @@ class Version:
     def served(self) -> str:
         """Its name in the inference engine."""
         return f"{self.name}@{self.number}"
+
+    @property
+    def sealed(self) -> dict[str, Any]:
+        """Of an encrypted version: the `key`'s id, and its plain `files` by path, each with `sha256` and `size`."""
+        return dict(self.facts.get("sealed") or {})
+
+    @property
+    def plain(self) -> tuple[File, ...]:
+        """Its files as they were sent."""
+        told = self.sealed.get("files") or {}
+        return tuple(replace(file, **told[file.path]) if file.path in told else file for file in self.files)
 
 
 Sort: TypeAlias = Literal["updated", "downloads", "rating", "name"]

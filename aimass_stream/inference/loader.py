@@ -16,7 +16,7 @@ import importlib
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -104,6 +104,8 @@ class FolderStore:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = tuple(folders)
+        # what opening a model is done in: files that are encrypted are plain then
+        self.plain: Callable[[Entry], contextlib.AbstractContextManager[Entry]] = contextlib.nullcontext
         self.versions: Path | None = None  # where versions lie, as ``fish@7``: found by name, and in no list
         self._read: dict[Path, tuple[int, Entry]] = {}  # by manifest, with the time it was last changed
 
@@ -135,10 +137,10 @@ class FolderStore:
         raise NotFound(f"there is no model {name[:64]!r}; there are: {', '.join(self.names()) or 'none'}", field="name")
 
     def open(self, name: str, device: Device) -> Model:
-        entry = self.get(name)
-        for item in entry.files:
-            check_file(entry.folder, item)
-        return cast(Model, _engine(entry.engine)(entry, device))
+        with self.plain(self.get(name)) as entry:
+            for item in entry.files:
+                check_file(entry.folder, item)
+            return cast(Model, _engine(entry.engine)(entry, device))
 
     def prepare(self) -> None:
         """Import what the models' engines need: while that is done, all threads wait, for torch longer than a second.

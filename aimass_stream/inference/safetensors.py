@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from .loader import Entry
 
 HEADER = 100 << 20  # bytes; what safetensors' own reader allows
 FLOATS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "F64": np.dtype("<f8")}
@@ -37,6 +38,20 @@ def read(path: Path, most: int = 4 << 30) -> dict[str, NDArray[Any]]:
         raise InvalidInput(f"{path.name} is no safetensors file", field="files")
     body = memoryview(data)[8 + length :]
     return {name: _tensor(name, told, body) for name, told in header.items() if name != "__metadata__"}
+
+
+def of(entry: Entry) -> dict[str, NDArray[Any]]:
+    """The tensors of a model's one file, or of all that they were split into. Raises as `read`."""
+    paths = [entry.folder / item.path for item in entry.files if item.path.endswith(".safetensors")]
+    if len(paths) < 2:
+        return read(entry.file(".safetensors"))
+    found: dict[str, NDArray[Any]] = {}
+    for path in paths:
+        for name, values in read(path).items():
+            if name in found:
+                raise InvalidInput(f"the tensor {name[:64]} is in two files", field="files")
+            found[name] = values
+    return found
 
 
 def _tensor(name: str, told: Any, body: memoryview) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,14 @@ ADMIN = Caller("admin", user="usr_admin", role="admin", scopes=ROLES["admin"])
 
 @asynccontextmanager
 async def opened(folder: Path, specs: dict[str, PipelineSpec] | None = None, models: Path | None = None, *,
-                 sandboxed: bool = True) -> AsyncIterator[Hub]:
+                 sandboxed: bool = True, keys: Sequence[bytes] = ()) -> AsyncIterator[Hub]:
     """`models` is a folder of models that are built in. Without a sandbox, imports take hundredths of a second."""
     store = FolderStore([models] if models is not None else [])
     engine = Engine(store, CpuDevice(threads=1, places=1))
     used = {} if specs is None else specs
     async with Database(folder / "hub.db") as database:
-        hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", specs=lambda: used)
+        hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", specs=lambda: used,
+                  keys=keys)
         if not sandboxed:
             hub.importer._examined = _examined  # type: ignore[method-assign]
         await hub.start()

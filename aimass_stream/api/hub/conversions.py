@@ -30,7 +30,7 @@ class OptionView(BaseModel):
 class FormatView(BaseModel):
     format: str
     here: bool = Field(description="whether all that it needs is installed on this server")
-    install: str = Field(description="the command that brings what is missing")
+    install: str = Field(description="what has to be done first: the command that brings what is missing")
 
 
 class KindView(BaseModel):
@@ -62,10 +62,10 @@ ConversionsDep = Annotated[Any, Depends(conversions_of)]  # Conversions, whose m
 
 
 @router.get("/conversions")
-async def list_conversions(caller: CallerDep) -> KindList:
+async def list_conversions(conversions: ConversionsDep, caller: CallerDep) -> KindList:
     """The kinds of conversion: formats that each takes, its options, and whether what it needs is here."""
     caller.need("models:read")
-    return await run_in_threadpool(lambda: KindList(conversions=[_view(kind) for kind in KINDS.values()]))
+    return await run_in_threadpool(lambda: KindList(conversions=[_view(conversions, kind) for kind in KINDS.values()]))
 
 
 @router.post("/models/{name}/versions/{which}/conversions", status_code=202)
@@ -78,8 +78,8 @@ async def convert_version(name: Name, which: Which, new: NewConversion, response
     return accepted(job, response)
 
 
-def _view(kind: Kind) -> KindView:
-    takes = [(each, kind.install(each)) for each in kind.takes]
+def _view(conversions: Any, kind: Kind) -> KindView:
+    takes = [(each, conversions.install(kind, each)) for each in kind.takes]
     return KindView(
         kind=kind.name, description=kind.description,
         takes=[FormatView(format=each, here=not command, install=command) for each, command in takes],

@@ -134,13 +134,13 @@ async def get_file(name: Name, which: Which, path: Annotated[str, Path(max_lengt
     """One file as it is; a Range may be asked for."""
     caller.need("models:read")
     version = await _found(hub, caller, name, which)
-    file = next((each for each in version.files if each.path == path), None)
+    file = next((each for each in version.plain if each.path == path), None)
     if file is None:
         raise NotFound(f"{version.served} has no file {path[:100]!r}", field="path")
     if version.state == "quarantined" and not caller.owns((await hub.catalogue.get(caller, name)).owner):
         raise Conflict(f"{version.served} is quarantined: {version.reason}", field="version")
     await hub.catalogue.downloaded(version.model)
-    local = hub.blobs.local(file.sha256)
+    local = hub.plain(version, path)
     place = await local.__aenter__()
     return FileResponse(place, media_type="application/octet-stream", filename=path.rpartition("/")[2], headers={
         "ETag": f'"{file.sha256}"', "X-Content-Type-Options": "nosniff"},
@@ -232,4 +232,4 @@ def _told(hub: Any, version: Version) -> dict[str, Any]:
 
 def _detail(hub: Any, version: Version) -> VersionDetail:
     return VersionDetail(**_told(hub, version), manifest=version.manifest, files=[
-        FileView(path=file.path, size=file.size, sha256=file.sha256) for file in version.files])
+        FileView(path=file.path, size=file.size, sha256=file.sha256) for file in version.plain])

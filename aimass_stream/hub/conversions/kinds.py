@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from ...errors import InvalidInput, Unavailable
 
-Name: TypeAlias = Literal["onnx", "int8", "half", "prune"]
+Name: TypeAlias = Literal["onnx", "int8", "half", "prune", "shards", "encrypt"]
 
 PACKAGE = "pip install 'aimass-stream[{extra}]'"
 
@@ -72,6 +72,7 @@ class Kind:
 
 
 ONNX, CONVERT = "onnx", ("onnx", "convert")  # a format; the module and the extra for it
+PLAIN = (ONNX, "safetensors", "caffe", "tensorflow", "darknet", "skops", "ctranslate2")
 
 KINDS: dict[Name, Kind] = {kind.name: kind for kind in (
     Kind("onnx", "Weights of a built-in architecture as an ONNX file, which needs no torch to run.", ("safetensors",),
@@ -89,4 +90,9 @@ KINDS: dict[Name, Kind] = {kind.name: kind for kind in (
          (Option("share", "number", 0.5, "of the weights that become zero", 0.01, 0.99),
           Option("across", "string", "tensor", "that share of each tensor, or of the model as a whole",
                  choices=("tensor", "model")))),
+    Kind("shards", "The weights in several files, each of at most so many megabytes; safetensors with an index as "
+         "Hugging Face's Hub has it. What reads the whole reads these.", (ONNX, "safetensors"), {ONNX: CONVERT},
+         (Option("megabytes", "number", 500, "of a file, in millions of bytes", 0.001, 16_000),), exact=True),
+    Kind("encrypt", "The files encrypted at rest, by AES-256-GCM with the server's key (AIMASS_MODEL_KEY): they are "
+         "plain in memory alone, while they are loaded or sent to who may read them.", PLAIN, {}, exact=True),
 )}

@@ -9,18 +9,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import sandbox
-from ...errors import Conflict, Forbidden, InvalidInput, NotFound
+from ...errors import Conflict, Forbidden, InvalidInput, NotFound, SandboxError
+from ...inference.loader import MANIFEST
 from ...jobs import Job, Jobs, Work
 from ...ports import ROLES, Caller
+from ...store.blobs import no_space
+from ...store.sealed import NO_KEY
 from ..records import File, Version
 from ..uploads import pieces
 from .child import convert
 from .kinds import KINDS, Kind
+from .sealing import keys_out
 
 if TYPE_CHECKING:
     from ...store.jobs import Job as Row
@@ -57,7 +63,7 @@ class Conversions:
         version = await self._hub.catalogue.version(caller, name, number)
         if version.state != "ready":
             raise Conflict(f"{version.served} is {version.state}: what is ready can be converted", field="version")
-        wanted.check(version.format)
+        self._check(wanted, version)
         payload = {"model": model.id, "name": name, "version": version.number, "kind": kind, "options": chosen,
                    "creator": caller.user}
         job = await self._jobs.begin(JOB, payload, owner=caller.owner, name=f"{name}-{version.number}-{kind}.json",
@@ -69,13 +75,29 @@ class Conversions:
     async def _make(self, payload: dict[str, Any]) -> Work:
         version = await self._source(payload)
         kind: Kind = kind_of(payload["kind"])
-        kind.check(version.format)
+        self._check(kind, version)
         entry = await self._hub.deployments.places.lay_out(version)
         most = max(1 << 30, 4 * version.size)
         limits = sandbox.Limits(seconds=SECONDS, cpu_seconds=round(SECONDS), open_files=2500, output_bytes=8 << 20,
                                 memory_bytes=MEMORY + TIMES * version.size + TORCH, file_bytes=most)
         told = told_of(version, kind)
-        return Work(convert, (str(entry.folder), kind.name, payload["options"], version.format, told), limits)
+        arguments = (str(entry.folder), kind.name, payload["options"], version.format, told)
+        if kind.name != "encrypt":
+            return Work(convert, arguments, limits)
+        number = await asyncio.to_thread(keys_out, self._hub.vault.keys)
+        return Work(convert, (*arguments, number), limits, files=(number,))
+
+    def install(self, kind: Kind, format: str) -> str:
+        """What has to be done first for this format, "" where nothing has."""
+        return NO_KEY if kind.name == "encrypt" and not self._hub.vault.keys else kind.install(format)
+
+    def _check(self, kind: Kind, version: Version) -> None:
+        kind.check(version.format)
+        if kind.name == "encrypt":
+            self._hub.vault.keys.current()
+        elif version.sealed:
+            raise Conflict(f"{version.served} is encrypted: convert the version that it was made from, and encrypt "
+                           "what comes of that", field="version")
 
     async def _source(self, payload: dict[str, Any]) -> Version:
         """Raises `NotFound` where it was deleted meanwhile."""
@@ -107,12 +129,35 @@ class Conversions:
         report = dict(row.facts.get("conversion") or {})
         facts = {"conversion": {"from": source.number, "job": row.id} | report}
         kind = kind_of(row.payload["kind"])
+        if kind.name == "encrypt":
+            return await self._sealed(row, source, path, facts)
         blob = await self._hub.blobs.put(pieces(path))
         version = await self._hub.catalogue.add_version(
             _us(row.payload), source.name, told_of(source, kind), [File(ARCHIVE, blob.sha256, blob.size)],
             f"{kind.name} of version {source.number}", facts=facts)
         self._hub.importer.wake()
         return version
+
+    async def _sealed(self, row: Row, source: Version, path: Path, facts: dict[str, Any]) -> Version:
+        """An encrypted version is not checked: nobody could read it. It opened as what was checked already."""
+        plain = {file.path: file for file in source.plain if file.path != MANIFEST}
+        files = []
+        for name in await asyncio.to_thread(_names, path):
+            if name not in plain:
+                raise SandboxError(f"nobody asked for the file {name[:100]!r}")
+            async with self._hub.blobs.scratch() as place:
+                await asyncio.to_thread(_taken, path, name, place)
+                blob = await self._hub.blobs.adopt(place)
+            files.append(File(name, blob.sha256, blob.size))
+        if {file.path for file in files} != set(plain):
+            raise SandboxError("the child left files out")
+        told = {name: {"sha256": file.sha256, "size": file.size} for name, file in plain.items()}
+        kept = {name: fact for name, fact in source.facts.items() if name not in ("sealed", "conversion")}
+        sealed = {"key": facts["conversion"].pop("key"), "files": told}
+        return await self._hub.catalogue.add_version(
+            _us(row.payload), source.name, source.told, files, f"version {source.number}, encrypted", state="ready",
+            format=source.format, engine=source.engine, manifest=source.manifest, graph=source.graph,
+            facts=kept | facts | {"sealed": sealed})
 
     async def _known(self, row: Row) -> Version | None:
         """What this job made before its server was killed."""
@@ -162,6 +207,18 @@ def told_of(version: Version, kind: Kind) -> dict[str, Any]:
 def _us(payload: dict[str, Any]) -> Caller:
     """The server, in the name of who asked: they were allowed to when they did."""
     return Caller("conversions", user=payload["creator"], role="admin", scopes=ROLES["admin"])
+
+
+def _names(archive: Path) -> list[str]:
+    with tarfile.open(archive) as opened:
+        return [member.name for member in opened if member.isreg()]
+
+
+def _taken(archive: Path, name: str, place: Path) -> None:
+    with tarfile.open(archive) as opened, place.open("wb") as target, no_space():
+        member = opened.extractfile(name)
+        assert member is not None
+        shutil.copyfileobj(member, target, 1 << 20)
 
 
 async def _surely(writing: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InvalidInput
-from . import ctranslate2, dnn, onnx, pickles, safetensors, sklearn
+from . import ctranslate2, dnn, onnx, pickles, safetensors, shards, sklearn
 from .kinds import Found, Graph, Tensor
 
 __all__ = ["Found", "Graph", "Tensor", "recognise"]
@@ -46,6 +46,9 @@ def recognise(folder: Path, most: int = 16 << 30) -> Found:
     if not models:
         raise InvalidInput("there is no model among the files: ONNX, safetensors, CTranslate2, Caffe, TensorFlow, "
                            "Darknet, skops and torch's state dicts are known", field="files")
+    index = folder / shards.INDEX
+    if len(models) > 1 and index.is_file() and all(path.suffix == ".safetensors" for path in models):
+        return _weights(shards.check(models, index))
     if len(models) > 1:
         raise InvalidInput(f"{models[0].name} and {models[1].name} are two models: send one", field="files")
     path = models[0]
@@ -71,7 +74,11 @@ def _all_code(folder: Path, code: dict[Path, Found]) -> Found:
 
 def weights(path: Path) -> Found:
     """Tensors by name: which architecture they are of, whoever sends them has to say."""
-    tensors = tuple(safetensors.check(path))
+    return _weights(safetensors.check(path))
+
+
+def _weights(found: list[Tensor]) -> Found:
+    tensors = tuple(found)
     numbers = sum(each.bytes // safetensors.SIZES[each.dtype] for each in tensors)
     return Found("safetensors", "torch", Graph(tensors), {"parameters": numbers, "tensors": len(tensors)})
 

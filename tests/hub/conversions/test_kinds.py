@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from onnx import TensorProto, numpy_helper
 
 from aimass_stream.errors import InvalidInput
 from aimass_stream.hub.conversions.kinds import KINDS
+from aimass_stream.hub.formats import recognise
+from aimass_stream.hub.formats.shards import INDEX
 from aimass_stream.inference import safetensors
 from tests.support.conversions import converted, laid_out, layers
 from tests.support.model_files import linear
@@ -110,6 +113,57 @@ def test_weights_of_an_architecture(tmp_path: Path, kind: str) -> None:
         assert all(np.allclose(weights[name], before[name], rtol=1e-3, atol=1e-4) for name in before)
     else:
         assert report["sparsity"]["after"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_shards_of_a_graph_answer_as_the_whole_does(tmp_path: Path) -> None:
+    place, manifest = laid_out(tmp_path, {"model.onnx": layers()})
+    report, made = converted(tmp_path, place, "shards", told_of(manifest), megabytes=0.01)
+    names = sorted(path.name for path in made.iterdir())
+    assert names == ["model-00001-of-00002.onnx_data", "model-00002-of-00002.onnx_data", "model.onnx"]
+    assert (report["shards"], report["difference"]) == (2, {"max": 0, "mean": 0, "cosine": 1})
+    assert (made / names[0]).stat().st_size == 256 * 64 * 4  # one tensor is larger than a part, and is not cut
+    with pytest.raises(InvalidInput, match="fit into one part"):
+        again(tmp_path, place, told_of(manifest))
+
+
+def again(folder: Path, place: Path, told: dict[str, Any]) -> None:
+    (folder / "again").mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder / "again")
+        converted(folder, place, "shards", told)
+
+
+def test_shards_of_weights_are_read_as_the_whole_is(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch, which runs these weights, is not installed")
+    from tests.support import styles
+
+    shape = ["n", 3, 32, 32]
+    told: dict[str, Any] = {"options": {"architecture": "style"}, "inputs": [{"name": "image", "shape": shape}],
+                            "outputs": [{"name": "styled", "shape": shape}]}
+    place, _ = laid_out(tmp_path, {"w.safetensors": styles.safetensors(styles.weights())}, **told)
+    report, made = converted(tmp_path, place, "shards", told, "safetensors", megabytes=0.3)
+    index = json.loads((made / INDEX).read_text())
+    parts = sorted(path.name for path in made.glob("*.safetensors"))
+    assert report["shards"] == len(parts) > 1
+    assert parts[0] == f"model-00001-of-{len(parts):05d}.safetensors"
+    assert set(index["weight_map"].values()) == set(parts)
+    assert report["difference"]["max"] == 0
+    assert index["metadata"]["total_size"] == sum(each.nbytes for each in safetensors.read(
+        place / "w.safetensors").values())
+    assert all((made / part).stat().st_size < 320_000 for part in parts)
+    (made / parts[1]).rename(made / "model-9.safetensors")
+    with pytest.raises(InvalidInput, match="which was not sent"):
+        recognise(made)
+    (made / "model-9.safetensors").rename(made / parts[1])
+    first = next(iter(index["weight_map"]))
+    for places, reason in ((index["weight_map"] | {first: parts[-1]}, "does not have it"),
+                           (index["weight_map"] | {"more": parts[0]}, "in none of the files")):
+        (made / INDEX).write_text(json.dumps({"weight_map": places}))
+        with pytest.raises(InvalidInput, match=reason):
+            recognise(made)
+    (made / INDEX).write_text("[]")
+    with pytest.raises(InvalidInput, match="has no weight_map"):
+        recognise(made)
 
 
 @pytest.mark.parametrize(("kind", "content", "reason"), [
