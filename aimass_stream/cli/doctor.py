@@ -17,6 +17,7 @@ def doctor(as_json: AsJson = False) -> None:
     from pydantic import ValidationError
 
     from ..settings import Settings
+    from .cells import cells
     from .checks import CHECKS, Check, Finding
     from .sight import painting, sight
 
@@ -31,7 +32,7 @@ def doctor(as_json: AsJson = False) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise typer.BadParameter(f"AIMASS_{str(first['loc'][0]).upper()}: {first['msg']}") from None
-    checks = CHECKS | {"painting": painting, "sight": sight}
+    checks = CHECKS | {"painting": painting, "sight": sight, "cells": cells}
     findings = {name: examine(check) for name, check in checks.items()}
     if as_json:
         print_json({name: {"state": finding.state, "detail": finding.detail, "advice": finding.advice}

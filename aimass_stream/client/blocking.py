@@ -80,6 +80,7 @@ class SyncModels(Waiting):
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
     delete_comment = waits(Models.delete_comment)
     conversions, convert = waits(Models.conversions), waits(Models.convert)
+    quarantine, approve, reject = waits(Models.quarantine), waits(Models.approve), waits(Models.reject)
 
 
 class SyncUploads(Waiting):

@@ -10,9 +10,10 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from ...errors import InvalidInput
-from . import ctranslate2, dnn, onnx, pickles, safetensors, shards, sklearn
+from . import ctranslate2, dnn, joblib, onnx, pickles, safetensors, shards, sklearn
 from .kinds import Found, Graph, Tensor
 
 __all__ = ["Found", "Graph", "Tensor", "recognise"]
@@ -89,8 +90,7 @@ def _code(path: Path, most: int) -> Found | None:
         head = file.read(4)
         pickled = head[:2] in pickles.PROTOCOLS
         if pickled and path.suffix.lower() not in (".onnx", ".safetensors"):
-            file.seek(0)
-            return Found("pickle", "", code=pickles.told(pickles.calls(file)))
+            return Found("pickle", "", code=pickles.told(_calls(file)))
     if path.suffix.lower() not in PICKLED:
         return None
     if head != b"PK\x03\x04" or not zipfile.is_zipfile(path):
@@ -103,6 +103,13 @@ def _code(path: Path, most: int) -> Found | None:
     if kind == "pt2":
         return Found("pt2", "", code="an exported program (.pt2) is a program")
     return _converted(path, most) if kind else None
+
+
+def _calls(file: IO[bytes]) -> list[str]:
+    file.seek(0)
+    by_joblib = joblib.MARK in file.read(1 << 16)
+    file.seek(0)
+    return joblib.calls(file) if by_joblib else pickles.calls(file)
 
 
 def _old_pickle(path: Path) -> Found:
