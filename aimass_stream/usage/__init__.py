@@ -5,6 +5,6 @@ from __future__ import annotations
 from .meter import Meter, Sum
 from .sessions import Seen, Sessions
 from .usage import Usage
-from .used import SPANS, By, Span, Used
+from .used import SPANS, By, Kept, Span, Used
 
-__all__ = ["SPANS", "By", "Meter", "Seen", "Sessions", "Span", "Sum", "Usage", "Used"]
+__all__ = ["SPANS", "By", "Kept", "Meter", "Seen", "Sessions", "Span", "Sum", "Usage", "Used"]

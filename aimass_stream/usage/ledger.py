@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, get_args
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import TextClause, delete, text
 
 from ..store.database import Database
 from .meter import BUCKETS, Of, Sum, What
 from .tables import USAGE
-from .used import SPANS, By, Span, Used
+from .used import SPANS, By, Kept, Span, Used
 
 SUMMED = ("count", "errors", "drops", "seconds", *(f"b{number}" for number in range(BUCKETS)))
 KEYS = ("span", "scope", "by", "start", "value", "what")
@@ -43,26 +44,28 @@ class Ledger:
     async def read(self, scope: str, by: By, span: Span, begin: int, end: int, *, after: str = "",
                    limit: int = 200) -> list[Used]:
         """By value, those that come after that one, at most so many. `begin` and `end` are s since the epoch."""
-        what = USAGE.c.start if by == "time" else USAGE.c.value
-        kept = [USAGE.c.span == span, USAGE.c.scope == scope, USAGE.c.by == ("total" if by == "time" else by),
-                USAGE.c.start >= begin, USAGE.c.start < end]
-        later = what > (int(after) if after else -1) if by == "time" else what > after if after else None
-        if later is not None:
-            kept.append(later)
-        # one value has at most a row for each kind of use, so the first ones are whole
-        asked = select(what, USAGE.c.what, *(func.sum(USAGE.c[name]) for name in SUMMED)).where(*kept).group_by(
-            what, USAGE.c.what).order_by(what).limit(limit * KINDS)
+        pieces = list(_pieces(begin, end)) if span == "day" and by != "time" else [(span, begin, end)]
+        given: dict[str, Any] = {"scope": scope, "by": "total" if by == "time" else by, "most": limit,
+                                 "after": int(after or -1) if by == "time" else after, "rows": limit * KINDS}
+        for number, (kept, first, last) in enumerate(pieces):
+            given |= {f"span{number}": kept, f"first{number}": first, f"last{number}": last}
+        listed, summed = _questions("start" if by == "time" else "value", len(pieces), begun=bool(after))
         found: dict[str, Used] = {}
         async with self._database.read() as connection:
-            for value, kind, count, errors, drops, seconds, *buckets in await connection.execute(asked):
+            values = list(await connection.scalars(listed, given))
+            if not values:
+                return []
+            given["until"] = values[-1]
+            for value, kind, count, errors, drops, seconds, *buckets in await connection.execute(summed, given):
                 used = found.setdefault(str(value), Used(str(value)))
                 used.sums[kind] = Sum(int(count), int(errors), int(drops), float(seconds), [int(n) for n in buckets])
         return list(found.values())[:limit]
 
-    async def forget(self, span: Span, before: float) -> int:
-        """Delete the spans that began before that moment; how many rows that were."""
+    async def forget(self, span: Kept, before: float) -> int:
+        """Delete the spans of which nothing is later than that moment; how many rows that were."""
+        over = before - SPANS[span]
         async with self._database.begin() as connection:
-            gone = await connection.execute(delete(USAGE).where(USAGE.c.span == span, USAGE.c.start < before))
+            gone = await connection.execute(delete(USAGE).where(USAGE.c.span == span, USAGE.c.start <= over))
         return int(gone.rowcount)
 
     async def erase(self, scope: str) -> None:
@@ -71,6 +74,35 @@ class Ledger:
             await connection.execute(delete(USAGE).where(USAGE.c.scope == scope))
             if scope:
                 await connection.execute(delete(USAGE).where(USAGE.c.value == scope))
+
+
+@lru_cache(16)
+def _questions(what: str, pieces: int, *, begun: bool) -> tuple[TextClause, TextClause]:
+    """The values of one page, and what they sum up to: so only rows that are shown are read whole.
+
+    As text, like `ADD`, and each piece goes along the table's key, as conditions with OR would not.
+    """
+    place = [f'span = :span{n} AND scope = :scope AND "by" = :by AND start >= :first{n} AND start < :last{n}'
+             + (f" AND {what} > :after" if begun else "") for n in range(pieces)]
+    some = " UNION ".join(f"SELECT {what} FROM usage WHERE {where}" for where in place)
+    columns = ", ".join(f'"{name}"' for name in SUMMED)
+    whole = " UNION ALL ".join(f"SELECT {what} AS shown, what, {columns} FROM usage WHERE {where} AND {what} <= :until"
+                               for where in place)
+    sums = ", ".join(f'SUM("{name}")' for name in SUMMED)
+    return (text(f"SELECT DISTINCT {what} FROM ({some}) AS found ORDER BY {what} LIMIT :most"),
+            text(f"SELECT shown, what, {sums} FROM ({whole}) AS found GROUP BY shown, what ORDER BY shown LIMIT :rows"))
+
+
+def _pieces(begin: int, end: int) -> Iterator[tuple[Kept, int, int]]:
+    """Days, as many stretches as lie between, and days again."""
+    length = SPANS["stretch"]
+    first, last = -(-begin // length) * length, end // length * length
+    if first >= last:
+        yield "day", begin, end
+        return
+    for piece in (("day", begin, first), ("stretch", first, last), ("day", last, end)):
+        if piece[1] < piece[2]:
+            yield piece
 
 
 def _rows(sums: dict[Of, Sum], now: float) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY = 5.0  # s between two writings: what a killed process loses
-HOURS_KEPT = 32 * 86400.0  # s that hours are kept; days are kept as the settings say
+HOURS_KEPT = 32 * 86400.0  # s that hours are kept; what is longer is kept as the settings say
 SWEEP = 3600.0  # s
 
 
@@ -84,5 +84,5 @@ class Usage:
 
     async def _sweep(self) -> None:
         now = time.time()
-        for span, kept in zip(SPANS, (min(HOURS_KEPT, self._keep), self._keep), strict=True):
-            await self.ledger.forget(span, now - kept)
+        for span in SPANS:
+            await self.ledger.forget(span, now - (min(HOURS_KEPT, self._keep) if span == "hour" else self._keep))

@@ -10,7 +10,9 @@ from .meter import Sum, What
 By: TypeAlias = Literal["total", "key", "app", "model", "time"]
 Span: TypeAlias = Literal["hour", "day"]
 
-SPANS: dict[Span, int] = {"hour": 3600, "day": 86400}  # s
+Kept: TypeAlias = Span | Literal["stretch"]  # 16 days in one: a year is read as some forty rows and not as 365
+
+SPANS: dict[Kept, int] = {"hour": 3600, "day": 86400, "stretch": 16 * 86400}  # s
 
 
 @dataclass(slots=True)
