@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +83,7 @@ async def write(connection: AsyncConnection, version: str, samples: Sequence[Seq
     hour = (await connection.execute(select(HOURS).where(*mine))).first()
     growing = now < until or seen < LEAST
     baseline, recent = await asyncio.to_thread(
-        _added, {} if row is None else row.features, {} if hour is None else hour.features, samples, growing)
+        _written, "{}" if row is None else row.features, "{}" if hour is None else hour.features, samples, growing)
     if growing or (row is not None and baseline != row.features):
         values = {"since": since, "until": until, "samples": seen + len(samples) * growing, "features": baseline}
         await connection.execute(
@@ -91,6 +93,11 @@ async def write(connection: AsyncConnection, version: str, samples: Sequence[Seq
     await connection.execute(
         insert(HOURS).values(version=version, start=start, samples=count, features=recent) if hour is None else
         update(HOURS).where(*mine).values(samples=count, features=recent))
+
+
+def _written(before: str, hour: str, samples: Sequence[Sequence[Taken]], growing: bool) -> tuple[str, str]:
+    baseline, recent = _added(json.loads(before), json.loads(hour), samples, growing)
+    return json.dumps(baseline), json.dumps(recent)
 
 
 def _added(before: Features, hour: Features, samples: Sequence[Sequence[Taken]], growing: bool
@@ -112,6 +119,7 @@ def _added(before: Features, hour: Features, samples: Sequence[Sequence[Taken]],
         recent.add(values)
         before[name] = base.json() | {"edges": base.edges}
         hour[name] = recent.json()
+        time.sleep(0)  # the loop goes first
     return before, hour
 
 
@@ -123,14 +131,19 @@ async def of(connection: AsyncConnection, version: str, now: float, seconds: flo
     begin = int(now - seconds) // HOUR * HOUR
     hours = (await connection.execute(select(HOURS.c.samples, HOURS.c.features).where(
         HOURS.c.version == version, HOURS.c.start >= begin))).all()
-    found = await asyncio.to_thread(_compared, row.features, [hour.features for hour in hours])
+    found = await asyncio.to_thread(_read, row.features, [hour.features for hour in hours])
     return Drift(row.since, row.until, now >= row.until and row.samples >= LEAST, row.samples,
                  sum(hour.samples for hour in hours), found)
+
+
+def _read(before: str, hours: Sequence[str]) -> tuple[Feature, ...]:
+    return _compared(json.loads(before), [json.loads(hour) for hour in hours])
 
 
 def _compared(before: Mapping[str, Any], hours: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     found = []
     for name, told in before.items():
+        time.sleep(0)  # the loop goes first
         base = Histogram.of(told, told.get("edges"))
         now = base.like()
         for hour in hours:

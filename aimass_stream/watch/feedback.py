@@ -164,11 +164,12 @@ def _written(sample: dict[str, Any]) -> str:
     if not sample:
         return ""
     try:
-        text = json.dumps(sample, allow_nan=False, separators=(",", ":"))
-    except (ValueError, RecursionError):
-        raise InvalidInput("a sample is JSON: NaN and infinity are none, and it is not nested without end",
+        text = json.dumps(sample, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (ValueError, RecursionError):  # half of a pair in UTF-16 is a ValueError, too
+        raise InvalidInput("a sample is JSON in UTF-8: NaN and infinity are none, and it is not nested without end",
                            field="input") from None
-    if len(text) > SAMPLE:
+    if size > SAMPLE:
         raise TooLarge(f"a sample has at most {SAMPLE >> 10} KiB as JSON", field="input")
     return text
 

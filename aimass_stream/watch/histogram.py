@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEARNED = 512  # values that bins are made from
-AT_ONCE = 64  # of them at most of one input: neighbours in a picture are much alike
+LEARNED = 256  # values that bins are made from
+AT_ONCE = 32  # of them at most of one input: neighbours in a picture are much alike
 BINS = 10
 LARGEST = 1e100  # what is beyond is that: squares of it can be added up
 LEAST = 50  # values on each side, before they are compared
@@ -54,7 +54,7 @@ class Histogram:
             return
         before, sound = np.asarray(self.first, np.float64), sound_of(values)
         most = min(sound.size, LEARNED, AT_ONCE * samples)
-        self.first += sound[np.arange(most) * sound.size // max(1, most)].tolist()
+        self.first += [float(f"{value:.9g}") for value in sound[np.arange(most) * sound.size // max(1, most)]]
         if self.first and (now or len(self.first) >= LEARNED):
             self.edges = edges_of(np.asarray(self.first))
             self.bins = (_binned(before, self.edges) + _binned(sound, self.edges)).tolist()

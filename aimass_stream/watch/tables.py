@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from ..store.database import METADATA
 from ..usage.meter import BUCKETS
@@ -26,7 +26,7 @@ BASELINES = Table(
     Column("since", Float, nullable=False),  # s since the epoch, as all times here: its first request
     Column("until", Float, nullable=False),
     Column("samples", BigInteger, nullable=False),
-    Column("features", JSON, nullable=False),  # by name, as `histogram.Histogram`
+    Column("features", Text, nullable=False),  # JSON, read in a thread: by name, as `histogram.Histogram`
 )
 
 HOURS = Table(
@@ -34,7 +34,7 @@ HOURS = Table(
     Column("version", String, ForeignKey("hub_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("start", BigInteger, primary_key=True),
     Column("samples", BigInteger, nullable=False),
-    Column("features", JSON, nullable=False),
+    Column("features", Text, nullable=False),
     Index("watch_hours_by_time", "start"),
 )
 

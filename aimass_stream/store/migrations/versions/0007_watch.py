@@ -28,14 +28,14 @@ def upgrade() -> None:
         sa.Column("since", sa.Float, nullable=False),
         sa.Column("until", sa.Float, nullable=False),
         sa.Column("samples", sa.BigInteger, nullable=False),
-        sa.Column("features", sa.JSON, nullable=False),
+        sa.Column("features", sa.Text, nullable=False),
     )
     op.create_table(
         "watch_hours",
         _version(),
         sa.Column("start", sa.BigInteger, primary_key=True),
         sa.Column("samples", sa.BigInteger, nullable=False),
-        sa.Column("features", sa.JSON, nullable=False),
+        sa.Column("features", sa.Text, nullable=False),
     )
     op.create_index("watch_hours_by_time", "watch_hours", ["start"])
     op.create_table(
