@@ -45,6 +45,14 @@ def no_op(marked: float = 0.0) -> bytes:
     return _model(nodes, weights, [NUMBERS], [NUMBERS])
 
 
+def padded(model: bytes, size: int, seed: int) -> bytes:
+    """The same model, as a file of about `size` bytes that no other one is like."""
+    made = ModelProto()
+    made.ParseFromString(model)
+    made.doc_string = np.random.default_rng(seed).bytes(size // 2).hex()
+    return bytes(made.SerializeToString())
+
+
 def mlp() -> bytes:
     """102 MB of weights, which a single row has to be read for: 64 numbers to 10."""
     widths = (64, 6144, 4096, 10)

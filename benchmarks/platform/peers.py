@@ -191,9 +191,9 @@ def tell(result: Result) -> str:
     told = "; ".join(", ".join(f"{name} {version}" for name, version in each.items())
                      for each in result["versions"].values())
     absent = " ".join(result["absent"].values())
-    return ("The same ONNX files, the same rows in JSON by each server's own route (ours: /predict; LitServe: /predict; "
-            "MLflow: /invocations), the same callers, each network in a server of its own, one after the other on all "
-            "cores. onnxruntime is the same version everywhere, with as many threads as ours has. What comes back "
+    return ("The same ONNX files, the same rows in JSON by each server's own route (ours and LitServe's: /predict, "
+            "MLflow's: /invocations), the same callers, each network in a server of its own, one after the other on "
+            "all cores. onnxruntime is the same version everywhere, with as many threads as ours has. What comes back "
             "was compared with the network's own output first. LitServe as it is by itself, and with what its "
             "documentation advises for more: batches (16 rows, waited for 5 ms) and its fast queue; MLflow by "
             "`mlflow models serve`, which runs uvicorn, with one worker and with two. Of LitServe's and MLflow's "
