@@ -49,6 +49,8 @@ from .api import (
 from .api.accounts import router as accounts_router
 from .api.apps import ROUTERS as APPS
 from .api.audit import router as audit_router
+from .api.batch import ROUTERS as BATCH
+from .api.batch.batches import register as register_batches
 from .api.hub import ROUTERS as HUB
 from .api.hub.served import HubCatalogue
 from .api.keys import connect_router
@@ -97,9 +99,9 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
-           videos.router, lessons.router, jobs.router, vision.router, attendance.router, faces.router, models.router,
-           sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router, *APPS, *HUB, *SITE,
-           pages.router)
+           videos.router, lessons.router, jobs.router, *BATCH, vision.router, attendance.router, faces.router,
+           models.router, sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router,
+           *APPS, *HUB, *SITE, pages.router)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
@@ -138,6 +140,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         await metered.open(database)
         app.state.jobs = board = await _jobs(settings, database, node)
         accounts.personal["jobs"] = JobsOfPeople(board)
+        register_batches(app, board, settings, accounts)
         app.state.repeats = accounts.personal["repeats"] = await _repeats(database)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
         app.state.conversions = await _conversions(hub, board)
@@ -303,7 +306,7 @@ def _seen(sessions: Iterable[Session]) -> list[Seen]:
     return [Seen(session.id, session.caller, sum(session.meter.drops.values()),
                  tuple(sorted(hops["total"])[len(hops["total"]) // 2] for hops in session.meter.hops.values()
                        if hops.get("total")), "" if session.app is None else session.app.id,
-                 max(0.0, time.time() - session.created))
+                 max(0.0, time.time() - session.created), session.meter.utterances, tuple(session.meter.words))
             for session in sessions if session.transport != "probe"]
 
 

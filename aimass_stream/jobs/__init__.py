@@ -14,6 +14,6 @@ from __future__ import annotations
 
 from .board import Job, Jobs
 from .report import Preview, Progress, report
-from .run import Work
+from .run import Here, Work
 
-__all__ = ["Job", "Jobs", "Preview", "Progress", "Work", "report"]
+__all__ = ["Here", "Job", "Jobs", "Preview", "Progress", "Work", "report"]

@@ -21,7 +21,7 @@ from ..settings import Settings
 from .run import Finish, Make, Run
 
 if TYPE_CHECKING:  # they bring SQLAlchemy, which takes most of a second to import
-    from ..store.blobs import Blobs
+    from ..store.blobs import Blob, Blobs
     from ..store.jobs import Job as Row
     from ..store.jobs import Jobs as Table
     from ..store.jobs import State, Wish
@@ -127,6 +127,14 @@ class Jobs:
         await self._count()
         return self._seen(row)
 
+    async def keep(self, kind: str, blob: Blob, *, owner: str, name: str, media_type: str,
+                   facts: dict[str, Any]) -> Job:
+        """Something that came as it is: shown and kept as a job that is done. Raises `TooLarge` or `InvalidInput`."""
+        row = await self._table.keep(self.wish(kind, {}, owner=owner, name=name, media_type=media_type, facts=facts),
+                                     blob)
+        await self._forget()
+        return self._seen(row)
+
     @staticmethod
     def wish(kind: str, payload: dict[str, Any], **more: Any) -> Wish:
         from ..store.jobs import Wish
@@ -201,11 +209,12 @@ class Jobs:
     async def cancel(self, job: Job) -> Job:
         """Ends it and keeps it for a while as one that was. Raises `Conflict` if it has ended."""
         run = self._runs.get(job.id)
-        if run is not None:
-            await self._stop(run)
-        else:
+        if run is None:
             await self._table.cancel(job.id)
             self._move()
+            run = self._runs.get(job.id)  # it may have begun meanwhile
+        if run is not None:
+            await self._stop(run)
         await self._count()
         return self._seen(await self._table.get(job.id))
 

@@ -155,6 +155,9 @@ class _Alone:
     def beside(self, seconds: float) -> None:
         """Nobody counts."""
 
+    def first_words(self, seconds: float, model: str) -> None:
+        """Nobody speaks."""
+
     def flush(self) -> None:
         """There is no sound."""
 

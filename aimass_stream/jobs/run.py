@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .. import sandbox
 from ..errors import AimassError, Conflict, NoSpace, NotFound, SandboxError, SandboxKilled, SandboxRaised, Unavailable
-from .report import Preview, heard
+from .report import Preview, Report, heard
 
 if TYPE_CHECKING:  # they bring SQLAlchemy, which takes most of a second to import
     from ..store.blobs import Blobs
@@ -43,7 +43,15 @@ class Work:
     files: Sequence[int] = ()
 
 
-Make: TypeAlias = Callable[[dict[str, Any]], Work | Awaitable[Work]]
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Work that no child can do, for it asks this server's models, the network or the database: an async generator on
+    the loop, which waits much and computes nothing. It gets the job, and the file that it writes its result to."""
+
+    function: Callable[[Row, Path], AsyncGenerator[Report, None]]
+
+
+Make: TypeAlias = Callable[[dict[str, Any]], Work | Here | Awaitable[Work]]
 Finish: TypeAlias = Callable[["Row", Path], Awaitable[None]]
 
 
@@ -93,17 +101,25 @@ class Run:
     async def _work(self) -> None:
         made = self._make(self.row.payload) if inspect.iscoroutinefunction(self._make) else (
             await asyncio.to_thread(self._make, self.row.payload))
-        work = made if isinstance(made, Work) else await made
+        work: Work | Here = made if isinstance(made, (Work, Here)) else await made
         try:
             async with self._blobs.scratch() as path:
-                await self._child(work, path)
+                if isinstance(work, Work):
+                    await self._child(work, path)
+                else:
+                    await self._here(work, path)
                 if self._finish is not None:
                     await self._finish(self.row, path)
                 blob = await self._blobs.adopt(path)
                 self.row = await _surely(self._table.complete(
                     self.row, blob=blob, message=self.row.message, facts=self.row.facts))
         finally:
-            _later(work.files)
+            _later(work.files if isinstance(work, Work) else ())
+
+    async def _here(self, work: Here, path: Path) -> None:
+        async with aclosing(work.function(self.row, path)) as told:
+            async for said in told:
+                self._note(said)
 
     async def _child(self, work: Work, path: Path) -> None:
         number = await asyncio.to_thread(os.open, path, os.O_RDWR | os.O_CLOEXEC)
@@ -118,7 +134,9 @@ class Run:
             _later([number])
 
     def _hear(self, piece: bytes) -> None:
-        told = heard(piece)
+        self._note(heard(piece))
+
+    def _note(self, told: Report) -> None:
         if isinstance(told, Preview):
             self.preview, self.previews = told.jpeg, self.previews + 1
         else:

@@ -195,6 +195,20 @@ class Jobs:
             await self._refer(connection, job_id, wish.blobs)
             return _job(await _row(connection, job_id))
 
+    async def keep(self, wish: Wish, blob: Blob) -> Job:
+        """Something that is done already, with its result: kept for a while as what other jobs make is. Raises as
+        `add`."""
+        _check_json(wish.facts, "facts")
+        now = self._clock()
+        async with self._database.begin() as connection:
+            job_id = f"job_{secrets.token_urlsafe(12)}"
+            await connection.execute(insert(JOBS).values(
+                id=job_id, kind=wish.kind, owner=wish.owner, state="done", payload=wish.payload, name=wish.name,
+                media_type=wish.media_type, facts=wish.facts, max_attempts=wish.max_attempts, progress=1.0,
+                blob=blob.sha256, size=blob.size, created=now, due=now, **self._end()))
+            await self._refer(connection, job_id, [blob.sha256])
+            return _job(await _row(connection, job_id))
+
     async def admit(self, most: int, owner: str = "", key: str | None = None) -> None:
         """Raises `Busy` where `add` would, whatever the wish is: nothing is added for a key that is known."""
         known = select(JOBS.c.id).where(JOBS.c.owner == owner, JOBS.c.idempotency_key == key)
