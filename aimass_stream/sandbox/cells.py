@@ -37,6 +37,7 @@ FAR = Path(__file__).with_name("cell.py")
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 LIBRARIES = ("numpy", "scipy", "sklearn", "skops", "joblib", "torch", "torchvision", "torchaudio", "xgboost",
              "lightgbm")
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8", "USER": "cell", "HOME": "/"}  # all that there is of it
 GRACE = 2.0  # s the supervisor has to end its worker
 TAIL = 2000  # bytes of what it said on stderr
 
@@ -73,10 +74,10 @@ class Cell:
         scratch = tempfile.mkdtemp(prefix="aimass-cell-")
         try:
             self._process = _STARTER.submit(self._started, script, told, limits, files, scratch).result()
-        except BaseException:
+        except (OSError, RuntimeError) as error:  # nothing can be started, or this process is about to end
             self._said.close()
             shutil.rmtree(scratch, True)
-            raise
+            raise Unavailable(f"a process for code can't be started: {error}") from None
         self._scratch = scratch
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -94,7 +95,7 @@ class Cell:
         threads = {f"{library}_NUM_THREADS": str(told.get("threads", 1)) for library in ("OMP", "OPENBLAS", "MKL")}
         return subprocess.Popen(
             [sys.executable, "-I", "-B", "-S", str(FAR), argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._said, cwd=scratch, env=threads | {"MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"},
+            stderr=self._said, cwd=scratch, env=threads | ENVIRONMENT,
             start_new_session=True, pass_fds=files, bufsize=0)
 
     def send(self, parts: Sequence[Any], deadline: float) -> None:

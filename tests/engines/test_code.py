@@ -97,7 +97,7 @@ def test_what_a_run_breaks_costs_itself_alone(tmp_path: Path) -> None:
         pid = _pid(model)
         assert pid == _pid(model)
         model.run({"x": ONE * 15})  # what it prints is thrown away
-        for what, said in ((12, "2147483648 bytes"), (2, "ended"), (3, "SIGKILL"), (4, "2147483648 bytes")):
+        for what, said in ((12, "400000000 bytes"), (2, "ended"), (3, "SIGKILL"), (4, "2147483648 bytes")):
             error = run(what)
             assert isinstance(error, ModelFailed)
             assert said in error.detail

@@ -1,0 +1,87 @@
+"""Cells: what they are closed with is told, and none outlives whoever started it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aimass_stream.errors import SandboxError, SandboxTimeout, Unavailable
+from aimass_stream.sandbox import cells
+from aimass_stream.sandbox.cells import Cell, CellLimits, ways
+
+SLEEPS = """
+import os, time
+
+def main(told, seal):
+    seal(1 << 20)
+    os.write(1, b"here")
+    time.sleep(600)
+"""
+SERVER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from aimass_stream.sandbox.cells import Cell
+cell = Cell(Path(sys.argv[2]), {})
+answer = bytearray(4)
+cell.receive(memoryview(answer), time.monotonic() + 60)
+print(answer.decode(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    return tmp_path / "sleeps.py"
+
+
+def test_it_says_how_it_is_closed() -> None:
+    told = ways()
+    assert "seccomp" in told
+    assert {"mounts", "landlock"} & set(told)
+    assert {"user", "user namespace"} & set(told)
+
+
+def test_what_is_missing_is_said_and_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "touches.py"
+    script.write_text(f"open({str(tmp_path / 'touched')!r}, 'w')\n")
+    monkeypatch.setattr(cells, "shown", lambda: [str(tmp_path)])
+    tmp_path.chmod(0o700)  # which a user of its own can't read: there are neither mounts nor a way to Python
+    with pytest.raises(Unavailable, match="code can't be run safely on this machine: a user of its own"):
+        Cell(script, {}, CellLimits(namespaces=False)).receive(memoryview(bytearray(1)), time.monotonic() + 60)
+    assert not (tmp_path / "touched").exists()
+
+
+def test_a_deadline_and_an_end(script: Path) -> None:
+    cell = Cell(script, {}, name="fish@1")
+    answer = bytearray(4)
+    cell.receive(memoryview(answer), time.monotonic() + 60)
+    assert answer == b"here"
+    with pytest.raises(SandboxTimeout):
+        cell.receive(memoryview(answer), time.monotonic() + 0.05)
+    with pytest.raises(SandboxTimeout):
+        cell.send([bytes(1 << 22)], time.monotonic() + 0.2)  # which it does not read
+    family = psutil.Process(cell._process.pid).children(recursive=True)
+    assert family
+    cells.close_named("fish@1")
+    assert psutil.wait_procs(family, 30)[1] == []
+    with pytest.raises(SandboxError, match="ended"):
+        cell.receive(memoryview(answer), time.monotonic() + 60)
+    cell.close()
+
+
+def test_a_killed_server_takes_its_cells_along(script: Path) -> None:
+    root = str(Path(__file__).parent.parent)
+    with subprocess.Popen([sys.executable, "-c", SERVER, root, str(script)], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"here\n"
+        family = psutil.Process(server.pid).children(recursive=True)
+        assert len(family) >= 2
+        server.kill()
+    assert psutil.wait_procs(family, 30)[1] == []
