@@ -125,6 +125,9 @@ class Runner:
     def beside(self, seconds: float) -> None:
         self.beside_seconds += seconds
 
+    def first_words(self, seconds: float, model: str) -> None:
+        self.lane.around.meter.first_words(seconds, model)
+
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self.lane.around.spawn(work, f"{self.track}/{self.spec.name} {name}")
 

@@ -31,6 +31,8 @@ SESSIONS = Gauge("aimass_sessions", "Sessions now", ["transport"])
 ADMISSIONS = Counter("aimass_admissions_total", "Session requests", ["result"])
 TURN = Histogram("aimass_turn_seconds", "Time from the end of the user's speech to the reply's first sound, by part",
                  ["part"], buckets=BUCKETS)
+FIRST_WORDS = Histogram("aimass_first_words_seconds", "Time from when somebody begins to speak to the first words",
+                        buckets=BUCKETS)
 INTERRUPTIONS = Counter("aimass_interruptions_total", "Replies that somebody spoke into", ["result"])
 JOBS = Counter("aimass_jobs_ended_total", "Jobs by how they ended, and those refused", ["result"])
 JOBS_NOW = Gauge("aimass_jobs", "Jobs that have not ended", ["state"])
@@ -62,7 +64,15 @@ class Meter:
     def __init__(self) -> None:
         self.hops: dict[str, dict[str, deque[float]]] = {}  # track -> hop -> seconds
         self.drops: dict[str, int] = {}  # "track/reason" -> count
+        self.words: deque[tuple[float, str]] = deque(maxlen=WINDOW)  # s to the first ones, and the model
+        self.utterances = 0  # with words, so far
         self._known: dict[tuple[str, str], _Hop] = {}
+
+    def first_words(self, seconds: float, model: str) -> None:
+        """So long after somebody began to speak, the first words of it were there."""
+        FIRST_WORDS.observe(seconds)
+        self.words.append((seconds, model))
+        self.utterances += 1
 
     def hop(self, track: str, kind: str, hop: str, seconds: float) -> None:
         known = self._known.get((track, hop))

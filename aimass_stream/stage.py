@@ -55,6 +55,10 @@ class Context(Protocol):
         """So long this stage worked on something that no frame waited for: the governor counts it as the stage's."""
         ...
 
+    def first_words(self, seconds: float, model: str) -> None:
+        """So long after somebody began to speak, the first words of it were there, by that model."""
+        ...
+
     def flush(self) -> None:
         """Barge-in: throw away this track's sound that is on its way out, also in the transport."""
         ...

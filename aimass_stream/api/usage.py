@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, cast, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from ..errors import Forbidden, InvalidInput
 from ..ports import Caller
 from ..usage import SPANS, Span, Sum, Usage, Used
-from ..usage.meter import percentile
+from ..usage.meter import What, percentile
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import CallerDep, accounts_of
 from .problems import RESPONSES
@@ -42,6 +42,8 @@ class Row(BaseModel):
     session_minutes: float
     drops: int = Field(description="frames that sessions dropped")
     frame_latency: Percentiles | None = Field(description="of frames through sessions, looked at every few seconds")
+    first_words_latency: Percentiles | None = Field(
+        description="of utterances, from when somebody begins to speak to the first words; by the model that hears")
 
 
 class UsageList(BaseModel):
@@ -98,10 +100,10 @@ def _scope(caller: Caller, of: str | None, *, theirs: bool = False) -> str:
 
 
 def _row(used: Used) -> Row:
-    request, session, frame = (used.sums.get(what, Sum()) for what in ("request", "session", "frame"))
+    request, session, frame, words = (used.sums.get(what, Sum()) for what in get_args(What))
     return Row(value=used.value, requests=request.count, errors=request.errors, latency=_percentiles(request),
                sessions=session.count, session_minutes=round(session.seconds / 60, 3), drops=session.drops,
-               frame_latency=_percentiles(frame))
+               frame_latency=_percentiles(frame), first_words_latency=_percentiles(words))
 
 
 def _percentiles(of: Sum) -> Percentiles | None:

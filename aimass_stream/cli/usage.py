@@ -31,9 +31,11 @@ def usage(
     if as_json:
         print_json(found)
         return
-    table((by.capitalize(), "Requests", "Errors", "ms p50/p95/p99", "Sessions", "Minutes", "Dropped", "Frames ms"), [
+    table((by.capitalize(), "Requests", "Errors", "ms p50/p95/p99", "Sessions", "Minutes", "Dropped", "Frames ms",
+           "First words ms"), [
         (moment(float(each.value)) if by == "time" and each.value else each.value, each.requests, each.errors,
-         _shown(each.latency), each.sessions, f"{each.session_minutes:.1f}", each.drops, _shown(each.frame_latency))
+         _shown(each.latency), each.sessions, f"{each.session_minutes:.1f}", each.drops, _shown(each.frame_latency),
+         _shown(each.first_words_latency))
         for each in found], "Nothing was used.")
 
 

@@ -352,6 +352,7 @@ class UsageRow:
     session_minutes: float = 0
     drops: int = 0
     frame_latency: Percentiles | None = None
+    first_words_latency: Percentiles | None = None
 
 
 # how versions of models do ------------------------------------------------------------------------------

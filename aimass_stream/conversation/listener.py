@@ -103,6 +103,10 @@ class Listener:
         return self._ears is not None
 
     @property
+    def model(self) -> str:
+        return self._recognizer.model if self._recognizer is not None else ""
+
+    @property
     def guessing(self) -> bool:
         """The recogniser hears words in any noise, and what is told now was not heard as a command."""
         return self._recognizer is not None and self._recognizer.engine in GUESSING and not self._sure

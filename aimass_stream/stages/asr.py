@@ -15,6 +15,7 @@ from ..errors import AimassError, Unavailable
 from ..events import HearingReady, SpokenWord, TranscriptCommitted, TranscriptPartial
 from ..frames import AudioFrame, TextFrame
 from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechBegan
+from ..hearing.first_words import FirstWords
 from ..hearing.recognizers import Choice, chosen, open_recognizer
 from ..hearing.whisper import WhisperRecognizer
 from ..speech.captions import board
@@ -67,6 +68,7 @@ class Asr(BaseStage[AsrParams]):
         self._failure: AimassError | None = None
         self._talking: set[str] = set()  # utterances that have begun and whose last words were not told
         self._begun: set[str] = set()  # those of them of which words were told
+        self._first = FirstWords()
         self._quiet = asyncio.Event()  # there are none
         self._quiet.set()
 
@@ -174,6 +176,9 @@ class Asr(BaseStage[AsrParams]):
     # what is heard ---------------------------------------------------------------------------------
 
     def _tell(self, recognizer: Recognizer, event: EarEvent) -> None:
+        seconds = self._first.of(event)
+        if seconds is not None:
+            self.context.first_words(seconds, recognizer.model)
         if isinstance(event, Committed):
             self._commit(recognizer, event)
             if event.final:

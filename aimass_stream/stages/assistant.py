@@ -23,6 +23,7 @@ from ..errors import AimassError
 from ..events import EventData, SpeechSpoken, SpokenWord, StageFailed
 from ..frames import AudioFrame, TextFrame
 from ..hearing.ears import EarEvent, EarSettings
+from ..hearing.first_words import FirstWords
 from ..speaking.speaker import Speaker
 from ..speaking.voices import open_synthesizer, voice_id
 from ..speech.captions import board
@@ -73,6 +74,7 @@ class Assistant(BaseStage[AssistantParams]):
         self._synthesizer: Synthesizer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._flushing = False  # by ourselves
+        self._first = FirstWords()
 
     async def start(self, context: Context) -> None:
         """The recogniser and the voice are opened beside the frames; why one can't be had is told with a frame."""
@@ -162,6 +164,9 @@ class Assistant(BaseStage[AssistantParams]):
     # what happens ----------------------------------------------------------------------------------
 
     def _heard(self, event: EarEvent) -> None:
+        seconds = self._first.of(event)
+        if seconds is not None:
+            self.context.first_words(seconds, self._listener.model)
         self._manager.hear(event)
 
     def _announce(self, text: str) -> None:

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ..ports import Caller
 
-# request: inference by REST; session: a live one; frame: its way through a session
-What: TypeAlias = Literal["request", "session", "frame"]
+# request: inference by REST; session: a live one; frame: its way through a session; words: the first of an utterance
+What: TypeAlias = Literal["request", "session", "frame", "words"]
 
 BUCKETS = 32
 FIRST = 0.0005  # s, the first bucket's upper bound; each further one is √2 times as long, the last has no end
@@ -70,6 +70,12 @@ class Meter:
     def frame(self, caller: Caller, seconds: float, *, app: str = "") -> None:
         """A frame's usual way through a session takes so long at the moment."""
         sum_ = self._sum(caller, app, "", "frame")
+        sum_.count += 1
+        sum_.buckets[bisect_left(BOUNDS, seconds)] += 1
+
+    def words(self, caller: Caller, model: str, seconds: float, *, app: str = "") -> None:
+        """The first words of an utterance were there so long after it began."""
+        sum_ = self._sum(caller, app, model, "words")
         sum_.count += 1
         sum_.buckets[bisect_left(BOUNDS, seconds)] += 1
 

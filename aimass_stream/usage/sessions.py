@@ -19,6 +19,8 @@ class Seen:
     delays: tuple[float, ...] = ()  # s, of each of its tracks: the usual way of a frame
     app: str = ""
     age: float = 0.0  # s
+    utterances: int = 0  # since it began
+    words: tuple[tuple[float, str], ...] = ()  # of the last ones: s to the first words, and the model that heard them
 
 
 class Sessions:
@@ -26,13 +28,14 @@ class Sessions:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._known: dict[str, tuple[float, int]] = {}  # when it was last looked at (s, monotonic), and its drops
+        # when it was last looked at (s, monotonic), its drops, and its utterances
+        self._known: dict[str, tuple[float, int, int]] = {}
 
     def look(self, there: Iterable[Seen], now: float) -> None:
         there = list(there)
         for seen in there:
             self._count(seen, now)
-        self._known = {seen.id: (now, seen.drops) for seen in there}
+        self._known = {seen.id: (now, seen.drops, seen.utterances) for seen in there}
 
     def ended(self, seen: Seen, now: float) -> None:
         """However short it was: it may never have been looked at."""
@@ -41,8 +44,11 @@ class Sessions:
 
     def _count(self, seen: Seen, now: float) -> None:
         before = self._known.get(seen.id)
-        since, drops = before or (now - seen.age, 0)
+        since, drops, utterances = before or (now - seen.age, 0, 0)
         self._meter.session(seen.caller, max(0.0, now - since), app=seen.app, begun=before is None,
                             drops=max(0, seen.drops - drops))
         for delay in seen.delays:
             self._meter.frame(seen.caller, delay, app=seen.app)
+        fresh = max(0, seen.utterances - utterances)
+        for seconds, model in seen.words[-fresh:] if fresh else ():
+            self._meter.words(seen.caller, model, seconds, app=seen.app)

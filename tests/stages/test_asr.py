@@ -60,6 +60,12 @@ async def test_words_come_as_events_as_text_and_as_a_transcript_and_the_sound_go
         partials = sink.typed("transcript.partial")
         assert partials
         assert partials[0].seq < committed[0].seq
+        first, model = session.meter.words[0]
+        assert (0 < first < 30, model) == (True, committed[0].data["model"])
+        await server.state.usage.write()
+        found = await server.state.usage.ledger.read("", "model", "day", 0, 1 << 40)
+        assert [(each.value, each.sums["words"].count) for each in found if "words" in each.sums] == [
+            (model, session.meter.utterances)]
 
         where = f"/v1/sessions/{session.id}/transcript"
         assert (await http.get(where)).json()["text"] == " ".join(words)

@@ -43,6 +43,7 @@ class Context:
         self.emitted: list[tuple[float, Frame]] = []  # with the moment each came
         self.events: list[tuple[EventData, Frame | None]] = []
         self.drops: dict[str, int] = {}
+        self.words: list[tuple[float, str]] = []  # s to the first words of an utterance, and the model
         self.ran: list[str] = []  # what went to a thread
         self.tasks: set[asyncio.Task[None]] = set()  # beside the frames
         self.flushes = 0
@@ -68,6 +69,9 @@ class Context:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def first_words(self, seconds: float, model: str) -> None:
+        self.words.append((seconds, model))
 
     def beside(self, seconds: float) -> None:
         self.worked_beside += seconds

@@ -78,6 +78,19 @@ def test_sessions_are_looked_at_now_and_then() -> None:
     assert sums["usr_ada", "frame"].count == 2
 
 
+def test_first_words_are_counted_once_by_the_model_that_heard_them() -> None:
+    meter = Meter()
+    sessions = Sessions(meter)
+    one, two, three = (0.3, "nano"), (0.5, "nano"), (1.0, "large")
+    sessions.look([Seen("s_1", ADA, drops=0, utterances=1, words=(one,))], 100)
+    sessions.look([Seen("s_1", ADA, drops=0, utterances=1, words=(one,))], 105)
+    sessions.look([Seen("s_1", ADA, drops=0, utterances=9, words=(two, three))], 110)  # more than are kept
+    sessions.ended(Seen("s_1", ADA, drops=0, utterances=9, words=(two, three)), 111)
+    heard = {of.model: each for of, each in meter.take().items() if of.what == "words"}
+    assert {model: each.count for model, each in heard.items()} == {"nano": 2, "large": 1}
+    assert percentile(heard["large"].buckets, 0.5) == pytest.approx(1, rel=0.3)
+
+
 def test_a_session_that_nobody_looked_at_counts_when_it_ends() -> None:
     meter = Meter()
     sessions = Sessions(meter)

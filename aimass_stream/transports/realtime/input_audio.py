@@ -30,6 +30,7 @@ from ...hearing.ears import (
     SpeechEnded,
     TurnEnded,
 )
+from ...hearing.first_words import FirstWords
 from ...hearing.recognizers import chosen, open_recognizer
 from ...speech.contract import Recognizer
 from ...speech.endpoint import EndpointSettings
@@ -85,6 +86,7 @@ class InputAudio:
         self.own_words: Callable[[str], bool] = lambda text: False  # what a reply just said, heard again
         self.ears: Ears | None = None
         self._recognizer: Recognizer | None = None  # of `ears`
+        self._first = FirstWords()
         self._place, self._items, self._spoke, self._finished = place, items, spoke, finished
         self._events = place.events
         self._decoder = Decoder(self._config.format)
@@ -261,6 +263,9 @@ class InputAudio:
     # turns -----------------------------------------------------------------------------------------
 
     def _heard(self, event: EarEvent) -> None:
+        seconds = self._first.of(event)
+        if seconds is not None and self._recognizer is not None:
+            self._place.session.meter.first_words(seconds, self._recognizer.model)
         match event:
             case SpeechBegan():
                 self._begin(event)
