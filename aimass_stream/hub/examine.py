@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..inference.loader import MANIFEST, _engine, read_manifest
 from ..inference.rows import independent
 from .archives import unpack
 from .formats import recognise
+from .imports import translated
 from .manifests import array_of, manifest_of, merged, toml
 
 RUNS, SECONDS = 20, 2.0  # of the trial at most
@@ -32,9 +34,11 @@ MAX_BATCH = 32
 FREE = ("onnx", "torch")  # engines whose first axis may be free without anybody having looked whether rows mix
 
 
-def examine(place: str, archive: str, told: dict[str, Any], most: int, approved: bool = False) -> Iterator[bytes]:
+def examine(place: str, archive: str, told: dict[str, Any], most: int, approved: bool = False,
+            converters: str = "") -> Iterator[bytes]:
     """`place` is a folder named as the version will be served; `archive` a file to be unpacked into it, or "". Code
-    that was `approved` is not run here, but tried in its cell after this."""
+    that was `approved` is not run here, but tried in its cell after this. `converters` is a folder with interpreters
+    that have other frameworks."""
     folder = Path(place)
     if archive:
         yield _said(0.05, "unpacking")
@@ -42,7 +46,9 @@ def examine(place: str, archive: str, told: dict[str, Any], most: int, approved:
     given = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else b""
     told = merged(folder, told)
     yield _said(0.2, "checking the files")
+    imported = translated(folder, told, Path(converters))
     found = recognise(folder, most)
+    found = replace(found, facts=found.facts | imported)
     (folder.parent / GRAPH).write_text(json.dumps(found.graph.json()), encoding="utf-8")
     result: dict[str, Any] = {"format": found.format, "engine": found.engine, "facts": found.facts}
     if found.code and approved:

@@ -50,6 +50,7 @@ class Hub:
         self.opinions = Opinions(database)
         self.uploads = Uploads(database, blobs, folder / "uploads")
         self.importer = Importer(self.catalogue, blobs, folder / "new" / "work")
+        self.importer.converters = folder.parent / "converters"
         self.quarantine = Quarantine(database, self.importer.wake)
         self.deployments = Deployments(database, Places(blobs, folder / "new" / "models"), engine.load)
         self.vault = Vault(Keys(keys), folder / "new" / "plain")

@@ -46,6 +46,7 @@ class Importer:
         """`settled` is told of each that came to an end."""
         self._catalogue, self._blobs, self._folder, self._most = catalogue, blobs, folder, most
         self._settled = settled
+        self.converters = folder / "converters"  # interpreters with other frameworks, by the frameworks' names
         self._wake = asyncio.Event()
         self.idle = asyncio.Event()  # nothing is left to be checked
         self.settled = asyncio.Event()  # set when a check came to its end; then there is another one
@@ -119,7 +120,7 @@ class Importer:
                                 file_bytes=self._most, open_files=2500, output_bytes=8 << 20)
         result: dict[str, Any] = {}
         async with aclosing(sandbox.stream(examine, str(place), archive, version.told, self._most, approved(version),
-                                           limits=limits)) as told:
+                                           str(self.converters), limits=limits)) as told:
             async for piece in told:
                 try:
                     said = json.loads(piece)

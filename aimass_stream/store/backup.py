@@ -35,6 +35,7 @@ from .database import FILE, LOCK, Database, hold, location
 FORMAT = 1
 MANIFEST, END = "manifest.json", "end.json"
 RESTORING, BEFORE = ".restoring", ".before-"  # folders, in the folder of the data
+INSTALLED = "converters"  # programs of others, which can be installed again
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite puts beside a database
 
 Told: TypeAlias = Callable[[str, int, int], None]  # what is being done; bytes done and in all
@@ -130,7 +131,7 @@ def _files(folder: Path, databases: Iterable[Path]) -> Iterator[tuple[Path, int]
     for here, folders, names in os.walk(folder):
         path = Path(here)
         top = path == folder
-        folders[:] = sorted(name for name in folders if not (top and name.startswith((RESTORING, BEFORE)))
+        folders[:] = sorted(name for name in folders if not (top and name.startswith((RESTORING, BEFORE, INSTALLED)))
                             and not (path.parent == folder and name == "new"))
         for name in sorted(names):
             file = path / name

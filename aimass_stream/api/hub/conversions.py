@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from ...errors import Unavailable
 from ...hub.conversions.kinds import KINDS, Kind
+from ...hub.imports import kinds
 from ..deps import CallerDep
 from ..jobs import JobInfo, OrderDep, accepted
 from ..limits import LimitedRoute
 from ..problems import RESPONSES
-from .parts import Name, Which
+from .parts import HubDep, Name, Which
 
 router = APIRouter(prefix="/v1/hub", tags=["models"], responses=RESPONSES, route_class=LimitedRoute)
 
@@ -40,8 +41,16 @@ class KindView(BaseModel):
     options: list[OptionView]
 
 
+class ImportView(BaseModel):
+    format: str
+    files: str
+    here: bool
+    install: str
+
+
 class KindList(BaseModel):
     conversions: list[KindView]
+    imports: list[ImportView] = Field(description="what becomes ONNX when it is uploaded")
 
 
 class NewConversion(BaseModel):
@@ -62,10 +71,13 @@ ConversionsDep = Annotated[Any, Depends(conversions_of)]  # Conversions, whose m
 
 
 @router.get("/conversions")
-async def list_conversions(conversions: ConversionsDep, caller: CallerDep) -> KindList:
+async def list_conversions(hub: HubDep, conversions: ConversionsDep, caller: CallerDep) -> KindList:
     """The kinds of conversion: formats that each takes, its options, and whether what it needs is here."""
     caller.need("models:read")
-    return await run_in_threadpool(lambda: KindList(conversions=[_view(conversions, kind) for kind in KINDS.values()]))
+    converters = hub.importer.converters
+    return await run_in_threadpool(lambda: KindList(
+        conversions=[_view(conversions, kind) for kind in KINDS.values()],
+        imports=[ImportView(**each, here=not each["install"]) for each in kinds(converters)]))
 
 
 @router.post("/models/{name}/versions/{which}/conversions", status_code=202)
