@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .given import value_of, versioned
 from .tables import facts, moment, table
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Alert, FeedbackGiven
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.")]
+Name: TypeAlias = Annotated[str, typer.Argument(help="Of the model.", autocompletion=completing.models)]
 Versioned: TypeAlias = Annotated[str, typer.Argument(
-    metavar="NAME[@VERSION]", help="The model, and which version: fish@2; without it the one that serves.")]
+    metavar="NAME[@VERSION]", help="The model, and which version: fish@2; without it the one that serves.",
+    autocompletion=completing.versioned)]
 
 
 def add(models: typer.Typer) -> None:

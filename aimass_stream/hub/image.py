@@ -13,17 +13,19 @@ import shutil
 import sys
 import tarfile
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import __version__
 from ..errors import Conflict, Unavailable
 from ..inference.loader import MANIFEST, PACKAGE
-from ..store import Blobs
 from .manifests import toml
 from .records import Version
+
+Plain: TypeAlias = Callable[[Version, str], AbstractAsyncContextManager[Path]]
 
 PIECE = 1 << 20  # bytes
 BLOCK = tarfile.BLOCKSIZE
@@ -75,13 +77,13 @@ IGNORED = ".dockerignore\nDockerfile\nREADME.md\n.git\n"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of the folder: its content, or a file or a blob that has it."""
+    """A file of the folder: its content, a file that has it, or one of the version."""
 
     path: str
     size: int
     content: bytes = b""
     file: Path | None = None
-    blob: str = ""
+    of: str = ""  # the version's file
 
 
 @dataclass(slots=True)
@@ -135,11 +137,14 @@ def _builder(folder: Path) -> list[str]:
     raise Unavailable("this server runs from a source tree, and nothing builds a wheel of it: pip install hatchling")
 
 
-async def parts(version: Version, blobs: Blobs, wheel: Wheel) -> list[Part]:
-    """What the folder has. Raises `Conflict` for what nobody could run from it."""
+async def parts(version: Version, wheel: Wheel, plain: Plain) -> list[Part]:
+    """What the folder has. Raises `Conflict` for what nobody could run from it.
+
+    `plain` gives a version's file as it was sent, as `Hub.plain`."""
     _may(version)
+    manifest = await _manifest(version, plain)
     built = await wheel.get()
-    return await asyncio.to_thread(_parts, version, await _manifest(version, blobs), built, wheel.root)
+    return await asyncio.to_thread(_parts, version, manifest, built, wheel.root)
 
 
 def _may(version: Version) -> None:
@@ -148,19 +153,16 @@ def _may(version: Version) -> None:
     if version.format == "folder":
         raise Conflict(f"{version.name} comes with every installation: AIMASS_PREDICT={version.name} aimass serve",
                        field="version")
-    if version.facts.get("sealed"):
-        raise Conflict(f"{version.served} is encrypted, and an image has no key", field="version")
     if version.format in CODE or version.facts.get("code"):
         raise Conflict(f"{version.served} is code, which runs in the sandbox of a server that approved it",
                        field="version")
 
 
-async def _manifest(version: Version, blobs: Blobs) -> dict[str, Any]:
+async def _manifest(version: Version, plain: Plain) -> dict[str, Any]:
     """As the version's folder has it; but by the model's name alone, which is its folder's."""
-    file = next((file for file in version.files if file.path == MANIFEST), None)
     told = dict(version.manifest)
-    if file is not None:
-        async with blobs.local(file.sha256) as place:
+    if any(file.path == MANIFEST for file in version.files):
+        async with plain(version, MANIFEST) as place:
             told = tomllib.loads(await asyncio.to_thread(place.read_text, "utf-8"))
     return {key: value for key, value in told.items() if key != "example"} | {
         "name": version.name, "version": str(version.number)}
@@ -183,21 +185,21 @@ def _parts(version: Version, manifest: dict[str, Any], wheel: Path | None, root:
         made.append(_text("constraints.txt", constraints.read_text("utf-8")))
     if wheel is not None:
         made.append(Part(f"wheels/{wheel.name}", wheel.stat().st_size, file=wheel))
-    return made + [Part(f"models/{version.name}/{file.path}", file.size, blob=file.sha256)
-                   for file in version.files if file.path != MANIFEST]
+    return made + [Part(f"models/{version.name}/{file.path}", file.size, of=file.path)
+                   for file in version.plain if file.path != MANIFEST]
 
 
-def size_of(given: list[Part], at: float) -> int:
+def size_of(given: list[Part], version: Version) -> int:
     """Bytes of the tar file."""
-    return sum(len(_head(part, at)) + -(-part.size // BLOCK) * BLOCK for part in given) + 2 * BLOCK
+    return sum(len(_head(part, version.created)) + -(-part.size // BLOCK) * BLOCK for part in given) + 2 * BLOCK
 
 
-async def packed(given: list[Part], blobs: Blobs, at: float) -> AsyncIterator[bytes]:
-    """The tar file; `at` is the time of all that is in it, s since the epoch."""
+async def packed(given: list[Part], version: Version, plain: Plain) -> AsyncIterator[bytes]:
+    """The tar file; all that is in it is as old as the version."""
     for part in given:
-        yield _head(part, at)
-        if part.blob:
-            async with blobs.local(part.blob) as place:
+        yield _head(part, version.created)
+        if part.of:
+            async with plain(version, part.of) as place:
                 async for piece in _pieces(place):
                     yield piece
         elif part.file is not None:

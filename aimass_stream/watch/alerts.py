@@ -7,11 +7,12 @@ there by one statement: of several servers, one tells.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -19,7 +20,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import metrics
-from ..errors import InvalidInput, NotFound
+from ..errors import InvalidInput, NotFound, Stale
 from ..hub.catalogue import owned
 from ..hub.tables import MODELS, VERSIONS
 from ..ports import Auditor, Caller
@@ -89,8 +90,9 @@ class Alerts:
             rows = await connection.execute(select(ALERTS).where(ALERTS.c.model == model.id).order_by(ALERTS.c.place))
             return [_alert(row) for row in rows]
 
-    async def put(self, caller: Caller, name: str, rules: Sequence[Rule]) -> list[Alert]:
-        """In place of all that there are; a rule that there was keeps its state."""
+    async def put(self, caller: Caller, name: str, rules: Sequence[Rule], seen: int | None = None) -> list[Alert]:
+        """In place of all that there are; a rule that there was keeps its state. With the `revision` that was `seen`,
+        raises `Stale` where it is another by now."""
         if len(rules) > MOST:
             raise InvalidInput(f"at most {MOST} rules", field="rules")
         if len(set(rules)) < len(rules):
@@ -101,8 +103,10 @@ class Alerts:
             for place, rule in enumerate(rules):
                 if rule.version is not None and rule.version not in numbers:
                     raise NotFound(f"{name} has no version {rule.version}", field=f"rules[{place}].version")
-            rows = await connection.execute(select(ALERTS).where(ALERTS.c.model == model.id))
+            rows = await connection.execute(select(ALERTS).where(ALERTS.c.model == model.id).order_by(ALERTS.c.place))
             before = {alert.rule: alert for alert in map(_alert, rows)}
+            if seen is not None and seen != revision(list(before.values())):
+                raise Stale("somebody else changed the rules meanwhile: look at them again", field="If-Match")
             gone = [alert.id for rule, alert in before.items() if rule not in rules]
             await connection.execute(delete(ALERTS).where(ALERTS.c.id.in_(gone)))
             for place, rule in enumerate(rules):
@@ -191,6 +195,12 @@ class Alerts:
             for alert, (since, detail) in told.items():
                 await connection.execute(update(ALERTS).where(ALERTS.c.id == alert, ALERTS.c.since == since).values(
                     told=1, detail=detail[:1000]))
+
+
+def revision(alerts: Sequence[Alert]) -> int:
+    """Of the rules, whatever their states are."""
+    told = json.dumps([asdict(alert.rule) for alert in alerts])
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:6], "big")
 
 
 async def _drift(connection: AsyncConnection, versions: Sequence[str], now: float, rule: Rule) -> Seen | None:

@@ -81,6 +81,10 @@ async def people_say_what_they_think(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{FISH}/feedback")).json() == {"collect_samples": False}
     assert (await give(verdict="wrong", input=[[1, 2, 3]])).json()["sample"] is False
     assert (await http.put(f"{FISH}/feedback", json={"collect_samples": True})).status_code == 200
+    again = [await http.post(f"{FIRST}/feedback", json={"verdict": "wrong"}, headers={"Idempotency-Key": "once"})
+             for _ in range(2)]
+    assert again[0].json() == again[1].json()
+    assert (await http.delete(f"{FIRST}/feedback/{again[0].json()['id']}")).status_code == 204
     kept = await give(verdict="wrong", comment="<script>x</script>' OR 1=1", input=[[1, 2, 3]], expected=[[23, 28]])
     assert (kept.status_code, kept.json()["sample"]) == (201, True)
     for said, status in (({"verdict": "maybe"}, 422), ({"verdict": "right", "score": 1}, 422),
@@ -122,6 +126,11 @@ async def test_an_alert_reaches_its_webhook_and_no_private_one(http: httpx.Async
     async with receiving() as receiver:
         made = await put(min_requests=2, webhook=f"http://127.0.0.1:{receiver.port}/fish")
         assert made.json()["alerts"][0]["state"] == "well"
+        tag = (await http.get(f"{FISH}/alerts")).headers["etag"]
+        assert tag == made.headers["etag"]
+        assert (await http.get(f"{FISH}/alerts", headers={"If-None-Match": tag})).status_code == 304
+        late = await http.put(f"{FISH}/alerts", json={"rules": []}, headers={"If-Match": '"1"'})
+        assert late.status_code == 412
         for _ in range(3):
             server.state.watch.counts.request("fish@1", 0.1, RuntimeError("it broke"))
         await server.state.watch.look()

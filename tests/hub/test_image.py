@@ -38,9 +38,9 @@ KEY = "a key for this test"
 
 async def folder_of(hub: Any, version: Any, wheel: Wheel, place: Path) -> Path:
     """The tar file, unpacked."""
-    parts = await image.parts(version, hub.blobs, wheel)
-    packed = b"".join([piece async for piece in image.packed(parts, hub.blobs, version.created)])
-    assert len(packed) == image.size_of(parts, version.created)
+    parts = await image.parts(version, wheel, hub.plain)
+    packed = b"".join([piece async for piece in image.packed(parts, version, hub.plain)])
+    assert len(packed) == image.size_of(parts, version)
     with tarfile.open(fileobj=BytesIO(packed)) as tar:
         await asyncio.to_thread(tar.extractall, place, filter="data")
     return place
@@ -144,14 +144,14 @@ async def test_a_release_is_named_and_what_cannot_be_served_alone_is_refused(tmp
         assert Dockerfile((folder / "Dockerfile").read_text()).all("COPY") == ["requirements.txt ./", "models ./models"]
         forest = replace(version, format="skops", files=(), manifest=version.manifest | {
             "engine": "aimass_stream.engines.sklearn:SklearnModel"})
-        texts = {part.path: part.content.decode() for part in await image.parts(forest, hub.blobs, wheel)}
+        texts = {part.path: part.content.decode() for part in await image.parts(forest, wheel, hub.plain)}
         assert texts["requirements.txt"] == f"aimass-stream[sklearn]=={__version__}\n"
         for wrong in ({"state": "refused"}, {"state": "quarantined"}, {"format": "folder"}, {"format": "torchscript"},
-                      {"facts": {"sealed": {"key": "k"}}}, {"facts": {"code": {"approved_by": "usr_1"}}}):
+                      {"facts": {"code": {"approved_by": "usr_1"}}}):
             with pytest.raises(Conflict):
-                await image.parts(replace(version, **wrong), hub.blobs, wheel)
+                await image.parts(replace(version, **wrong), wheel, hub.plain)
         long = replace(version, files=(*version.files, File("a/" * 120 + "ü.bin", version.files[0].sha256, 9)))
-        parts = await image.parts(long, hub.blobs, wheel)
+        parts = await image.parts(long, wheel, hub.plain)
         assert image._head(parts[-1], 0)  # longer than a tar file's own field for names
 
 

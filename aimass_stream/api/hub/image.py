@@ -22,15 +22,15 @@ async def get_image(name: Name, which: Which, request: Request, hub: HubDep, set
                     ) -> Response:
     """A Dockerfile and what it needs, as a tar file: the model, this package, and the settings that serve just that.
 
-    409 for what is not ready, encrypted, code, or built in."""
+    409 for what is not ready, code, or built in."""
     from ...hub import image  # reads manifests as imports do, with all that needs
 
     caller.need("models:read")
     version = cast(Version, await hub.catalogue.version(caller, name, await hub.catalogue.number(caller, name, which)))
-    parts = await image.parts(version, hub.blobs, _wheel(request, settings))
+    parts = await image.parts(version, _wheel(request, settings), hub.plain)
     await hub.catalogue.downloaded(version.model)
-    return StreamingResponse(image.packed(parts, hub.blobs, version.created), media_type="application/x-tar", headers={
-        "Content-Length": str(image.size_of(parts, version.created)), "X-Content-Type-Options": "nosniff",
+    return StreamingResponse(image.packed(parts, version, hub.plain), media_type="application/x-tar", headers={
+        "Content-Length": str(image.size_of(parts, version)), "X-Content-Type-Options": "nosniff",
         "Content-Disposition": f'attachment; filename="{name}-{version.number}.tar"'})
 
 

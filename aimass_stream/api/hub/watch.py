@@ -17,14 +17,15 @@ from ...settings import Settings
 from ...webhooks import is_public, resolved, target_of
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
 from ..deps import CallerDep, SettingsDep
-from ..limits import LimitedRoute
+from ..etags import IfMatch, revision, seen, tagged
 from ..problems import RESPONSES
+from ..repeats import CreatingRoute
 from .parts import HubDep, Name, Which
 
 if TYPE_CHECKING:
     from ...watch.watch import Watch
 
-router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=LimitedRoute)
+router = APIRouter(prefix="/v1/hub/models/{name}", tags=["models"], responses=RESPONSES, route_class=CreatingRoute)
 
 LOOKUP = 5.0  # s that the address of a webhook is looked for
 Verdict = Literal["right", "wrong"]
@@ -258,23 +259,29 @@ async def delete_feedback(name: Name, number: Number, feedback_id: FeedbackId, w
     return Response(status_code=204)
 
 
-@router.get("/alerts")
-async def list_alerts(name: Name, watch: WatchDep, caller: CallerDep) -> AlertList:
+@router.get("/alerts", response_model=AlertList)
+async def list_alerts(name: Name, request: Request, response: Response, watch: WatchDep, caller: CallerDep) -> Any:
     """For the model's owner: rules, and which of them fire."""
+    from ...watch import alerts
+
     caller.need("models:read")
-    return _shown(await watch.alerts.of(caller, name))
+    found = await watch.alerts.of(caller, name)
+    return seen(request, response, alerts.revision(found), _shown(found))
 
 
 @router.put("/alerts")
-async def put_alerts(name: Name, rules: Rules, watch: WatchDep, settings: SettingsDep, caller: CallerDep) -> AlertList:
+async def put_alerts(name: Name, rules: Rules, response: Response, watch: WatchDep, settings: SettingsDep,
+                     caller: CallerDep, if_match: IfMatch = None) -> AlertList:
     """In place of all that there are. A webhook is told once when a rule fires, and once when it is well again."""
-    from ...watch.alerts import Rule as Wanted
+    from ...watch import alerts
 
     caller.need("models:write")
     await watch.alerts.of(caller, name)  # nothing is looked up for whoever may not
     for place, webhook in enumerate(rule.webhook for rule in rules.rules):
         await _reachable(webhook, settings, f"rules[{place}].webhook")
-    return _shown(await watch.alerts.put(caller, name, [Wanted(**rule.model_dump()) for rule in rules.rules]))
+    wanted = [alerts.Rule(**rule.model_dump()) for rule in rules.rules]
+    found = await watch.alerts.put(caller, name, wanted, revision(if_match))
+    return tagged(response, alerts.revision(found), _shown(found))
 
 
 @router.delete("/alerts", status_code=204)
