@@ -246,12 +246,13 @@ class Engine:
     # requests --------------------------------------------------------------------------------------
 
     async def submit(self, model: str, inputs: Batch, *, session: str, deadline: float | None = None,
-                     state: str | None = None, background: bool = False) -> Batch:
+                     state: str | None = None, background: bool = False, spare: bool = False) -> Batch:
         """Run a loaded model on `inputs`; its outputs by name, with as many rows.
 
         `deadline` (s, `time.monotonic`) is the latest moment at which this is worth starting: past it
         `DeadlineMissed` is raised. `state` names the state of a stateful model, by default the session's. What
-        nobody waits for goes in the `background`: it starts only when nothing else waits for the device.
+        nobody waits for goes in the `background`: it starts only when nothing else waits for the device, and nothing
+        is under way unless cores are `spare` (no session needs them).
         Raises `InvalidInput` naming a tensor, `Busy` when too much of this session waits already,
         `ModelFailed` when the model raised or was taken out, `NotFound` when it is not loaded.
         """
@@ -262,7 +263,7 @@ class Engine:
             if at_once is not None:
                 return at_once
         request = Request(model, inputs, rows, session, deadline, now, asyncio.get_running_loop().create_future(),
-                          background=background)
+                          background=background, spare=spare)
         if loaded.slots.count:
             request.slot = loaded.slots.acquire(state or session)
         try:
@@ -359,7 +360,7 @@ class Engine:
         """Where runs go on beside each other, at most one is of a model that does not gain by that."""
         if desk.device.workers < 2 or not desk.under_way:
             return True
-        return not request.background and (
+        return (not request.background or request.spare) and (
             self._models[request.model].at_once > 1 or all(other.at_once > 1 for other in desk.under_way))
 
     def _punctual(self, batch: list[Request]) -> list[Request]:

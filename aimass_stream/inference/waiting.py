@@ -25,6 +25,7 @@ class Request:
     done: asyncio.Future[Batch]
     slot: int | None = None  # of a stateful model
     background: bool = False  # nobody waits for it: it gets the gaps
+    spare: bool = False  # in the background, and cores that another run would leave free are nobody's
     timer: asyncio.TimerHandle | None = None
 
     @property

@@ -156,6 +156,21 @@ async def test_the_background_begins_when_nothing_is_under_way() -> None:
         assert model.begun == [0, 1, 5]
 
 
+async def test_the_background_takes_both_places_where_cores_are_spare() -> None:
+    model = Beside()
+    model.hold(0, 1)
+    async with running(model) as engine:
+        asked = [ask(engine, model, value, background=True, spare=True) for value in (0, 1)]
+        await until(lambda: model.begun == [0, 1])
+        needed = ask(engine, model, 2, background=True)  # somebody lives by now
+        model.let(0)
+        await asked[0]
+        assert not needed.done()
+        model.let(1)
+        await asyncio.gather(*asked, needed)
+        assert model.begun == [0, 1, 2]
+
+
 async def test_sessions_take_turns_in_both_places() -> None:
     model = Beside()
     model.hold(*range(6), 100)

@@ -171,6 +171,7 @@ class Offered:
         try:
             return await self.engine.submit(
                 served.engine, inputs, session=f"rest {caller} {lane}", state=state, background=True,
+                spare=not self._busy(),
                 deadline=time.monotonic() + min(timeout or PATIENCE, PATIENCE))
         finally:
             lanes[lane] -= 1

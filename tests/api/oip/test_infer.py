@@ -217,3 +217,30 @@ async def test_many_callers_are_batched_and_no_more_than_there_is_room_for_are_t
             codes = [answer.status_code for answer in await asyncio.gather(*asking)]
         assert (codes.count(200), codes.count(429)) == (128, 2)
         assert offered._lanes == {}
+
+
+@pytest.mark.parametrize(("limit", "runs"), [(8, 3), (1, 16)])
+async def test_callers_share_runs_where_a_measurement_said_that_it_pays(limit: int, runs: int) -> None:
+    async with offering() as (offered, http):
+        doubler = offered.engine.models()["doubler"]
+        assert isinstance(doubler, Doubler)
+        offered.engine._models["doubler"].limit = limit  # as it was measured while loading
+        doubler.noting = True
+        doubler.gate.clear()
+        limits = httpx.Limits(max_connections=20)
+        async with httpx.AsyncClient(base_url=http.base_url, timeout=60, limits=limits) as many:
+            def ask(value: int) -> asyncio.Task[httpx.Response]:
+                one = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}
+                return asyncio.create_task(many.post(url("doubler"), json={"inputs": [one]}))
+
+            first = ask(0)
+            await asyncio.to_thread(doubler.entered.wait, 30)
+            asking = [first, *(ask(value) for value in range(1, 16))]
+            async with asyncio.timeout(30):
+                while offered.engine.statistics()["doubler"].waiting < 15:  # noqa: ASYNC110  they are on their way
+                    await asyncio.sleep(0.005)
+            doubler.gate.set()
+            answers = [answer.json()["outputs"][0]["data"] for answer in await asyncio.gather(*asking)]
+        assert answers == [[2 * value] for value in range(16)]
+        assert len(doubler.seen) == runs
+        assert max(map(len, doubler.seen)) == limit
