@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..errors import SandboxError, SandboxKilled, SandboxTimeout, Unavailable
 from .child import CANNOT_ISOLATE, SIGNALLED
 
@@ -70,6 +72,7 @@ class Cell:
         """The child has the open `files` under the same numbers, and sees no others than Python's."""
         self.name = name
         self._lock = threading.Lock()
+        self._worker: int | None = None  # a descriptor of the process in which it runs
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  close does
         scratch = tempfile.mkdtemp(prefix="aimass-cell-")
         try:
@@ -125,6 +128,24 @@ class Cell:
                 raise self._ended()
             view = view[count:]
 
+    def rest(self) -> None:
+        """Nothing in it runs any more until `wake`: what it has going beside its answers costs nobody a processor."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        with self._lock, suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if self._said.closed:
+                return
+            if self._worker is None:  # the last in the line of its processes: it is sealed and starts no other
+                family = psutil.Process(self._process.pid).children(recursive=True)
+                if not family:
+                    return
+                self._worker = os.pidfd_open(family[-1].pid)
+            signal.pidfd_send_signal(self._worker, number)
+
     def _wait(self, end: int, what: int, deadline: float) -> None:
         with self._lock:
             if self._said.closed:
@@ -171,6 +192,8 @@ class Cell:
         with self._lock:
             if not self._said.closed:
                 self._said.close()
+                if self._worker is not None:
+                    os.close(self._worker)
                 for end in (self._process.stdin, self._process.stdout):
                     if end is not None:
                         end.close()

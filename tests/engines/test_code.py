@@ -172,3 +172,27 @@ def _pid(model: CodeModel) -> int:
     cell = model._cell
     assert cell is not None
     return cell._process.pid
+
+
+BUSY = """
+import threading
+def spin():
+    while True: pass
+threading.Thread(target=spin, daemon=True).start()
+def f(x): return 2 * x
+"""
+
+
+def test_between_its_runs_it_has_no_processor(tmp_path: Path) -> None:
+    model = hostile.model(tmp_path, hostile.pickled(BUSY))
+    try:
+        for _ in range(3):
+            assert model.run({"x": ONE})["y"].tolist() == [[2, 2]]
+            worker = psutil.Process(_pid(model)).children(recursive=True)[-1]
+            end = time.monotonic() + 30
+            while worker.status() != psutil.STATUS_STOPPED and time.monotonic() < end:
+                threading.Event().wait(0.01)
+            assert worker.status() == psutil.STATUS_STOPPED
+    finally:
+        model.close()
+    assert not worker.is_running()

@@ -105,6 +105,7 @@ class CodeModel:
         except BaseException:
             cell.close()
             raise
+        cell.rest()
         with self._lock:
             self._starting = None
             if not self._closed.is_set():
@@ -161,8 +162,10 @@ class CodeModel:
         values = [batch[spec.name] for spec in self.inputs]
         deadline = time.monotonic() + SHARE * self._patience(batch)
         try:
+            cell.wake()
             ask(cell, values, deadline)
             said, made = heard(cell, deadline)
+            cell.rest()
         except SandboxError as error:
             self._lost(cell, error.detail)
             raise ModelFailed(f"{self.name}: {error.detail}; it is being started again") from None
