@@ -14,6 +14,8 @@ from .accounts import Account, Audit, Keys, Teams, Users
 from .apps import Apps
 from .hub import Models
 from .jobs import Jobs
+from .pictures import Faces, Vision
+from .recorded import Recorded
 from .requests import Requests
 from .rest import Client
 from .uploads import Uploads
@@ -75,6 +77,7 @@ class SyncModels(Waiting):
     upload, submit, delete_version = waits(Models.upload), waits(Models.submit), waits(Models.delete_version)
     graph, compare, try_version = waits(Models.graph), waits(Models.compare), waits(Models.try_version)
     image = waits(Models.image)
+    alias = waits(Models.alias)
     download, aliases, deploy = waits(Models.download), waits(Models.aliases), waits(Models.deploy)
     roll_back, withdraw, history = waits(Models.roll_back), waits(Models.withdraw), waits(Models.history)
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
@@ -93,6 +96,7 @@ class SyncJobs(Waiting):
     """`SyncClient.jobs`."""
 
     find, show, wait, result = waits(Jobs.find), waits(Jobs.show), waits(Jobs.wait), waits(Jobs.result)
+    preview = waits(Jobs.preview)
     cancel, delete, watch = waits(Jobs.cancel), waits(Jobs.delete), iterates(Jobs.watch)
 
 
@@ -144,7 +148,7 @@ class SyncWatch(Waiting):
     show, begin_anew, give = waits(Watch.show), waits(Watch.begin_anew), waits(Watch.give)
     feedback, samples, delete_feedback = waits(Watch.feedback), waits(Watch.samples), waits(Watch.delete_feedback)
     collects, collect = waits(Watch.collects), waits(Watch.collect)
-    alerts, put_alerts = waits(Watch.alerts), waits(Watch.put_alerts)
+    alerts, put_alerts, delete_alerts = waits(Watch.alerts), waits(Watch.put_alerts), waits(Watch.delete_alerts)
 
 
 class SyncApps(Waiting):
@@ -163,6 +167,27 @@ class SyncRequests(Waiting):
 
     find, show, ask = waits(Requests.find), waits(Requests.show), waits(Requests.ask)
     answer, withdraw = waits(Requests.answer), waits(Requests.withdraw)
+
+
+class SyncRecorded(Waiting):
+    """`SyncClient.recorded`."""
+
+    transcript, attendance, counts = waits(Recorded.transcript), waits(Recorded.attendance), waits(Recorded.counts)
+    attendance_table, tracks = waits(Recorded.attendance_table), waits(Recorded.tracks)
+    heat_map = waits(Recorded.heat_map)
+
+
+class SyncVision(Waiting):
+    """`SyncClient.vision`."""
+
+    detect, faces, classify, ocr = (waits(Vision.detect), waits(Vision.faces), waits(Vision.classify),
+                                    waits(Vision.ocr))
+
+
+class SyncFaces(Waiting):
+    """`SyncClient.faces`."""
+
+    find, enrol, forget = waits(Faces.find), waits(Faces.enrol), waits(Faces.forget)
 
 
 class SyncClient(Waiting):
@@ -235,8 +260,22 @@ class SyncClient(Waiting):
     def requests(self) -> SyncRequests:
         return SyncRequests(self._portal, self._twin.requests)
 
+    @cached_property
+    def recorded(self) -> SyncRecorded:
+        return SyncRecorded(self._portal, self._twin.recorded)
+
+    @cached_property
+    def vision(self) -> SyncVision:
+        return SyncVision(self._portal, self._twin.vision)
+
+    @cached_property
+    def faces(self) -> SyncFaces:
+        return SyncFaces(self._portal, self._twin.faces)
+
     predict, describe, request = waits(Client.predict), waits(Client.describe), waits(Client.request)
     stages, config, ready, metrics = (waits(Client.stages), waits(Client.config), waits(Client.ready),
                                       waits(Client.metrics))
     sessions, session, stats = waits(Client.sessions), waits(Client.session), waits(Client.stats)
     update, delete = waits(Client.update), waits(Client.delete)
+    events, pull, node = waits(Client.events), waits(Client.pull), waits(Client.node)
+    batch = waits(Client.batch)

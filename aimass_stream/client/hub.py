@@ -210,6 +210,10 @@ class Models:
 
     # deployments -----------------------------------------------------------------------------------
 
+    async def alias(self, name: str, alias: str = PRODUCTION) -> Deployment:
+        """Where one leads."""
+        return read(Deployment, await self._connection.request("GET", _alias(name, alias)))
+
     async def aliases(self, name: str) -> Aliases:
         """Where each leads, and what came of shadows."""
         return read(Aliases, await self._connection.request("GET", f"{_of(name)}/aliases"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import AimassError, Unavailable
 from . import problems
 from .connection import Connection, part
+from .recorded import write
 from .records import Job, read
 
 SILENT = 60.0  # s without a sign of life, which comes every 10 s
@@ -87,6 +88,10 @@ class Jobs:
             except OSError as error:
                 raise AimassError(f"{target} can't be written: {error.strerror}") from error
         return target
+
+    async def preview(self, job_id: str, target: Path | str) -> Path:
+        """The last picture of what is being made, a JPEG. `NotFound` while there is none."""
+        return await write(Path(target), (await self._connection.checked("GET", f"{_of(job_id)}/preview")).content)
 
     async def cancel(self, job_id: str) -> Job:
         """`Conflict` where it is over already."""

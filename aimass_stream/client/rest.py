@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from . import predict
 from .accounts import Account, Audit, Keys, Teams, Users
 from .apps import Apps
-from .connection import Connection
+from .connection import Connection, part
 from .hub import Models
 from .jobs import Jobs
+from .pictures import Faces, Vision
+from .recorded import Recorded
 from .records import Described, Prediction
 from .requests import Requests
 from .uploads import Uploads
@@ -81,12 +83,30 @@ class Client(Connection):
     def watch(self) -> Watch:
         return Watch(self)
 
+    @cached_property
+    def recorded(self) -> Recorded:
+        return Recorded(self)
+
+    @cached_property
+    def vision(self) -> Vision:
+        return Vision(self)
+
+    @cached_property
+    def faces(self) -> Faces:
+        return Faces(self)
+
     async def predict(self, model: str, value: Any = None, *, picture: Path | str | None = None) -> Prediction:
         """Ask a model: `value` as `describe` says, or a file with a picture. Without a name, the server's only one.
 
         `InvalidInput` has the schema of what would fit as `input` in its data.
         """
         return await predict.predict(self, model, value, picture=picture)
+
+    async def batch(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Many requests for inference in one: each has `model` and `input`, or `path` and `body`, and an `id` if that
+        is to come back. Answers `status`, `headers` and `body` of each, in their order."""
+        told = await self.request("POST", "/v1/batch", {"requests": requests}, seconds=predict.LOADED)
+        return list(told["responses"])
 
     async def describe(self, model: str) -> Described:
         """What a model takes and answers, as JSON Schema."""
@@ -98,6 +118,14 @@ class Client(Connection):
         """name, title, doc, accepts and params (JSON Schema) of every stage."""
         return list((await self.request("GET", "/v1/stages"))["stages"])
 
+    async def events(self) -> dict[str, Any]:
+        """JSON Schema of every event that sessions tell of, by its type."""
+        return dict(await self.request("GET", "/v1/events"))
+
+    async def pull(self, model: str) -> dict[str, Any]:
+        """Have the server fetch weights that it knows of; by an admin."""
+        return dict(await self.request("POST", f"/v1/models/{part(model)}/pull") or {})
+
     async def config(self) -> dict[str, Any]:
         """iceServers, version and limits."""
         return dict(await self.request("GET", "/v1/config"))
@@ -106,6 +134,10 @@ class Client(Connection):
         """state, sessions, load and loop lag of the node, also when it is full."""
         response = await self.send("GET", "/readyz")
         return dict(response.json())
+
+    async def node(self) -> dict[str, Any]:
+        """What the node does, and has room for; for admins."""
+        return dict(await self.request("GET", "/v1/node"))
 
     async def sessions(self) -> list[dict[str, Any]]:
         return list((await self.request("GET", "/v1/sessions"))["sessions"])

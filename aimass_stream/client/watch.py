@@ -60,6 +60,10 @@ class Watch:
         """The rules with their states; for the model's owner."""
         return [read(Alert, row) for row in (await self._connection.request("GET", f"{_of(name)}/alerts"))["alerts"]]
 
+    async def delete_alerts(self, name: str) -> None:
+        """No rules any longer; by the model's owner."""
+        await self._connection.request("DELETE", f"{_of(name)}/alerts")
+
     async def put_alerts(self, name: str, rules: list[dict[str, Any]]) -> list[Alert]:
         """In place of all there are; a rule has `metric`, `above`, and may have `over_s`, `min_requests`, `version`,
         `webhook`. None of them: nobody is told."""
