@@ -39,7 +39,7 @@ CAPABILITY_VERSION, CAPABILITIES = 0x20080522, 64
 def main() -> None:
     limits = json.loads(sys.argv[1])
     libc = ctypes.CDLL(None, use_errno=True)
-    os.nice(limits["niceness"])
+    be_nice(limits["niceness"])
     spaces = False
     if not limits["network"]:
         spaces = limits["namespaces"] and _unshare(libc)
@@ -53,6 +53,18 @@ def main() -> None:
     if len(sys.argv) > 2:
         os.execvp(sys.argv[2], sys.argv[2:])
     _call()
+
+
+def be_nice(niceness: int) -> None:
+    """Come after others: also as a session of our own, for where the kernel shares the processor out by sessions
+    (`sched_autogroup_enabled`), niceness counts within one only."""
+    os.nice(niceness)
+    if os.getsid(0) == os.getpid():
+        try:
+            with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+                file.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
+        except OSError:
+            return  # it does not, or not for us
 
 
 def _unshare(libc: Any) -> bool:
