@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import ViewportSize, expect
 
+import aimass_stream
 from aimass_stream.api.pages import ROOT
-from aimass_stream.api.site.words import texts
+from aimass_stream.api.site.words import SERVER, texts, told
 
 from ..support.accounts import PASSWORD
 from ..support.axe import faults
@@ -59,7 +61,7 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
 
     page.click("tbody .button")
     page.click("#sure-yes")
-    expect(page.locator(".empty")).to_be_visible(timeout=SECONDS)
+    expect(page.locator("section:has(#keys-title) .empty")).to_be_visible(timeout=SECONDS)
     assert httpx.get(f"{place.url}/v1/accounts/me", headers=secret).status_code == 401
 
     page.emulate_media(color_scheme="dark")
@@ -112,3 +114,16 @@ def test_everything_that_is_said_is_said_in_chinese() -> None:
     assert not said - set(known)
     for text, own in known.items():  # what is put in is put into both
         assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", own))
+
+
+def test_answers_of_the_server_are_known_by_heart() -> None:
+    """Each of those in the table is one that the server still gives."""
+    source = "".join(path.read_text("utf-8") for path in Path(aimass_stream.__file__).parent.rglob("*.py"))
+    source += (ROOT / "js" / "errors.js").read_text("utf-8")
+    answers = [text.removeprefix(SERVER) for text in texts("zh") if text.startswith(SERVER)]
+    assert len(answers) > 20
+    parts = [part for answer in answers for part in re.split(r"\{\w+\}", answer) if len(part) > 4]
+    assert not [part for part in parts if part not in source]
+    assert told("there is no user 'ada'", "zh") == "没有用户 'ada'"
+    assert told("there is no user 'ada'", "en") == "there is no user 'ada'"
+    assert told("(.+?){x}", "zh") == "(.+?){x}"

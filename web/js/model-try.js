@@ -80,12 +80,38 @@ async function ask(form) {
     const seconds = performance.now() - begun;
     place.replaceChildren(...drawn(output, JSON.parse(form.dataset.labels || "[]")));
     place.hidden = false;
+    judged(sent);
     took.textContent = `${seconds.toFixed(0)} ms`;
   } catch (error) {
     took.textContent = "";
     complain(form, error);
   }
   button.disabled = false;
+}
+
+/** Whoever has an answer may say whether it was right; a file is never sent along. @param {FormData | object} asked */
+function judged(asked) {
+  const form = document.getElementById("judge");
+  if (!(form instanceof HTMLFormElement)) return;
+  const told = /** @type {HTMLElement} */ (form.querySelector("[role=status]"));
+  const along = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=along]"));
+  if (along) along.disabled = asked instanceof FormData;
+  told.textContent = "";
+  form.hidden = false;
+  ready(form);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    complain(form, null);
+    const verdict = /** @type {HTMLButtonElement} */ (event.submitter).value;
+    const sample = along?.checked && !(asked instanceof FormData) ? asked : {};
+    try {
+      await request("POST", form.dataset.path ?? "", { verdict, ...sample });
+      told.textContent = say("Thank you.");
+      form.querySelectorAll("button").forEach((button) => (button.disabled = true));
+    } catch (error) {
+      complain(form, error);
+    }
+  };
 }
 
 /** @param {HTMLFormElement} form */

@@ -16,7 +16,7 @@ export function translated(detail) {
   const bare = detail.replace(/\.$/, "");
   const lower = bare.charAt(0).toLowerCase() + bare.slice(1);
   for (const { text, names, like } of patterns) {
-    const found = like.exec(bare) ?? like.exec(lower);
+    const found = like.exec(lower) ?? like.exec(bare); // names mostly begin small; sentences don't
     if (found) return say(text, Object.fromEntries(names.map((name, at) => [name, found[at + 1] ?? ""])));
   }
   return detail;

@@ -2,7 +2,7 @@
  * Forms that are requests: `data-send="POST /v1/keys"` says which, names and values are its JSON, and then
  * `data-then` is where to go, `data-show` what of the answer to show once, behind the path `data-before`. `data-sure` is asked first.
  * With `data-json` there is a body even where nothing is said. A `{name}` in the path is that field's, and not sent again; one
- * in `data-then` is of the answer. Of `data-kind=bound`, `quotas.requests` is within an object `quotas`.
+ * in `data-then` is of the answer. What is called `quotas.requests` is within an object `quotas`.
  */
 
 import { byId, toClipboard, toast } from "./dom.js";
@@ -22,19 +22,17 @@ export function values(form) {
   const found = {};
   for (const field of /** @type {Iterable<Field>} */ (form.elements)) {
     if (!field.name || field.name === "next" || field.type === "file") continue;
+    const [last = "", ...outer] = field.name.split(".").reverse();
+    const place = outer.reverse().reduce((within, name) => /** @type {Record<string, any>} */ (within[name] ??= {}), /** @type {Record<string, any>} */ (found));
     const kind = field.dataset.kind;
     if (kind === "list") {
-      const list = /** @type {string[]} */ (found[field.name] ??= []);
+      const list = (place[last] ??= []);
       if (/** @type {HTMLInputElement} */ (field).checked) list.push(field.value);
     } else if (field.type === "radio" && !(/** @type {HTMLInputElement} */ (field).checked)) continue;
-    else if (kind === "words") found[field.name] = field.value.split(",").map((word) => word.trim()).filter(Boolean);
-    else if (kind === "bound") {
-      const [object = "", name = ""] = field.name.split(".");
-      const bounds = /** @type {Record<string, number>} */ (found[object] ??= {});
-      if (field.value !== "") bounds[name] = Number(field.value);
-    } else if (kind === "flag") found[field.name] = field.value === "true";
-    else if (kind === "json") found[field.name] = JSON.parse(field.value);
-    else if (field.value !== "" || kind === "text") found[field.name] = kind === "number" ? Number(field.value) : field.value;
+    else if (kind === "words") place[last] = field.value.split(",").map((word) => word.trim()).filter(Boolean);
+    else if (kind === "flag") place[last] = field.value === "true";
+    else if (kind === "json") place[last] = JSON.parse(field.value);
+    else if (field.value !== "" || kind === "text") place[last] = kind === "number" ? Number(field.value) : field.value;
   }
   return found;
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import account, admin, apps, models, sign, teams, usage
+from . import account, admin, apps, models, sign, teams, usage, versions
 
-ROUTERS = (sign.router, account.router, teams.router, models.router, apps.router, usage.router, admin.router)
+ROUTERS = (sign.router, account.router, teams.router, models.router, versions.router, apps.router, usage.router,
+           admin.router)
 
 __all__ = ["ROUTERS"]

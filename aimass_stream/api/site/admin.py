@@ -19,8 +19,10 @@ from .. import keys as key_routes
 from .. import teams as team_routes
 from ..cursors import CursorQuery
 from ..deps import AccountsDep, CallerDep, NodeDep, SettingsDep
+from ..hub import quarantine
+from ..hub.parts import HubDep
 from ..jobs import JobsDep
-from .drawn import draw
+from .drawn import draw, people_of
 from .drawn import router as page_router
 
 router = page_router()
@@ -61,6 +63,14 @@ async def nodes(request: Request, node: NodeDep, caller: CallerDep) -> Response:
                       more="")
 
 
+@router.get("/admin/quarantine")
+async def waiting(request: Request, hub: HubDep, caller: CallerDep, cursor: CursorQuery = None) -> Response:
+    """Models that are code, and what they would call."""
+    found = await quarantine.list_quarantine(request, Response(), hub, caller, cursor, ROWS)
+    return await draw(request, "admin-quarantine.html", caller, waiting=found.waiting, names=people_of(request),
+                      more=_more(found.next))
+
+
 @router.get("/admin/quotas")
 async def quotas(request: Request, accounts: AccountsDep, settings: SettingsDep, caller: CallerDep, q: Word = "",
                  cursor: CursorQuery = None) -> Response:
@@ -75,8 +85,7 @@ async def quotas(request: Request, accounts: AccountsDep, settings: SettingsDep,
     return await draw(request, "admin-quotas.html", caller, usual=usual, q=q, per_address=settings.limit_per_address,
                       users=found.accounts, teams=[] if cursor else teams[:ROWS],
                       keys=[] if cursor else sorted(keys, key=lambda key: -key.created)[:ROWS],
-                      names={user.id: user.name for user in accounts.directory.users.values()},
-                      more=_more(found.next, q=q))
+                      names=people_of(request), more=_more(found.next, q=q))
 
 
 @router.get("/admin/jobs")

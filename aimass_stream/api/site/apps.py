@@ -18,7 +18,7 @@ from ..apps.parts import AppsDep
 from ..cursors import CursorQuery
 from ..deps import CallerDep
 from ..pages import serve
-from .drawn import draw
+from .drawn import draw, people_of
 from .drawn import router as page_router
 
 router = page_router()
@@ -52,7 +52,7 @@ async def requests(request: Request, apps: AppsDep, caller: CallerDep, cursor: C
     """Asking the operator; for an admin, what everybody asks."""
     found = await wishes.list_requests(request, Response(), apps, caller, None, "admin" in caller.scopes, cursor, ROWS)
     return await draw(request, "requests.html", caller, requests=found.requests, next=found.next,
-                      names={user.id: user.name for user in request.app.state.accounts.directory.users.values()})
+                      names=people_of(request))
 
 
 @router.get("/apps/worker.js")

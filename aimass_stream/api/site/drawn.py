@@ -24,7 +24,7 @@ from ...ports import Caller
 from ..deps import caller_of
 from ..pages import ROOT, headers_of, policy
 from ..problems import headers_of as retry_of
-from .words import LANGUAGES, language_of, texts
+from .words import LANGUAGES, language_of, texts, told
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,6 +64,11 @@ def _templates() -> Environment:
                        trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"size": size, "moment": moment, "day": day, "pretty": pretty}
     return made
+
+
+def people_of(request: Request) -> dict[str, str]:
+    """What users are called, by their ids."""
+    return {user.id: user.name for user in request.app.state.accounts.directory.users.values()}
 
 
 # for templates ------------------------------------------------------------------------------------------
@@ -129,6 +134,7 @@ async def _trouble(request: Request, status: int, detail: str, headers: dict[str
         caller = caller_of(request)
     except AimassError:
         caller = None
-    page = await draw(request, "trouble.html", caller, status, title=HTTPStatus(status).phrase, detail=detail)
+    page = await draw(request, "trouble.html", caller, status, title=HTTPStatus(status).phrase,
+                      detail=told(detail, language_of(request)))
     page.headers.update(headers)
     return page

@@ -14,11 +14,12 @@ from ...hub.records import PRODUCTION, VISIBILITIES, Sort
 from .. import predict
 from ..cursors import CursorQuery
 from ..deps import CallerDep
-from ..hub import deployments, opinions, versions
+from ..hub import deployments, opinions, versions, watch
 from ..hub import models as catalogue
 from ..hub.parts import HubDep
+from ..hub.watch import WatchDep
 from ..values import picture_input
-from .drawn import draw
+from .drawn import draw, people_of
 from .drawn import router as page_router
 from .kinds import SPEECH, WHOLE, innermost, live, sound_of
 
@@ -63,7 +64,7 @@ async def upload(name: Name, request: Request, hub: HubDep, caller: CallerDep) -
 
 
 @router.get("/models/{name}")
-async def show(name: Name, request: Request, hub: HubDep, caller: CallerDep,
+async def show(name: Name, request: Request, hub: HubDep, watching: WatchDep, caller: CallerDep,
                version: Annotated[int | None, Query(ge=1, le=999_999_999)] = None, cursor: CursorQuery = None
                ) -> Response:
     """One version of it: that which was asked for, or what the name stands for, or the newest."""
@@ -79,7 +80,8 @@ async def show(name: Name, request: Request, hub: HubDep, caller: CallerDep,
     trial = None if chosen is None else await _trial(request, caller, model, chosen, hub)
     return await draw(
         request, "model.html", caller, model=model, versions=listed, chosen=chosen, visibilities=VISIBILITIES,
-        trial=trial, aliases=aliases, histories=histories, may_deploy=may_deploy, people=_people(request),
+        trial=trial, collects=trial is not None and (await watch.get_wishes(name, watching, caller)).collect_samples,
+        aliases=aliases, histories=histories, may_deploy=may_deploy, people=people_of(request),
         may_change=model.mine and not model.built_in and "models:write" in caller.scopes,
         comments=await opinions.list_comments(name, request, Response(), hub, caller, cursor, 20))
 
@@ -96,11 +98,6 @@ async def compare(name: Name, request: Request, hub: HubDep, caller: CallerDep,
     a = a or next((each for each in (model.deployed.get(PRODUCTION), *numbers) if each not in (None, b)), None)
     found = None if a is None or b is None else await versions.compare_versions(name, hub, caller, str(a), str(b))
     return await draw(request, "compare.html", caller, model=model, versions=listed, a=a, b=b, found=found)
-
-
-def _people(request: Request) -> dict[str, str]:
-    """What users are called, by their ids."""
-    return {user.id: user.name for user in request.app.state.accounts.directory.users.values()}
 
 
 async def _trial(request: Request, caller: Any, model: Any, version: Any, hub: Any) -> dict[str, Any] | None:

@@ -28,6 +28,31 @@ def texts(language: str) -> Mapping[str, str]:
     return found
 
 
+SERVER = "! "  # how texts begin that are the server's answers
+INSERTED = re.compile(r"\{(\w+)\}")
+
+
+@functools.cache
+def _answers(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """What the server's most frequent answers look like, and what they are in that language."""
+    found = []
+    for text, own in texts(language).items():
+        if text.startswith(SERVER):
+            parts = INSERTED.split(text.removeprefix(SERVER))
+            like = "".join(f"(?P<{part}>.+?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+            found.append((re.compile(like, re.DOTALL), own))
+    return found
+
+
+def told(detail: str, language: str) -> str:
+    """An answer of the server's in that language, where it is known."""
+    for like, own in _answers(language):
+        found = like.fullmatch(detail)
+        if found is not None:
+            return own.format(**found.groupdict())
+    return detail
+
+
 def language_of(request: Request) -> str:
     """What was chosen, else what the browser would like best of what there is (RFC 9110, section 12.5.4)."""
     chosen = request.cookies.get(COOKIE)
