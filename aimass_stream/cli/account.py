@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import sure
 from .tables import facts, moment, table
 
@@ -53,11 +53,12 @@ def change(title: Annotated[str, typer.Option(help="What people call you.")], ur
 
 
 @account.command()
-def password(from_stdin: FromStdin = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+def password(from_stdin: FromStdin = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
+             as_json: AsJson = False) -> None:
     """Set another password. Browsers are signed out; keys stay."""
     old, new = (_line("Password", from_stdin), _line("A new password", from_stdin, again=True))
     asked(url, api_key, no_verify, lambda client: client.account.set_password(old, new))
-    typer.echo("The password is set.")
+    say(as_json, "The password is set.", set="password")
 
 
 @account.command("sign-ins")
@@ -76,19 +77,19 @@ def sign_ins(end: Annotated[str, typer.Option(help="Sign out there: one of the i
 
 
 @account.command()
-def export(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
-    """Print all that the server keeps of one, as JSON; no secrets are in it."""
+def export(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = True) -> None:
+    """Print all that the server keeps of one, as JSON in any case; no secrets are in it."""
     print_json(asked(url, api_key, no_verify, lambda client: client.account.export()))
 
 
 @account.command()
 def erase(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False, from_stdin: FromStdin = False,
-          url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+          url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Erase one's account with all that is one's own. There is no way back."""
     sure(yes, "Erase your account with all that is yours?")
     secret = _line("Password", from_stdin)
     asked(url, api_key, no_verify, lambda client: client.account.erase(secret))
-    typer.echo(f"Your account at {url} is erased.")
+    say(as_json, f"Your account at {url} is erased.", erased=url)
 
 
 def _line(prompt: str, from_stdin: bool, again: bool = False) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from . import completing
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import number, object_of, set_of, sure
 from .tables import facts, moment, plain, table
 
@@ -223,11 +223,11 @@ def health(app: Name, days: Annotated[int, typer.Option(min=1, help="How many.")
 
 @apps.command()
 def delete(app: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False, url: Url = URL,
-           api_key: Key = None, no_verify: NoVerify = False) -> None:
+           api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Delete an app with all of its versions; not one that is published."""
     sure(yes, f"Delete {app} with all of its versions?")
     asked(url, api_key, no_verify, lambda client: client.apps.delete(app))
-    typer.echo(f"{app} is deleted.")
+    say(as_json, f"{app} is deleted.", deleted=app)
 
 
 def _delays(latency: dict[str, float | None]) -> str:

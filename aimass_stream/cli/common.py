@@ -75,8 +75,10 @@ def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client],
     raise typer.Exit(asked(url, api_key, no_verify, work))
 
 
-def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]]) -> T:
-    """What came of the work with a client; ends the process with a sentence when the server refuses."""
+def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]], *,
+          kept: str = "What was asked of the server may be done all the same.") -> T:
+    """What came of the work with a client; ends the process with a sentence when the server refuses, and for Ctrl-C
+    with what is `kept`."""
     from ..client import Client
     from ..errors import AimassError
 
@@ -92,6 +94,7 @@ def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client
             typer.secho("Sign in with `aimass login`, or give a key with --key or AIMASS_API_KEY.", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
+        typer.echo(f"Stopped. {kept}", err=True)
         raise typer.Exit(130) from None
 
 
@@ -99,6 +102,14 @@ def refuse(error: AimassError) -> None:
     """Print what was wrong, and where."""
     where = f" ({error.field})" if error.field else ""
     typer.secho(f"{error.detail}{where}", fg="red", err=True)
+
+
+def say(as_json: bool, sentence: str, **told: Any) -> None:
+    """What was done: for people, or for programs."""
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo(sentence)
 
 
 def print_json(value: Any) -> None:

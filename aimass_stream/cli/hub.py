@@ -9,7 +9,7 @@ import typer
 
 from ..errors import NotFound
 from . import completing, conversions, deploying, opinions, quarantine, watching, weights
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import number, object_of, picture_of, sure, text_of, value_of, versioned
 from .tables import amount, bar, facts, moment, table
 
@@ -121,7 +121,8 @@ def upload(
             await client.models.deploy(name, version.number)
         return version
 
-    version = asked(url, api_key, no_verify, work)
+    version = asked(url, api_key, no_verify, work, kept="What has arrived is kept for a day: the same command goes on "
+                    f"there. What had arrived as a whole is checked all the same: aimass models show {name}")
     if as_json:
         print_json(version)
     else:
@@ -163,14 +164,15 @@ def try_model(name: Versioned, value: Annotated[str, typer.Argument(metavar="INP
 
 
 @models.command()
-def delete(name: Versioned, yes: Yes = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+def delete(name: Versioned, yes: Yes = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
+           as_json: AsJson = False) -> None:
     """Delete a version, or a model with all of its versions. What is used is not deleted."""
     model, _, which = name.partition("@")
     version = number(which) if which else None
     sure(yes, f"Delete {name}{'' if version else ' with all of its versions'}?")
     asked(url, api_key, no_verify, lambda client: client.models.delete(model) if version is None else
           client.models.delete_version(model, version))
-    typer.echo(f"{name} is deleted.")
+    say(as_json, f"{name} is deleted.", deleted=name)
 
 
 @models.command()
@@ -181,7 +183,8 @@ def download(name: Versioned, out: Annotated[Path, typer.Option("--out", "-o", f
     model, which = versioned(name)
     with bar(quiet=as_json) as told:
         paths = asked(url, api_key, no_verify, lambda client: client.models.download(
-            model, out, which, lambda done, total: told(name, done, total)))
+            model, out, which, lambda done, total: told(name, done, total)),
+            kept="What has come is kept: the same command goes on there.")
     if as_json:
         print_json([str(path) for path in paths])
     else:

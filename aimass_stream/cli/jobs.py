@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from . import completing
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .tables import amount, bar, facts, moment, plain, table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def watch(job: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = Fa
                     typer.echo(_line(seen))
         return seen
 
-    seen = asked(url, api_key, no_verify, work)
+    seen = asked(url, api_key, no_verify, work, kept=f"The job goes on; this ends it: aimass jobs cancel {job}")
     if not as_json:
         _say(seen, as_json)
     raise typer.Exit(int(seen.state != "done"))
@@ -64,12 +64,13 @@ def watch(job: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = Fa
 
 @jobs.command()
 def result(job: Id, out: Annotated[Path, typer.Option("--out", "-o", help="A file, or a folder for it.")] = Path(),
-           url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+           url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Fetch what came of a job."""
-    with bar(quiet=False) as told:
+    with bar(quiet=as_json) as told:
         path = asked(url, api_key, no_verify, lambda client: client.jobs.result(
-            job, out, lambda done, total: told(job, done, total)))
-    typer.echo(str(path))
+            job, out, lambda done, total: told(job, done, total)),
+            kept="The server has it still: the same command fetches it anew.")
+    say(as_json, str(path), file=str(path))
 
 
 @jobs.command()
@@ -79,10 +80,10 @@ def cancel(job: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = F
 
 
 @jobs.command()
-def delete(job: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+def delete(job: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """End a job, if it is not over, and forget it with its result."""
     asked(url, api_key, no_verify, lambda client: client.jobs.delete(job))
-    typer.echo(f"{job} is forgotten.")
+    say(as_json, f"{job} is forgotten.", deleted=job)
 
 
 def _say(job: Job, as_json: bool) -> None:

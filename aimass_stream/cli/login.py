@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from . import logins
-from .common import URL, NoVerify, Url, asked
+from .common import URL, AsJson, NoVerify, Url, asked, say
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -25,13 +25,13 @@ def login(
                                        "admin; the whole link will do.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Make an account, where the server lets people.")] = False,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password there.")] = False,
-    no_verify: NoVerify = False,
+    no_verify: NoVerify = False, as_json: AsJson = False,
 ) -> None:
     """Sign in to a server, for the commands that follow. The key is kept in a file that nobody else may read."""
     url, token = _meant(url, token)
     if not (api_key or name or token or new) and _open(url, no_verify):
         logins.remember(url, None, None)
-        typer.echo(f"{url} asks nobody for a key. It is what commands talk to from now on.")
+        say(as_json, f"{url} asks nobody for a key. It is what commands talk to from now on.", server=url, name=None)
         return
     if not api_key and not name and (new or not token or token.startswith("adm_")):
         name = typer.prompt("Name")
@@ -46,16 +46,19 @@ def login(
 
     me, key = asked(url, api_key, no_verify, work)
     place = logins.remember(url, key.key if key is not None else api_key, key.id if key is not None else None)
-    typer.echo(f"{me.user.name if me.user is not None else me.name}, {me.role} at {url}. The key is in {place}.")
+    who = me.user.name if me.user is not None else me.name
+    say(as_json, f"{who}, {me.role} at {url}. The key is in {place}.", server=url, name=who, role=me.role,
+        file=str(place))
 
 
-def logout(url: Url = URL, no_verify: NoVerify = False) -> None:
+def logout(url: Url = URL, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Forget the key for a server; one that `aimass login` made is revoked."""
     key_id = logins.key_id(url)
     if key_id is not None:
         asked(url, None, no_verify, lambda client: client.keys.revoke(key_id))
     logins.forget(url)
-    typer.echo(f"The key for {url} is {'revoked and ' if key_id is not None else ''}forgotten.")
+    say(as_json, f"The key for {url} is {'revoked and ' if key_id is not None else ''}forgotten.", server=url,
+        revoked=key_id)
 
 
 def _meant(url: str, token: str) -> tuple[str, str]:

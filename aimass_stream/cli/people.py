@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from . import completing
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import Quotas, quotas_of, sure
 from .tables import facts, moment, table
 
@@ -118,8 +118,9 @@ def show_user(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVeri
 
 
 @users.command("export")
-def export_user(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
-    """Print all that the server keeps of somebody, as JSON; no secrets are in it."""
+def export_user(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = True
+                ) -> None:
+    """Print all that the server keeps of somebody, as JSON in any case; no secrets are in it."""
     print_json(asked(url, api_key, no_verify, lambda client: client.users.export(name)))
 
 
@@ -169,11 +170,11 @@ def link(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = 
 
 @users.command()
 def delete(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False, url: Url = URL,
-           api_key: Key = None, no_verify: NoVerify = False) -> None:
+           api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Erase an account with all that is its own."""
     sure(yes, f"Erase {name} with all that is theirs?")
     asked(url, api_key, no_verify, lambda client: client.users.delete(name))
-    typer.echo(f"{name} is erased.")
+    say(as_json, f"{name} is erased.", erased=name)
 
 
 def _invited(made: records.User, url: str, as_json: bool) -> None:

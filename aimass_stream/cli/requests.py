@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from . import completing
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .tables import facts, moment, table
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ def show(request: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify =
 
 
 @requests.command()
-def withdraw(request: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
+def withdraw(request: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+             ) -> None:
     """Take back a request that nobody has answered."""
     asked(url, api_key, no_verify, lambda client: client.requests.withdraw(request))
-    typer.echo(f"{request} is withdrawn.")
+    say(as_json, f"{request} is withdrawn.", deleted=request)
 
 
 @requests.command()

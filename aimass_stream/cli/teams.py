@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from . import completing
-from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
+from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import Quotas, quotas_of, sure
 from .tables import moment, plain, table
 
@@ -82,7 +82,7 @@ def remove(team: Id, user: User, url: Url = URL, api_key: Key = None, no_verify:
 
 @teams.command()
 def delete(team: Id, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False, url: Url = URL,
-           api_key: Key = None, no_verify: NoVerify = False) -> None:
+           api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """End a team. Its keys are revoked."""
     sure(yes, f"End the team {team}, and revoke its keys?")
 
@@ -90,7 +90,7 @@ def delete(team: Id, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don'
         await client.teams.delete((await _team(client, team)).id)
 
     asked(url, api_key, no_verify, work)
-    typer.echo(f"{team} is no more.")
+    say(as_json, f"{team} is no more.", deleted=team)
 
 
 def audit(

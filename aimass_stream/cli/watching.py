@@ -99,8 +99,9 @@ def feedback(
                 for each in found], "Nobody said anything yet.")
 
 
-def samples(name: Versioned, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False) -> None:
-    """Print the samples that people sent, as JSON in lines."""
+def samples(name: Versioned, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = True
+            ) -> None:
+    """Print the samples that people sent, as JSON in lines in any case."""
     model, which = versioned(name, otherwise="production")
     for each in asked(url, api_key, no_verify, lambda client: client.watch.samples(model, which)):
         typer.echo(json.dumps(each))

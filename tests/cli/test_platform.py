@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from aimass_stream.cli.main import COMMANDS, build
 from tests.support.accounts import PASSWORD
 from tests.support.command import Done, clean, here
 from tests.support.model_files import MATRIX, linear
@@ -50,6 +54,42 @@ def test_commands_start_without_what_servers_need() -> None:
                             env=clean() | {"AIMASS_URL": NOWHERE})
     assert "aimass serve" in loaded.stderr
     assert loaded.stdout.strip() == "[]"
+
+
+def commands(one: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that lead to it."""
+    if not hasattr(one, "commands"):
+        yield path, one
+        return
+    for name, inner in one.commands.items():
+        yield from commands(inner, (*path, name))
+
+
+def test_every_command_that_asks_a_server_has_json_and_says_what_it_does() -> None:
+    for path, command in commands(get_command(build(list(COMMANDS)))):
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert (command.help or "").strip(), path
+        assert "--json" in options or "--server" not in options or path[0] == "talk", path
+        for parameter in command.params:
+            assert getattr(parameter, "help", None) or parameter.name in ("show_completion", "install_completion",
+                                                                          "quotas"), (path, parameter.name)
+
+
+def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(linear())
+    for arguments, says in ((["models", "upload", "fish", str(file)], "kept for a day"),
+                            (["jobs", "watch", "job_1"], "aimass jobs cancel job_1")):
+        with socket.create_server(("127.0.0.1", 0)) as silent, subprocess.Popen(
+                [sys.executable, "-m", "aimass_stream", *arguments, "--json"], stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True,
+                env=clean() | {"AIMASS_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}) as process:
+            asking, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=60)
+            asking.close()
+        assert (process.returncode, out) == (130, "")
+        assert says in errors
 
 
 def test_a_model_goes_up_serves_and_goes_back(aimass: Aimass, tmp_path: Path) -> None:
