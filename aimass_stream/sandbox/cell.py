@@ -2,8 +2,8 @@
 
 As `child.py`, and besides: a user of its own, and a file system in which there is Python and what it imports, all
 of it read-only, and a small scratch folder. There is no /proc, through which an open file could be opened anew. Root
-leaves its user and goes into namespaces; others become nobody in a namespace of users. Where root may not mount
-(in most containers) Landlock keeps files away, then without any scratch folder. With less, nothing is run.
+leaves its user and goes into namespaces; others become nobody in a namespace of users. Where mounts can't be
+had (in most containers) Landlock keeps files away, then without any scratch folder. With less, nothing is run.
 
 What runs in there is a script's function ``main(told, seal)``. It imports what it needs, and calls `seal` before it
 touches what nobody vouches for: from then on memory is bounded, and no process and no program can be started.
@@ -29,7 +29,7 @@ CLONE_NEWPID, CLONE_NEWNET, CLONE_THREAD = 0x20000000, 0x40000000, 0x00010000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 4096, 16384, 1 << 18, 2
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, AT_RECURSIVE, AT_FDCWD = 1, 2, 4, 0x8000, -100
 MOUNT_SETATTR, CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 442, 444, 445, 446
-READ_RIGHTS, READ_FILE, PATH_BENEATH = 1 | 4 | 8, 1 | 4, 1  # execute, read a file, list a folder
+READ_RIGHTS, READ_FILE, WRITE_FILE, PATH_BENEATH = 1 | 4 | 8, 1 | 4, 2, 1  # execute, read a file, list a folder
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many Landlock's versions know; later ones: 16
 NNP, SET_SECCOMP, FILTER = 38, 22, 2
 KILL, FAIL, ALLOW, EPERM, ENOSYS = 0x80000000, 0x00050000, 0x7FFF0000, 1, 38
@@ -65,19 +65,20 @@ def main() -> None:
         if os.uname().machine not in CALLS:
             raise Missing(f"system-call filters are not known on {os.uname().machine}")
         spaces = told["namespaces"] and _unshare(libc)
+        mounts = spaces and told["mounts"] and _may_mount(libc)
         if not spaces and os.getuid() != 0:
             raise Missing("a user of its own: the server is not root, and may not make namespaces of users (look at "
                           "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns)")
         if not child._forbid_sockets(libc):
             raise Missing("a system-call filter")
-        child._fork_worker(libc, spaces, told["server"], lambda: _become(libc, told, spaces))
-        if not spaces:
+        child._fork_worker(libc, spaces, told["server"], lambda: _become(libc, told, mounts))
+        if not mounts:
             _landlock(libc, told["shown"])
         _limit(told, spaces)
     except (Missing, OSError) as error:
         _stop(f"{error} is missing" if isinstance(error, Missing) else str(error))
-    told["ways"] = ["namespaces", "mounts", "seccomp"] if spaces else ["landlock", "seccomp"]
-    told["ways"].append("user" if told["root"] else "user namespace")
+    told["ways"] = [*["namespaces"] * spaces, "mounts" if mounts else "landlock", "seccomp",
+                    "user" if told["root"] else "user namespace"]
     sys.path += told["path"]
     place: dict[str, Any] = {"__name__": "cell"}
     exec(compile(source, told["script"], "exec"), place)  # ours
@@ -112,13 +113,25 @@ def _unshare(libc: Any) -> bool:
     return True
 
 
-def _become(libc: Any, told: dict[str, Any], spaces: bool) -> None:
+def _may_mount(libc: Any) -> bool:
+    """Namespaces alone do not mean that: AppArmor may forbid it, and older kernels can't make all of it read-only."""
+    try:
+        _done(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "private")
+        _tmpfs(libc, os.getcwd(), "size=4k")
+        _read_only(libc, os.getcwd(), 0, 0)
+        _done(libc.umount2(os.fsencode(os.getcwd()), MNT_DETACH), "umount")
+    except OSError:
+        return False
+    return True
+
+
+def _become(libc: Any, told: dict[str, Any], mounts: bool) -> None:
     """In the worker, with all rights that there are for the last time."""
     try:
         told["statm"], told["root"] = os.open("/proc/self/statm", os.O_RDONLY), os.getuid() == 0
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # where memory is short, this one goes first
-        if spaces:
+        if mounts:
             _move(libc, told["shown"], told["scratch_bytes"])
         if told["root"]:
             user = random.choice(USERS)  # two of them may share one: they don't see each other
@@ -134,7 +147,6 @@ def _become(libc: Any, told: dict[str, Any], spaces: bool) -> None:
 
 def _move(libc: Any, shown: Sequence[str], scratch: int) -> None:
     """Into a file system of its own, out of which nothing leads."""
-    _done(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mounts can't be made private")
     base = os.getcwd()
     _tmpfs(libc, base, "size=4m,mode=755")
     for path in shown:
@@ -199,7 +211,8 @@ def _landlock(libc: Any, shown: Sequence[str]) -> None:
     for path in (*shown, *DEVICES, *COPIES):
         if os.path.exists(path):
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            rule = struct.pack("=Qi", READ_RIGHTS if os.path.isdir(path) else READ_FILE, place)
+            rights = READ_RIGHTS if os.path.isdir(path) else READ_FILE | WRITE_FILE * (path == DEVICES[0])
+            rule = struct.pack("=Qi", rights, place)
             _done(libc.syscall(ADD_RULE, rules, PATH_BENEATH, ctypes.create_string_buffer(rule), 0), "Landlock")
             os.close(place)
     _done(libc.syscall(RESTRICT_SELF, rules, 0), "Landlock")

@@ -57,7 +57,8 @@ class CellLimits:
     open_files: int = 128
     threads: int = 64
     niceness: int = 10
-    namespaces: bool = True  # may be used; else Landlock
+    namespaces: bool = True  # may be used
+    mounts: bool = True  # likewise; else Landlock
 
 
 class Cell:
@@ -94,7 +95,8 @@ class Cell:
         argument = json.dumps(told | {
             "script": str(script), "server": os.getpid(), "shown": shown(), "path": libraries(),
             "niceness": limits.niceness, "file_bytes": limits.file_bytes, "scratch_bytes": limits.scratch_bytes,
-            "open_files": limits.open_files, "threads_most": limits.threads, "namespaces": limits.namespaces})
+            "open_files": limits.open_files, "threads_most": limits.threads, "namespaces": limits.namespaces,
+            "mounts": limits.mounts})
         threads = {f"{library}_NUM_THREADS": str(told.get("threads", 1)) for library in ("OMP", "OPENBLAS", "MKL")}
         return subprocess.Popen(
             [sys.executable, "-I", "-B", "-S", str(FAR), argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -51,10 +51,12 @@ def back(model: CodeModel) -> None:
     raise TimeoutError
 
 
-@pytest.mark.parametrize("way", ["namespaces", "landlock"])
-def test_what_it_tries_while_it_is_loaded_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+@pytest.mark.parametrize(("way", "limits"), [
+    ("mounts", CellLimits()), ("landlock", CellLimits(namespaces=False)), ("landlock", CellLimits(mounts=False))])
+def test_what_it_tries_while_it_is_loaded_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, limits: CellLimits) -> None:
     if way == "landlock":
-        monkeypatch.setattr(code, "LIMITS", CellLimits(namespaces=False))
+        monkeypatch.setattr(code, "LIMITS", limits)
         try:
             cells.ways(code.LIMITS)
         except Unavailable as error:

@@ -137,8 +137,9 @@ async def get_file(name: Name, which: Which, path: Annotated[str, Path(max_lengt
     file = next((each for each in version.plain if each.path == path), None)
     if file is None:
         raise NotFound(f"{version.served} has no file {path[:100]!r}", field="path")
-    if version.state == "quarantined" and not caller.owns((await hub.catalogue.get(caller, name)).owner):
-        raise Conflict(f"{version.served} is quarantined: {version.reason}", field="version")
+    kept_apart = version.state == "quarantined" or (version.state != "ready" and "code" in version.facts)
+    if kept_apart and not caller.owns((await hub.catalogue.get(caller, name)).owner):
+        raise Conflict(f"{version.served} is {version.state}: {version.reason}", field="version")
     await hub.catalogue.downloaded(version.model)
     local = hub.plain(version, path)
     place = await local.__aenter__()
