@@ -41,7 +41,7 @@ bench-speech: .venv/.bench ## measure hearing, speaking and conversing (about 45
 bench-vision: .venv/.bench web/node_modules/.models ## measure painting and seeing (about 20 minutes); writes benchmarks/vision.md
 	$(BIN)/python -m benchmarks.vision $(ARGS)
 
-bench-platform: .venv/.bench ## measure hub, REST and store beside other servers (about 20 minutes); writes benchmarks/platform.md
+bench-platform: .venv/.bench web/node_modules/.models ## measure hub, REST and store beside other servers (about 20 minutes); writes benchmarks/platform.md
 	$(BIN)/python -m benchmarks.platform $(ARGS)
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import sqlite3
@@ -27,6 +28,7 @@ TASKS = ("classification", "detection", "segmentation", "recognition", "style", 
 LICENCES = ("MIT", "Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "unknown")
 BEGINNINGS = ("ba", "co", "di", "fe", "ga", "hi", "jo", "ka", "lu", "me", "ni", "po", "ra", "si", "tu", "vo")
 ENDINGS = ("ndel", "rant", "sper", "tion", "vell", "mor", "lith", "quin", "zard", "fex")
+NONE = {f"b{place}": 0 for place in range(BUCKETS)}
 WORDS = [one + other for one in BEGINNINGS for other in ENDINGS]
 
 
@@ -34,6 +36,7 @@ def fill(folder: Path, models: int, rows: int, now: float) -> dict[str, int]:
     """How many rows of each kind there are then."""
     with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=OFF")
+        database.execute("PRAGMA cache_size=-400000")  # KiB
         database.execute("BEGIN")
         chance = random.Random(SEED)
         made = [_model(chance, number, now) for number in range(models)]
@@ -41,10 +44,16 @@ def fill(folder: Path, models: int, rows: int, now: float) -> dict[str, int]:
         _insert(database, TAGS, ({"tag": tag, "model": each["id"]} for each in made for tag in each["tags"]))
         _insert(database, VERSIONS, (_version(each, now) for each in made))
         _insert(database, USAGE, usage(rows, now))
+        database.execute(_stretches())
         database.execute("COMMIT")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return {each.name: database.execute(f"SELECT count(*) FROM {each.name}").fetchone()[0]
                 for each in (MODELS, TAGS, VERSIONS, USAGE)}
+
+
+def _stretches() -> str:
+    """The SQL by which days are added up in longer spans, as the migration to these had it."""
+    return str(importlib.import_module("aimass_stream.store.migrations.versions.0008_usage_stretches").STRETCHES)
 
 
 def _insert(database: sqlite3.Connection, table: Table, rows: Iterator[dict[str, Any]]) -> None:
@@ -81,34 +90,35 @@ def _version(model: dict[str, Any], now: float) -> dict[str, Any]:
             "told": {}, "manifest": {}, "facts": {}}
 
 
-def usage(most: int, now: float) -> Iterator[dict[str, Any]]:
-    """At most so many rows, from today backwards: for each day or hour what the server, people and keys used."""
-    chance, count = random.Random(SEED), 0
-    spans = [("hour", int(now // HOUR * HOUR) - HOUR * back) for back in range(HOURS)]
-    spans += [("day", int(now // DAY * DAY) - DAY * back) for back in range(DAYS)]
-    for span, start in spans:
-        for scope, by, value in _sides():
-            if count == most:
-                return
-            count += 1
-            yield _used(chance, span, start, scope, by, value)
+def usage(least: int, now: float) -> Iterator[dict[str, Any]]:
+    """At least so many rows of days and hours: what the server, people and keys used. In the order of the table's key,
+    in which a million rows are written within seconds."""
+    chance, sides = random.Random(SEED), _sides()
+    spans = -(-least // sum(map(len, sides.values())))
+    hours = min(HOURS, spans // 4)
+    for span, length, count in (("day", DAY, min(DAYS, spans - hours)), ("hour", HOUR, hours)):
+        newest = int(now // length * length)
+        for (scope, by), values in sorted(sides.items()):
+            for start in range(newest - length * (count - 1), newest + 1, length):
+                for value in sorted(values):
+                    yield _used(chance, span, start, scope, by, value)
 
 
-def _sides() -> Iterator[tuple[str, str, str]]:
+def _sides() -> dict[tuple[str, str], list[str]]:
+    """What is told apart of whom: by scope and kind."""
     keys, models = [f"key_{number}" for number in range(KEYS)], [f"model-{number}" for number in range(USED)]
-    yield from (("", "total", ""), *(("", "key", key) for key in keys), *(("", "model", model) for model in models))
+    sides = {("", "total"): [""], ("", "key"): keys, ("", "model"): models}
     for number in range(USERS):
-        mine = keys[number::USERS]
-        yield f"usr_{number}", "total", ""
-        yield from ((f"usr_{number}", "key", key) for key in mine)
-        yield from ((f"usr_{number}", "model", model) for model in models[number % 10 :: 10])
+        user = f"usr_{number}"
+        sides |= {(user, "total"): [""], (user, "key"): keys[number::USERS], (user, "model"): models[number % 10 :: 10]}
     for number, key in enumerate(keys):
-        yield from ((key, "total", ""), (key, "key", key))
-        yield from ((key, "model", model) for model in models[number % 20 :: 20])
+        sides |= {(key, "total"): [""], (key, "key"): [key], (key, "model"): models[number % 20 :: 20]}
+    return sides
 
 
 def _used(chance: random.Random, span: str, start: int, scope: str, by: str, value: str) -> dict[str, Any]:
-    count = chance.randint(1, 500)
-    buckets = {f"b{place}": 0 for place in range(BUCKETS)} | {f"b{chance.randint(2, 12)}": count}
-    return {"span": span, "scope": scope, "by": by, "start": start, "value": value, "what": "request", "count": count,
-            "errors": count // 50, "drops": 0, "seconds": count * 0.004, **buckets}
+    count = chance.randrange(1, 500)
+    row = {"span": span, "scope": scope, "by": by, "start": start, "value": value, "what": "request", "count": count,
+           "errors": count // 50, "drops": 0, "seconds": count * 0.004, **NONE}
+    row[f"b{2 + count % 11}"] = count
+    return row

@@ -18,8 +18,8 @@ from .own import folder, ours
 from .rest import row
 
 MODELS, ROWS = 10_000, 1_000_000
-FEW = (1_000, 50_000)  # models and rows of a quick run
-SECONDS, QUICK = 2.0, 0.6
+FEW = (1_000, 100_000)  # models and rows of a quick run
+SECONDS, QUICK = 1.5, 0.6
 CALLERS = (1, 4)
 WITHIN = 50.0  # ms, p95
 PAGES = 20  # that are walked through
