@@ -138,10 +138,13 @@ def _builder(folder: Path) -> list[str]:
 
 
 async def parts(version: Version, wheel: Wheel, plain: Plain) -> list[Part]:
-    """What the folder has. Raises `Conflict` for what nobody could run from it.
+    """What the folder has. Raises `Conflict` for what nobody could run from it, `Unavailable` without its key.
 
     `plain` gives a version's file as it was sent, as `Hub.plain`."""
     _may(version)
+    if version.sealed:  # before the first byte is sent
+        async with plain(version, version.files[0].path):
+            pass
     manifest = await _manifest(version, plain)
     built = await wheel.get()
     return await asyncio.to_thread(_parts, version, manifest, built, wheel.root)

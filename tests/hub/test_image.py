@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import onnxruntime  # noqa: F401  its import takes a while: not inside a test
 import pytest
 
@@ -27,7 +27,10 @@ from aimass_stream.errors import Conflict, Unavailable
 from aimass_stream.hub import image
 from aimass_stream.hub.image import Wheel
 from aimass_stream.hub.records import File
+from aimass_stream.inference import CpuDevice, FolderStore
 from aimass_stream.settings import Settings
+from aimass_stream.store.sealed import key_id, seal
+from tests.support.command import clean
 from tests.support.model_files import linear
 from tests.support.model_hub import opened, submitted
 
@@ -109,7 +112,7 @@ def runs(folder: Path, said: Dockerfile, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*program, *command[1:]], stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment | {
+            [*program, *command[1:]], stdout=output, stderr=subprocess.STDOUT, env=clean() | environment | {
                 "AIMASS_HOST": "127.0.0.1", "AIMASS_PORT": "0", "AIMASS_API_KEY": KEY})
     try:
         deadline = time.monotonic() + 120
@@ -153,6 +156,26 @@ async def test_a_release_is_named_and_what_cannot_be_served_alone_is_refused(tmp
         long = replace(version, files=(*version.files, File("a/" * 120 + "ü.bin", version.files[0].sha256, 9)))
         parts = await image.parts(long, wheel, hub.plain)
         assert image._head(parts[-1], 0)  # longer than a tar file's own field for names
+
+
+async def test_what_is_encrypted_at_rest_is_plain_in_it_with_the_key(tmp_path: Path) -> None:
+    key, wheel = bytes(range(32)), Wheel(tmp_path / "wheel", root=tmp_path)
+    async with opened(tmp_path, sandboxed=False, keys=[key]) as hub:
+        version = await submitted(hub, "fish", {"model.onnx": linear()}, example={"x": [[1, 2, 3]]})
+        [file] = [each for each in version.files if each.path == "model.onnx"]
+        cipher = BytesIO()
+        seal([linear()], cipher, key)
+        blob = await hub.blobs.put(cipher.getvalue())
+        # as an encrypted version is: without a manifest among its files
+        sealed = replace(version, files=(File("model.onnx", blob.sha256, blob.size),), facts={"sealed": {
+            "key": key_id(key).hex(), "files": {"model.onnx": {"sha256": file.sha256, "size": file.size}}}})
+        folder = await folder_of(hub, sealed, wheel, tmp_path / "image")
+        store = FolderStore([folder / "models"])
+        model = await asyncio.to_thread(store.open, "fish", CpuDevice())
+        assert model.run({"x": np.ones((1, 3), np.float32)})["y"].tolist() == [[9, 12]]
+    async with opened(tmp_path, sandboxed=False, keys=[]) as hub:
+        with pytest.raises(Unavailable, match="key"):
+            await image.parts(sealed, wheel, hub.plain)
 
 
 async def test_a_source_tree_that_does_not_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
