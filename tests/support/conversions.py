@@ -1,11 +1,11 @@
-"""Conversions without a server around them, and slow ones."""
+"""Conversions without a server around them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from aimass_stream.hub.conversions.kinds import KINDS
 from aimass_stream.hub.conversions.orders import Conversions
 from aimass_stream.hub.examine import examine
 from aimass_stream.hub.hub import Hub
-from aimass_stream.jobs import Job, Jobs, Progress, report
+from aimass_stream.jobs import Job, Jobs
 from aimass_stream.store import Blobs
 from aimass_stream.store import Jobs as Table
 
-from .laborious import waits
 from .options import settings
 
 
@@ -87,15 +86,3 @@ def converted(folder: Path, place: Path, kind: str, told: dict[str, Any], format
         opened.extractall(folder / "result", filter="data")
     report: dict[str, Any] = json.loads(last)["facts"]["conversion"]
     return report, folder / "result"
-
-
-def endless(number: int, *_: Any) -> Iterator[bytes]:
-    """A conversion that goes on until it is ended."""
-    yield from waits(number)
-
-
-def quick(number: int, *_: Any) -> Iterator[bytes]:
-    """A conversion that makes something that is no model."""
-    with open(number, "wb", closefd=False) as file, tarfile.open(fileobj=file, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("model.onnx"))
-    yield report(Progress(0.9, "checking the result", {"conversion": {"kind": "half"}}))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,25 @@ pytestmark = pytest.mark.anyio
 KEY, OTHER = bytes(range(32)), b"another key of thirty-two bytes!"
 MODEL = linear(bias=1)
 BATCH: Batch = {"x": np.ones((1, 3), np.float32)}
+
+
+KEPT: list[Path] = []  # an encrypted version, made once
+
+
+@pytest.fixture(autouse=True, scope="module")
+def kept() -> Iterator[None]:
+    yield
+    KEPT.clear()
+
+
+async def prepared(folder: Path) -> Path:
+    """A hub's folder where fish@2 is fish@1, encrypted."""
+    if not KEPT:
+        (folder / "first").mkdir()
+        async with opened(folder / "first", sandboxed=False, keys=[KEY]) as hub:
+            await encrypted(hub, folder / "first")
+        KEPT.append(folder / "first")
+    return Path(await asyncio.to_thread(shutil.copytree, KEPT[0], folder / "copy"))
 
 
 async def encrypted(hub: Hub, folder: Path) -> Version:
@@ -65,8 +87,7 @@ async def test_it_runs_and_nothing_plain_lies_about(tmp_path: Path) -> None:
 
 
 async def test_without_its_key_it_says_which_one_is_missing(tmp_path: Path) -> None:
-    async with opened(tmp_path, sandboxed=False, keys=[KEY]) as hub:
-        await encrypted(hub, tmp_path)
+    tmp_path = await prepared(tmp_path)
     for keys, reason in ([], "there is none here"), ([OTHER], f"here is {key_id(OTHER).hex()}"):
         async with opened(tmp_path, sandboxed=False, keys=keys) as hub:
             version = await hub.catalogue.version(ADA, "fish", 2)
@@ -83,8 +104,9 @@ async def test_without_its_key_it_says_which_one_is_missing(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("change", ["flip", "cut"])
 async def test_what_was_tampered_with_is_not_loaded(tmp_path: Path, change: str) -> None:
+    tmp_path = await prepared(tmp_path)
     async with opened(tmp_path, sandboxed=False, keys=[KEY]) as hub:
-        version = await encrypted(hub, tmp_path)
+        version = await hub.catalogue.version(ADA, "fish", 2)
         path = hub.blobs.path(version.files[0].sha256)
         content = bytearray(path.read_bytes())
         content[100] ^= 1
@@ -95,8 +117,7 @@ async def test_what_was_tampered_with_is_not_loaded(tmp_path: Path, change: str)
 
 
 async def test_another_key_takes_over(tmp_path: Path) -> None:
-    async with opened(tmp_path, sandboxed=False, keys=[KEY]) as hub:
-        await encrypted(hub, tmp_path)
+    tmp_path = await prepared(tmp_path)
     async with opened(tmp_path, sandboxed=False, keys=[OTHER, KEY]) as hub:
         async with converting(hub, tmp_path) as (conversions, jobs):
             job = await over(jobs, await conversions.begin(ADA, "fish", "2", "encrypt", {}))
