@@ -22,7 +22,7 @@ from .batches import Answer, Run, out_of_memory
 from .contract import Batch, Capabilities, Model, check_inputs
 from .desks import Desk, Desks
 from .device import CpuDevice, Device, Worker
-from .inline import Inline
+from .inline import IN_A_ROW, Inline
 from .loader import ModelStore
 from .patience import Hangs, watched
 from .slots import Slots
@@ -83,6 +83,7 @@ class Engine:
         self._loaders: list[Worker] = []
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._closed = False
+        self._inline = 0  # runs on the loop since it had a turn, about
         self.answered: Callable[[str, Batch, Batch], None] | None = None  # is told of each: model, inputs, outputs
 
     # models ----------------------------------------------------------------------------------------
@@ -261,6 +262,7 @@ class Engine:
         if rows <= loaded.inline.rows and (deadline is None or deadline >= now):
             at_once = self._run_inline(loaded, inputs, rows)
             if at_once is not None:
+                await self._pause()
                 return at_once
         request = Request(model, inputs, rows, session, deadline, now, asyncio.get_running_loop().create_future(),
                           background=background, spare=spare)
@@ -285,6 +287,12 @@ class Engine:
                 request.timer.cancel()
             if loaded.desk.waiting.remove(request):
                 loaded.tally.drop("cancelled")
+
+    async def _pause(self) -> None:
+        """Who asks again and again would never let go of the loop: after a few runs all others get a turn."""
+        self._inline = (self._inline + 1) % IN_A_ROW
+        if self._inline == 0:
+            await asyncio.sleep(0)
 
     def _run_inline(self, loaded: _Loaded, inputs: Batch, rows: int) -> Batch | None:
         done = loaded.inline.run(inputs)
