@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { say } from "./site-words.js";
 
 /** @typedef {{p50: number, p95: number, p99: number} | null} Percentiles */
-/** @typedef {{value: string, requests: number, errors: number, latency: Percentiles, frame_latency: Percentiles, session_minutes: number}} Row */
+/** @typedef {{value: string, requests: number, errors: number, latency: Percentiles, frame_latency: Percentiles, first_words_latency?: Percentiles, session_minutes: number}} Row */
 /** @typedef {{begin: number, end: number, span: "hour" | "day", rows: Row[]}} Usage */
 
 const place = byId("charts", HTMLElement);
@@ -32,3 +32,6 @@ place.append(
   chart(say("Latency of requests, ms"), moments, percentiles((row) => row.latency), "lines"),
   chart(say("Session minutes"), moments, [{ name: say("minutes"), values: along((row) => row.session_minutes, 0) }], "bars"),
   chart(say("Latency of frames, ms"), moments, percentiles((row) => row.frame_latency), "lines"));
+if (usage.rows.some((row) => row.first_words_latency)) {
+  place.append(chart(say("Latency until the first words, ms"), moments, percentiles((row) => row.first_words_latency ?? null), "lines"));
+}
