@@ -13,7 +13,7 @@ from .tables import amount, bar, table
 
 if TYPE_CHECKING:
     from ..client import Client
-    from ..client.records import Job
+    from ..client.records import Conversion, Import, Job
 
 KINDS = ("int8", "half", "prune", "onnx", "shards", "encrypt")
 
@@ -55,17 +55,23 @@ def convert(
 
 def conversions(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """List what versions can be turned into, and what has to be installed on the server for that."""
-    found = asked(url, api_key, no_verify, lambda client: client.models.conversions())
+    async def work(client: Client) -> tuple[list[Conversion], list[Import]]:
+        return await client.models.conversions(), await client.models.imports()
+
+    found, imports = asked(url, api_key, no_verify, work)
     if as_json:
-        print_json(found)
+        print_json({"conversions": found, "imports": imports})
         return
     for each in found:
         typer.echo(f"{each.kind}: {each.description}")
-        for taken in each.takes:
-            typer.echo(f"  takes {taken['format']}" + ("" if taken["here"] else f"; first: {taken['install']}"))
+        for format in each.takes:
+            typer.echo(f"  takes {format['format']}" + ("" if format["here"] else f"; first: {format['install']}"))
         for option in each.options:
             choices = f" ({', '.join(option['choices'])})" if option["choices"] else ""
             typer.echo(f"  {option['name']}={json.dumps(option['default'])}{choices}: {option['description']}")
+    typer.echo("What becomes ONNX when it is uploaded:")
+    for taken in imports:
+        typer.echo(f"  {taken.format}: {taken.files}" + ("" if taken.here else f"; first: {taken.install}"))
 
 
 def options_of(said: list[str]) -> dict[str, Any]:

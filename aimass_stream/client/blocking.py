@@ -82,7 +82,7 @@ class SyncModels(Waiting):
     roll_back, withdraw, history = waits(Models.roll_back), waits(Models.withdraw), waits(Models.history)
     rate, comments, comment = waits(Models.rate), waits(Models.comments), waits(Models.comment)
     delete_comment = waits(Models.delete_comment)
-    conversions, convert = waits(Models.conversions), waits(Models.convert)
+    conversions, convert, imports = waits(Models.conversions), waits(Models.convert), waits(Models.imports)
     quarantine, approve, reject = waits(Models.quarantine), waits(Models.approve), waits(Models.reject)
 
 

@@ -17,6 +17,7 @@ from .records import (
     Comment,
     Conversion,
     Deployment,
+    Import,
     Job,
     Model,
     Quarantined,
@@ -153,6 +154,11 @@ class Models:
         """What versions can be turned into."""
         told = await self._connection.request("GET", "/v1/hub/conversions")
         return [read(Conversion, each) for each in told["conversions"]]
+
+    async def imports(self) -> list[Import]:
+        """Formats that become ONNX when they are uploaded."""
+        told = await self._connection.request("GET", "/v1/hub/conversions")
+        return [read(Import, each) for each in told["imports"]]
 
     async def convert(self, name: str, kind: str, which: str | int = "latest", *,
                       options: Mapping[str, Any] | None = None, idempotency_key: str | None = None) -> Job:

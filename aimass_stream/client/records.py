@@ -160,6 +160,16 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """A format that becomes ONNX when it is uploaded."""
+
+    format: str
+    files: str
+    here: bool = True
+    install: str = ""  # the command to be run on the server before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     name: str
     model: str

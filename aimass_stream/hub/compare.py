@@ -17,7 +17,7 @@ FIGURES = ("parameters", "opset", "tensors", "layers")
 def compared(one: Version, other: Version, graph: bytes, other_graph: bytes) -> dict[str, Any]:
     """JSON; `graph` and `other_graph` as they are kept."""
     trials = [version.facts.get("trial") or {} for version in (one, other)]
-    files = [{file.path: file.sha256 for file in version.files if file.path != MANIFEST} for version in (one, other)]
+    files = [{file.path: file.sha256 for file in version.plain if file.path != MANIFEST} for version in (one, other)]
     tensors = [{each["name"]: f"{each['dtype']} {'×'.join(map(str, each['shape']))}" for each in json.loads(text).get(
         "tensors", [])} for text in (graph, other_graph)]
     kinds = [_counted(json.loads(text).get("nodes", [])) for text in (graph, other_graph)]

@@ -62,6 +62,7 @@ async def test_a_version_is_converted_and_followed(server: Running, tmp_path: Pa
         assert (await aimass("models", "convert", "fish@1", "prune", "--option", "share")).code == 2
         listed = await aimass("models", "conversions")
         assert 'across="tensor" (tensor, model)' in listed.out
+        assert "  mxnet: -symbol.json, .params" in listed.out
 
 
 async def test_what_there_is_and_what_it_needs(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
