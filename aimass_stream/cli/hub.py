@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -89,7 +90,10 @@ def show(name: Versioned, url: Url = URL, api_key: Key = None, no_verify: NoVeri
 @models.command()
 def upload(
     name: Name,
-    files: Annotated[list[Path], typer.Argument(exists=True, help="A file, several, a folder, or an archive.")],
+    files: Annotated[list[Path] | None, typer.Argument(exists=True, help="A file, several, a folder, or an archive.")]
+    = None,
+    address: Annotated[str, typer.Option("--from", metavar="URL", help="In place of files: the server fetches it.")]
+    = "",
     example: Annotated[str, typer.Option(help="A value for each input, as JSON or @FILE: what it is tried on.")] = "",
     manifest: Annotated[str, typer.Option(help="What files don't tell, as JSON or @FILE: engine, inputs, ...")] = "",
     note: Annotated[str, typer.Option(help="What is new.")] = "",
@@ -103,7 +107,9 @@ def upload(
     said = object_of(manifest, "--manifest") | ({"example": value_of(example, "--example")} if example else {})
     changes: dict[str, Any] = {"title": title, "task": task, "licence": licence, "tags": tag, "visibility": visibility,
                "card": None if card is None else text_of(card, "--card")}
-    given: Any = files[0] if len(files) == 1 else {each.name: each for each in files}
+    if bool(files) == bool(address):
+        raise typer.BadParameter("say which files, or where from with --from URL", param_hint="FILES")
+    given: Any = None if not files else files[0] if len(files) == 1 else {each.name: each for each in files}
 
     async def work(client: Client) -> Version:
         if any(change is not None for change in changes.values()):
@@ -112,7 +118,8 @@ def upload(
             except NotFound:
                 await client.models.create(name, **changes)
         with bar(quiet=as_json) as told:
-            version = await client.models.upload(name, given, manifest=said, note=note, told=told)
+            version = await (client.models.upload(name, given, manifest=said, note=note, told=told) if files else
+                             _fetched(client, name, address, said, note, told))
         if wait or deploy:
             with bar(quiet=as_json, bytes=False) as told:
                 version = await client.models.checked(name, version.number, lambda seen: told(
@@ -131,6 +138,17 @@ def upload(
             typer.echo(f"{name} is {version.model} now." if deploy else
                        f"Let it serve: aimass models deploy {version.model}")
     raise typer.Exit(int(version.state not in ("ready", "checking")))
+
+
+async def _fetched(client: Client, name: str, address: str, manifest: dict[str, Any], note: str,
+                   told: Callable[[str, int, int], None]) -> Version:
+    upload, job = await client.uploads.fetch(address)
+    await client.jobs.wait(job, lambda seen: told(upload.name, round(upload.size * seen.progress), upload.size))
+    try:
+        await client.models.show(name)
+    except NotFound:
+        await client.models.create(name)
+    return await client.models.submit(name, {upload.name: upload.id}, manifest=manifest, note=note)
 
 
 @models.command()

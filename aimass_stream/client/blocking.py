@@ -90,6 +90,7 @@ class SyncUploads(Waiting):
     """`SyncClient.uploads`."""
 
     find, show, delete, send = waits(Uploads.find), waits(Uploads.show), waits(Uploads.delete), waits(Uploads.send)
+    fetch = waits(Uploads.fetch)
 
 
 class SyncJobs(Waiting):

@@ -16,6 +16,7 @@ PART = 32 << 20  # bytes of one request
 PIECE = 256 << 10
 TRIES = 6  # without a byte more between them
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # s between tries
+FETCHED = 90.0  # s until the other server has answered
 HASHED = 900.0  # s that the answer to the last part may take: then all of it is hashed
 
 Told: TypeAlias = Callable[[int, int], None]  # bytes that are there, and of how many
@@ -61,6 +62,14 @@ class Uploads:
         if not resumed:
             raise Conflict(f"{path} changed while it was sent", field=name)
         return await self._rest(path, await self._begin(name, size, sha256), told)
+
+    async def fetch(self, url: str, name: str | None = None, *, sha256: str | None = None) -> tuple[Upload, str]:
+        """Have the server fetch a file by its address; the upload, and the id of the job that fetches it
+        (`Client.jobs.wait`). Raises `InvalidInput` where there is none."""
+        said = {"url": url, "name": name, "sha256": sha256}
+        body = {key: value for key, value in said.items() if value is not None}
+        told = await self._connection.request("POST", "/v1/uploads", body, seconds=FETCHED)
+        return read(Upload, told), told["job"]
 
     async def _begun(self, name: str, size: int, sha256: str) -> Upload | None:
         same = [each for each in await self.find() if (each.name, each.size) == (name, size)]

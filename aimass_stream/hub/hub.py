@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, InvalidInput, NotFound
 from ..inference import Engine, FolderStore
@@ -30,6 +30,9 @@ from .records import PRODUCTION, File, HubModel, Version
 from .shadows import Shadows
 from .uploads import Uploads
 from .vault import Vault
+
+if TYPE_CHECKING:
+    from .following import Following
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Hub:
         self.vault = Vault(Keys(keys), folder / "new" / "plain")
         self.shadows = Shadows(engine, self.deployments.shadow)
         self.cold = Cold(engine, self.in_use)
+        self.following: Following | None = None  # jobs that show what is done here, where there are jobs
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

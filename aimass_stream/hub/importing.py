@@ -34,6 +34,7 @@ SECONDS = 600.0  # that one import may take
 MEMORY = 6 << 30  # bytes of address space, and so many times the files' size
 TIMES = 6
 TORCH = 24 << 30  # bytes more of address space that torch and its libraries map
+CANCELLED = "the check was cancelled"
 STATES = ("ready", "quarantined")
 MOST_GRAPH = 64 << 20
 
@@ -51,6 +52,9 @@ class Importer:
         self.idle = asyncio.Event()  # nothing is left to be checked
         self.settled = asyncio.Event()  # set when a check came to its end; then there is another one
         self._task: asyncio.Task[None] | None = None
+        self._now: tuple[str, asyncio.Task[None]] | None = None  # the version that is being checked
+        self._closed = False
+        self._cancelled: set[str] = set()  # versions, while others are being checked
         self.progress: dict[str, tuple[float, str]] = {}  # of versions by id: share, message
 
     def start(self) -> None:
@@ -63,6 +67,7 @@ class Importer:
         self._wake.set()
 
     async def close(self) -> None:
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -73,14 +78,37 @@ class Importer:
             await self._wake.wait()
             self._wake.clear()
             for version in await self._catalogue.checking():
-                try:
-                    await self._check(version)
-                except Exception:
-                    log.exception("the import of %s failed", version.served)
-                    await self._catalogue.settle(version.id, None, state="refused", reason="something of ours went "
-                                                 "wrong; the server's log has more")
+                if version.id not in self._cancelled:
+                    await self._one(version)
+            self._cancelled.clear()
             if not self._wake.is_set():
                 self.idle.set()
+
+    async def _one(self, version: Version) -> None:
+        check = asyncio.create_task(self._check(version), name=f"check of {version.served}")
+        self._now = version.id, check
+        try:
+            await check
+        except asyncio.CancelledError:
+            check.cancel()
+            await asyncio.wait([check])
+            if self._closed:
+                raise
+        except Exception:
+            log.exception("the import of %s failed", version.served)
+            await self._catalogue.settle(version.id, None, state="refused", reason="something of ours went "
+                                         "wrong; the server's log has more")
+        finally:
+            self._now = None
+
+    async def cancel(self, version_id: str) -> None:
+        """Nobody wants this check any more: the version is refused, if it is not settled."""
+        self._cancelled.add(version_id)
+        await self._catalogue.settle(version_id, None, state="refused", reason=CANCELLED)
+        if self._now is not None and self._now[0] == version_id:
+            self._now[1].cancel()
+        self.settled.set()
+        self.settled = asyncio.Event()
 
     async def _check(self, version: Version) -> None:
         work = self._folder / version.id

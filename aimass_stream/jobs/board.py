@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,6 +35,7 @@ LOOK = 2.0  # s between looks for work of other processes
 NEWS = 1.0  # s between looks at how a job of another process is doing
 RETRY = 30  # s after which somebody who was refused may ask again
 
+Dropped: TypeAlias = Callable[["Row"], Awaitable[None]]  # somebody ended it before its end
 Tell: TypeAlias = Callable[["Job", Callable[[], None]], None]  # the webhook, and call that when it was told
 
 
@@ -64,6 +65,8 @@ class Job:
 class _Kind:
     make: Make
     finish: Finish | None
+    dropped: Dropped | None
+    at_once: int | None
 
 
 class Jobs:
@@ -83,13 +86,15 @@ class Jobs:
         self._closed = False  # no more is begun
         self._stopped = False  # nothing runs here any more
 
-    def register(self, kind: str, make: Make, *, finish: Finish | None = None) -> None:
+    def register(self, kind: str, make: Make, *, finish: Finish | None = None, dropped: Dropped | None = None,
+                 at_once: int | None = None) -> None:
         """What a job of this kind is, made from its payload in a thread each time that it is begun.
 
         `finish` is given the job and its result's file before the job counts as done: both happen once more where
-        this process is killed between them.
+        this process is killed between them. `dropped` is given one that somebody has ended. `at_once` of them run here,
+        where that is not for the setting to say.
         """
-        self._kinds[kind] = _Kind(make, finish)
+        self._kinds[kind] = _Kind(make, finish, dropped, at_once)
         self._move()
 
     async def start(self) -> None:
@@ -215,14 +220,23 @@ class Jobs:
             run = self._runs.get(job.id)  # it may have begun meanwhile
         if run is not None:
             await self._stop(run)
+        else:
+            await self._drop(await self._table.get(job.id))
         await self._count()
         return self._seen(await self._table.get(job.id))
+
+    async def _drop(self, row: Row) -> None:
+        kind = self._kinds.get(row.kind)
+        if row.state == "cancelled" and kind is not None and kind.dropped is not None:
+            await kind.dropped(row)
 
     async def end(self, job: Job) -> None:
         """Ends it if it has not ended, and forgets it with its result."""
         run = self._runs.get(job.id)
         if run is not None:
             await self._stop(run)
+        elif not job.over:
+            await self._drop(replace(job.row, state="cancelled"))
         await self._table.delete([job.id])
         self._move()
         await self._count()
@@ -276,7 +290,8 @@ class Jobs:
     async def _look(self) -> float:
         """Seconds until the next look is worth it; 0: at once."""
         busy = [run.row.kind for run in self._runs.values()]
-        kinds = [kind for kind in self._kinds if busy.count(kind) < self._settings.running_jobs]
+        usual = self._settings.running_jobs
+        kinds = [name for name, kind in self._kinds.items() if busy.count(name) < (kind.at_once or usual)]
         wait = await self._table.next(kinds, list(self._runs))
         if wait is None or wait > 0:
             return LOOK if wait is None else min(LOOK, wait)
@@ -320,6 +335,7 @@ class Jobs:
             detail = f": {row.error['detail']}" if row.error else ""
             log.info("job %s (%s) is %s%s", row.id, row.kind, row.state, detail)
             metrics.JOBS.labels(row.state).inc()
+            await self._drop(row)
             self._told(self._seen(row))
         await self._forget()
 

@@ -57,6 +57,7 @@ State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 ACTIVE, OVER = ("queued", "running"), ("done", "failed", "cancelled")
 RETRY = 30  # s after which somebody who was refused may ask again
 LOST = Unavailable("the worker was lost and no attempts are left").problem()
+FOLLOWING = ("import", "fetch")  # kinds of jobs that are bounded where they come from, and take no place
 PAYLOAD_BYTES = 512 * 1024  # of JSON; larger things are blobs
 BACKOFF = 2.0  # s before the second attempt; doubled before each further one
 BACKOFF_MOST = 300.0  # s
@@ -185,7 +186,7 @@ class Jobs:
             known = await _known(connection, wish)
             if known is not None:
                 return known
-            if most is not None:
+            if most is not None and wish.kind not in FOLLOWING:
                 await _admit(connection, most)
             job_id = f"job_{secrets.token_urlsafe(12)}"
             await connection.execute(insert(JOBS).values(
@@ -435,7 +436,8 @@ async def _known(connection: AsyncConnection, wish: Wish) -> Job | None:
 
 
 async def _admit(connection: AsyncConnection, most: int) -> None:
-    active = select(func.count()).select_from(JOBS).where(JOBS.c.state.in_(ACTIVE))
+    active = select(func.count()).select_from(JOBS).where(
+        JOBS.c.state.in_(ACTIVE), JOBS.c.kind.not_in(FOLLOWING))
     if (await connection.execute(active)).scalar_one() >= most:
         raise Busy(f"{most} jobs run or wait already, which is the limit", retry_after=RETRY)
 

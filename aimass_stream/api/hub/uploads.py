@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Header, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import InvalidInput
-from ..deps import CallerDep
+from ..deps import AccountsDep, CallerDep
 from ..problems import RESPONSES
 from ..repeats import RepeatableRoute
 from .parts import HubDep
@@ -35,6 +36,13 @@ class NewUpload(BaseModel):
     sha256: str | None = Field(None, description="what it has to be, as 64 hexadecimal digits")
 
 
+class FromUrl(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str = Field(max_length=4000, description="of a public host, by https: the server fetches it, as a job")
+    name: str | None = Field(None, max_length=200, description="of the file; without it, as the address ends")
+    sha256: str | None = Field(None, description="what it has to be, as 64 hexadecimal digits")
+
+
 class UploadView(BaseModel):
     id: str
     name: str
@@ -45,23 +53,36 @@ class UploadView(BaseModel):
     expires: float = Field(description="s since the epoch; what was made of it stays")
 
 
+class UploadMade(UploadView):
+    job: str | None = Field(None, description="that fetches it, where it has an address: see /v1/jobs")
+
+
 class UploadList(BaseModel):
     uploads: list[UploadView] = Field(description="the newest first")
 
 
-BODY = {"requestBody": {"content": {"application/json": {"schema": NewUpload.model_json_schema()}}}}
+BODY = {"requestBody": {"content": {"application/json": {"schema": {
+    "anyOf": [NewUpload.model_json_schema(), FromUrl.model_json_schema()]}}}}}
 PARTS = {"requestBody": {"content": {PART: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.post("", status_code=201, openapi_extra=BODY)
-async def begin_upload(request: Request, response: Response, hub: HubDep, caller: CallerDep) -> UploadView:
-    """Announce a file: as JSON, or as tus does by `Upload-Length` and `Upload-Metadata` (filename, sha256)."""
+async def begin_upload(request: Request, response: Response, hub: HubDep, accounts: AccountsDep, caller: CallerDep
+                       ) -> UploadMade:
+    """Announce a file: as JSON, or as tus does by `Upload-Length` and `Upload-Metadata` (filename, sha256). Or say its
+    address, and the server fetches it."""
     caller.need("models:write")
-    wanted = await _wanted(request)
-    upload = await hub.uploads.begin(caller, wanted.name, wanted.size, wanted.sha256)
+    wanted, job = await _wanted(request), None
+    if isinstance(wanted, FromUrl):
+        caller.need("jobs")
+        upload, made = await hub.following.fetch(caller, wanted.url, wanted.name, wanted.sha256)
+        job = made.id
+        await accounts.parts.allowance.upload(caller, upload.size)
+    else:
+        upload = await hub.uploads.begin(caller, wanted.name, wanted.size, wanted.sha256)
     response.headers["Location"] = f"/v1/uploads/{upload.id}"
     _headers(response, upload)
-    return _view(upload)
+    return UploadMade(**_view(upload).model_dump(), job=job)
 
 
 @router.options("", status_code=204)
@@ -120,7 +141,7 @@ async def end_upload(upload_id: UploadId, hub: HubDep, caller: CallerDep) -> Res
     return Response(status_code=204, headers={"Tus-Resumable": TUS})
 
 
-async def _wanted(request: Request) -> NewUpload:
+async def _wanted(request: Request) -> NewUpload | FromUrl:
     length = request.headers.get("upload-length")
     try:
         if length is not None:
@@ -132,13 +153,21 @@ async def _wanted(request: Request) -> NewUpload:
             body += piece
             if len(body) > MOST:
                 raise HTTPException(413, f"an announcement has at most {MOST} bytes")
-        return NewUpload.model_validate_json(bytes(body))
+        return (FromUrl if _has_url(bytes(body)) else NewUpload).model_validate_json(bytes(body))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "body"
         raise InvalidInput(f"{where}: {first['msg']}", field=where) from None
     except ValueError:
         raise InvalidInput("Upload-Length is a number of bytes", field="Upload-Length") from None
+
+
+def _has_url(body: bytes) -> bool:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and "url" in told
 
 
 def _metadata(header: str) -> dict[str, str]:

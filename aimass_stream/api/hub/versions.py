@@ -58,6 +58,10 @@ class VersionDetail(VersionView):
     manifest: dict[str, Any] = Field(description="inputs, outputs, capabilities, options, example")
 
 
+class VersionMade(VersionDetail):
+    job: str | None = Field(description="that shows the check in /v1/jobs: how far it is, its end, and ending it")
+
+
 class VersionList(BaseModel):
     versions: list[VersionView] = Field(description="the newest first")
 
@@ -92,13 +96,14 @@ async def list_versions(name: Name, hub: HubDep, caller: CallerDep) -> VersionLi
 
 @router.post("/versions", status_code=202)
 async def submit_version(name: Name, new: NewVersion, response: Response, hub: HubDep, caller: CallerDep
-                         ) -> VersionDetail:
+                         ) -> VersionMade:
     """A new version of files that were uploaded. It is checked and tried in a sandbox, then it is `ready`, `refused`
     with a reason, or `quarantined`, because it is code."""
     caller.need("models:write")
     version = await hub.submit(caller, name, new.uploads, new.manifest, new.note)
     response.headers["Location"] = f"/v1/hub/models/{name}/versions/{version.number}"
-    return _detail(hub, version)
+    job = None if hub.following is None else await hub.following.check(caller, version)
+    return VersionMade(**_detail(hub, version).model_dump(), job=None if job is None else job.id)
 
 
 @router.get("/versions/{which}", response_model=VersionDetail)
