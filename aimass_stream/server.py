@@ -90,8 +90,8 @@ from .weights.background import Fetcher
 if TYPE_CHECKING:
     from .apps.apps import Apps
     from .hub.conversions.orders import Conversions
-    from .hub.hub import Hub
     from .hub.following import Following
+    from .hub.hub import Hub
     from .store import Database
     from .store.repeats import Repeats
     from .watch.watch import Watch
@@ -145,8 +145,8 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         app.state.repeats = accounts.personal["repeats"] = await _repeats(database)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
         app.state.conversions = await _conversions(hub, board)
-        app.state.apps = apps = await _apps(database, node, accounts)
         hub.following = await _following(hub, board, settings)
+        app.state.apps = apps = await _apps(database, node, accounts)
         app.state.watch = watch = await _watch(settings, database, hub, node, accounts, infer)
         await node.start()
         await board.start()
@@ -264,13 +264,13 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     return hub
 
 
-async def _conversions(hub: Hub, board: Jobs) -> Conversions:
 async def _following(hub: Hub, board: Jobs, settings: Settings) -> Following:
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.following")
     following: Following = module.Following(hub, board, settings)
     return following
 
 
+async def _conversions(hub: Hub, board: Jobs) -> Conversions:
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.conversions.orders")
     made: Conversions = module.Conversions(hub, board)
     return made
