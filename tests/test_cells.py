@@ -53,8 +53,10 @@ def test_what_is_missing_is_said_and_nothing_is_run(monkeypatch: pytest.MonkeyPa
     script.write_text(f"open({str(tmp_path / 'touched')!r}, 'w')\n")
     monkeypatch.setattr(cells, "shown", lambda: [str(tmp_path)])
     tmp_path.chmod(0o700)  # which a user of its own can't read: there are neither mounts nor a way to Python
+    cell = Cell(script, {}, CellLimits(namespaces=False))
     with pytest.raises(Unavailable, match="code can't be run safely on this machine: a user of its own"):
-        Cell(script, {}, CellLimits(namespaces=False)).receive(memoryview(bytearray(1)), time.monotonic() + 60)
+        cell.receive(memoryview(bytearray(1)), time.monotonic() + 60)
+    cell.close()
     assert not (tmp_path / "touched").exists()
 
 

@@ -60,7 +60,7 @@ def main() -> None:
     with open(told["script"], encoding="utf-8") as file:
         source = file.read()
     child, libc = _child(), ctypes.CDLL(None, use_errno=True)
-    os.nice(told["niceness"])
+    child.be_nice(told["niceness"])
     try:
         if os.uname().machine not in CALLS:
             raise Missing(f"system-call filters are not known on {os.uname().machine}")
