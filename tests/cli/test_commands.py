@@ -202,7 +202,6 @@ def test_doctor_knows_this_machine(tmp_path: Path) -> None:
     assert "The Starry Night" in found["painting"]["detail"]
     assert "opencv-faces" in found["sight"]["detail"]
     assert found["cells"]["state"] == "ok"
-    assert found["cells"]["state"] == "ok"
     assert "Azure" not in found["models"]["detail"]
 
 
