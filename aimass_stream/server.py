@@ -81,6 +81,7 @@ from .speaking.voices import ENGINES, open_synthesizer
 from .stages import Registry
 from .store import open_blobs
 from .transports import realtime, telephony, websocket
+from .transports.http import Http
 from .transports.webrtc import WebRtc
 from .transports.wyoming import Wyoming
 from .usage import Seen, Usage
@@ -373,8 +374,9 @@ class Server(uvicorn.Server):
             app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
             ssl_certfile=files[0] if files else None, ssl_keyfile=files[1] if files else None,
             ssl_version=ssl.PROTOCOL_TLS_SERVER, timeout_graceful_shutdown=3, timeout_keep_alive=30,
-            ws=websocket.Protocol, ws_max_size=settings.max_message, ws_max_queue=16, ws_per_message_deflate=False,
-            ws_ping_interval=4, ws_ping_timeout=5, loop="uvloop", h11_max_incomplete_event_size=64 * 1024,
+            http=Http, ws=websocket.Protocol, ws_max_size=settings.max_message, ws_max_queue=16,
+            ws_per_message_deflate=False, ws_ping_interval=4, ws_ping_timeout=5, loop="uvloop",
+            h11_max_incomplete_event_size=64 * 1024,
         ))
         self.settings = settings
         self._on_started = on_started
