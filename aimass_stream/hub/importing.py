@@ -145,7 +145,8 @@ class Importer:
         size = sum(file.size for file in version.files)
         memory = MEMORY + TIMES * size + TORCH
         limits = sandbox.Limits(seconds=SECONDS, cpu_seconds=round(SECONDS), memory_bytes=memory,
-                                file_bytes=self._most, open_files=2500, output_bytes=8 << 20)
+                                file_bytes=self._most, open_files=2500, output_bytes=8 << 20,
+                                niceness=sandbox.BACKGROUND)
         result: dict[str, Any] = {}
         async with aclosing(sandbox.stream(examine, str(place), archive, version.told, self._most, approved(version),
                                            str(self.converters), limits=limits)) as told:

@@ -123,9 +123,10 @@ class Run:
 
     async def _child(self, work: Work, path: Path) -> None:
         number = await asyncio.to_thread(os.open, path, os.O_RDWR | os.O_CLOEXEC)
+        limits = replace(work.limits, niceness=max(sandbox.BACKGROUND, work.limits.niceness))
         try:
             async with aclosing(sandbox.stream(work.function, number, *work.arguments, files=[number, *work.files],
-                                               limits=work.limits)) as pieces:
+                                               limits=limits)) as pieces:
                 async for piece in pieces:
                     self._hear(piece)
             if not os.fstat(number).st_size:

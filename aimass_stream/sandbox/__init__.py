@@ -43,6 +43,7 @@ from ..errors import (
     SandboxTooBig,
     Unavailable,
 )
+from .child import BACKGROUND as BACKGROUND
 from .child import CANNOT_ISOLATE, SIGNALLED
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class Limits:
     open_files: int = 128
     processes: int = 64  # and threads
     output_bytes: int = 1 << 20  # of the answer, and of what is printed
-    niceness: int = 10
+    niceness: int = 5  # `BACKGROUND` where nobody waits for it
     network: bool = False
     namespaces: bool = True  # may be used to cut off the network
     filter: bool = True  # may be used to cut off the network

@@ -33,6 +33,7 @@ SECCOMP_MODE_FILTER, RET_KILL, RET_ERRNO, RET_ALLOW = 2, 0x80000000, 0x00050000,
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 EPERM, X32_CALLS, IO_URING_SETUP = 1, 0x40000000, 425
 ARCHITECTURES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # its audit number, its socket()
+BACKGROUND = 10  # niceness of what nobody waits for
 CAPABILITY_VERSION, CAPABILITIES = 0x20080522, 64
 
 
@@ -56,10 +57,10 @@ def main() -> None:
 
 
 def be_nice(niceness: int) -> None:
-    """Come after others: also as a session of our own, for where the kernel shares the processor out by sessions
-    (`sched_autogroup_enabled`), niceness counts within one only."""
+    """Come after others: in the background also as a session of our own, for where the kernel shares the processor
+    out by sessions (`sched_autogroup_enabled`), niceness counts within one only."""
     os.nice(niceness)
-    if os.getsid(0) == os.getpid():
+    if niceness >= BACKGROUND and os.getsid(0) == os.getpid():
         try:
             with open("/proc/self/autogroup", "w", encoding="ascii") as file:
                 file.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
