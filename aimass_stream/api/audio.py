@@ -22,7 +22,9 @@ from ..inference import Engine
 from ..settings import Settings
 from ..speech.languages import code_of
 from ..speech.words import HEARING_RATE, Task, Waveform
+from ..stages.asr import AsrParams
 from ..weights import catalogue
+from .asked import APP, APP_FIELDS, Asked, AskedDep, is_ours
 from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
@@ -46,7 +48,7 @@ PROMPT = 2000  # characters
 WORDS = 200  # hotwords
 PROGRESS_EVERY = 0.5  # s without a segment, after which progress is told
 PROGRESS_STEP = 0.5  # s of sound between two events of progress
-BOTH = frozenset({"model", "prompt", "response_format", "temperature", "hotwords"})
+BOTH = APP_FIELDS | {"model", "prompt", "response_format", "temperature", "hotwords"}
 TRANSCRIPTION = BOTH | {"language", "timestamp_granularities", "stream", "progress", "chunking_strategy", "include"}
 
 # for openapi.json: the body is read by hand, since it may be far larger than memory
@@ -57,7 +59,7 @@ BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
         "language": {"type": "string"}, "prompt": {"type": "string"}, "temperature": {"type": "number"},
         "response_format": {"type": "string", "enum": list(FORMATS)}, "hotwords": {"type": "string"},
         "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": list(GRANULARITIES)}},
-        "stream": {"type": "boolean"}, "progress": {"type": "boolean"}}}}}}}
+        "stream": {"type": "boolean"}, "progress": {"type": "boolean"}} | APP}}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +80,42 @@ class Wish:
 
 
 @router.post("/transcriptions", openapi_extra=BODY)
-async def transcriptions(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
-    """The words of a sound or video file, of any container; with several `file` parts, a list of answers."""
-    return await _answer(request, node.engine, settings, "transcribe", TRANSCRIPTION)
+async def transcriptions(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep,
+                         asked: AskedDep) -> Response:
+    """The words of a sound or video file, of any container; with several `file` parts, a list of answers.
+    With `app_id` the stage `asr` of that app says what the form does not: model, language, prompt, hotwords."""
+    return await _answer(request, node.engine, settings, asked, "transcribe", TRANSCRIPTION)
 
 
 @router.post("/translations", openapi_extra=BODY)
-async def translations(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
+async def translations(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep,
+                       asked: AskedDep) -> Response:
     """The same in English, with a model that translates."""
-    return await _answer(request, node.engine, settings, "translate", BOTH)
+    return await _answer(request, node.engine, settings, asked, "translate", BOTH)
 
 
-async def _answer(request: Request, engine: Engine, settings: Settings, task: Task, known: frozenset[str]) -> Response:
+async def _answer(request: Request, engine: Engine, settings: Settings, asked: Asked, task: Task,
+                  known: frozenset[str]) -> Response:
     desk = _desk(request, settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(desk.place())
         form = await stack.enter_async_context(form_of(request, settings))
+        usual = await asked.usual_of(form, "asr", AsrParams)
+        if usual is not None:
+            task = _filled(form, usual, task)
         wish = await run_in_threadpool(_wish, form, settings, task, known)
+        stack.enter_context(asked)
         if wish.stream:
             sound = await stack.enter_async_context(desk.decoded(form.files[0]))
-            work = _Work(engine, settings, wish, sound)
+            work = _Work(engine, settings, wish, sound, asked)
             stack.push_async_callback(work.close)
             await work.begin()
             kept = stack.pop_all()
             return StreamingResponse(_events(work, kept), media_type="text/event-stream",
                                      headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         if len(form.files) == 1:
-            return await _while_there(request, _one(desk, engine, settings, wish, form.files[0]))
-        return await _while_there(request, _batch(desk, engine, settings, wish, form.files))
+            return await _while_there(request, _one(desk, engine, settings, wish, form.files[0], asked))
+        return await _while_there(request, _batch(desk, engine, settings, wish, form.files, asked))
 
 
 def _desk(request: Request, settings: Settings) -> Desk:
@@ -118,7 +128,9 @@ def _desk(request: Request, settings: Settings) -> Desk:
 class _Work:
     """The segments of one file, as they come."""
 
-    def __init__(self, engine: Engine, settings: Settings, wish: Wish, sound: Waveform) -> None:
+    def __init__(self, engine: Engine, settings: Settings, wish: Wish, sound: Waveform,
+                 asked: Asked) -> None:
+        self.asked = asked
         self.wish, self.seconds, self.done = wish, len(sound) / HEARING_RATE, 0.0
         self.segments: list[Segment] = []
         self._coming = cast(AsyncGenerator[Segment, None], transcribe(
@@ -135,6 +147,7 @@ class _Work:
 
     def _opened(self, engine: str, model: str) -> None:
         self.heard_by = {"engine": engine, "model": model}
+        self.asked.model = model
 
     async def begin(self) -> None:
         """Until then, what is wrong can be told as an HTTP status. Waits for the first segment, or until some of the
@@ -186,9 +199,10 @@ class _Work:
                 "granularities": self.wish.granularities or ("segment",), "heard_by": self.heard_by}
 
 
-async def _heard(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upload: Upload) -> _Work:
+async def _heard(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upload: Upload,
+                 asked: Asked) -> _Work:
     async with desk.decoded(upload) as sound:
-        work = _Work(engine, settings, wish, sound)
+        work = _Work(engine, settings, wish, sound, asked)
         try:
             await work.begin()
             async for _ in work.news():
@@ -198,17 +212,19 @@ async def _heard(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upl
         return work
 
 
-async def _one(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upload: Upload) -> Response:
-    work = await _heard(desk, engine, settings, wish, upload)
+async def _one(desk: Desk, engine: Engine, settings: Settings, wish: Wish, upload: Upload,
+               asked: Asked) -> Response:
+    work = await _heard(desk, engine, settings, wish, upload, asked)
     return await run_in_threadpool(response, wish.form, work.segments, **work.around())
 
 
-async def _batch(desk: Desk, engine: Engine, settings: Settings, wish: Wish, uploads: Sequence[Upload]) -> Response:
+async def _batch(desk: Desk, engine: Engine, settings: Settings, wish: Wish, uploads: Sequence[Upload],
+                 asked: Asked) -> Response:
     """One answer for each file in its order; what is wrong with one is told in its place."""
     answers: list[dict[str, Any]] = []
     for upload in uploads:
         try:
-            work = await _heard(desk, engine, settings, wish, upload)
+            work = await _heard(desk, engine, settings, wish, upload, asked)
             answer = await run_in_threadpool(body, wish.form, work.segments, **work.around())
         except AimassError as error:
             answer = _told(error)
@@ -234,6 +250,7 @@ async def _events(work: _Work, kept: AsyncExitStack) -> AsyncGenerator[str, None
         yield event({"type": "transcript.text.done", "text": text_of(work.segments), "usage": usage(work.seconds),
                      **work.heard_by})
     except AimassError as error:
+        work.asked.failed = is_ours(error)
         yield event(_told(error))
     finally:
         # in a task of its own: where the client is gone, the server cancels every await of this one anew
@@ -294,6 +311,19 @@ def _wish(form: Form, settings: Settings, task: Task, known: frozenset[str]) -> 
     if len(form.files) > 1 and wish.form not in ("json", "verbose_json"):
         raise InvalidInput("several files are answered as json or verbose_json", field="response_format")
     return wish
+
+
+def _filled(form: Form, usual: AsrParams, task: Task) -> Task:
+    """What the form does not say is as in the app's stage; which may translate, where this route transcribes."""
+    engine = "" if usual.engine == "auto" else usual.engine
+    given = {"model": "/".join(filter(None, (engine, usual.model))), "language": usual.language,
+             "prompt": usual.prompt, "hotwords": usual.hotwords.replace(" ", ",")}
+    if _text(form.fields, "model") in ANY_MODEL:
+        form.fields.pop("model", None)
+    for name, value in given.items():
+        if value and not form.fields.get(name) and not (name == "language" and task == "translate"):
+            form.fields[name] = [value]
+    return usual.task if task == "transcribe" else task
 
 
 def _text(fields: dict[str, list[str]], name: str, most: int = 200) -> str:

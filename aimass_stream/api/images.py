@@ -21,13 +21,15 @@ from ..errors import InvalidInput, InvalidMedia, NotFound, Unavailable
 from ..frames import Pixels
 from ..inference import Batch, Engine
 from ..painting.colours import palette
+from ..painting.inline import SCHEME, decoded
 from ..painting.manner import LENGTH, distance, manner, nearest
 from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
-from ..stages.style import catalogue, choices, learned, painter, strokes
+from ..stages.style import StyleParams, catalogue, choices, learned, painter, strokes
 from ..training import check, judge
 from ..weights import folder_of
+from .asked import APP, APP_FIELDS, AskedDep
 from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
@@ -51,7 +53,7 @@ STYLE = body({
     "style_image": FILE | {"description": "instead: a picture whose own style is taken"},
     "by": {"type": "string", "enum": ["picture", "nearest"], "description": "with style_image: paint after that very "
            "picture (where a network for it is installed), or in the library's style that is nearest to it"},
-    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["image"])
+    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}} | APP, ["image"])
 MATCH = body({"image": FILE | {"description": "one picture or several"}}, ["image"])
 
 
@@ -111,17 +113,21 @@ async def show_sample(name: str, caller: CallerDep) -> Response:
 
 
 @router.post("/style", response_class=Response, responses=ANSWER, openapi_extra=STYLE)
-async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep) -> Response:
-    """Paint a picture in a style of the library, or after any other picture."""
+async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep,
+                asked: AskedDep) -> Response:
+    """Paint a picture in a style of the library, or after any other picture. With `app_id` the stage `style` of that
+    app says which style and how strongly, where the form does not."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
-        wanted = await run_in_threadpool(wish, form)
+        usual = await asked.usual_of(form, "style", StyleParams)
+        wanted = await run_in_threadpool(wish, form, "image", usual)
+        stack.enter_context(asked)
         image = only(form, "image")
         headers = {"X-Style": wanted.style}
         style: Batch = {}
         if not wanted.style:
-            example = await read(only(form, "style_image"))
+            example = await shown(form, wanted)
             found = await run_in_threadpool(near, example) if wanted.nearest or catalogue() else ("", 0.0)
             headers = {"X-Style": found[0] if wanted.nearest else PICTURE, "X-Style-Nearest": found[0],
                        "X-Style-Distance": str(found[1])}
@@ -131,6 +137,7 @@ async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: 
                 style = {"style": await learned(node.engine, seen, one), "strength": np.ones(1, np.float32)}
         picture = await read(image)
         model = painter() if style else catalogue()[headers["X-Style"]].name
+        asked.model = model
         made = await _painted(node.engine, model, picture, wanted.strength, style)
         data = await run_in_threadpool(_png, made, picture)
     return Response(data, media_type="image/png", headers={name: value for name, value in headers.items() if value})
@@ -155,21 +162,41 @@ class Wish:
     style: str  # empty: that of `style_image`
     strength: float  # 0 to 1
     nearest: bool = False  # of the library to `style_image`, instead of its own
+    picture: str = ""  # a data: URL in place of `style_image`
 
 
-def wish(form: Form, what: str = "image") -> Wish:
-    """What a form asks for, of the picture or video `what`. Raises `InvalidInput`, `NotFound` or `Unavailable`."""
+async def shown(form: Form, wanted: Wish) -> NDArray[np.uint8]:
+    """The picture whose style is meant."""
+    if wanted.picture:
+        try:
+            return await run_in_threadpool(decoded, wanted.picture)
+        except ValueError as error:
+            raise InvalidInput(f"the app's style: {error}", field="app_id") from None
+    return await read(only(form, "style_image"))
+
+
+def wish(form: Form, what: str = "image", usual: StyleParams | None = None) -> Wish:
+    """What a form asks for, of the picture or video `what`, and where it does not say, as `usual`.
+
+    Raises `InvalidInput`, `NotFound` or `Unavailable`.
+    """
     for field in form.fields:
         if field not in ("style", "strength", "by"):
-            raise InvalidInput(f"there is no field {field[:64]!r}; there are: {what}, style, style_image, by, strength",
-                               field=field[:64])
+            raise InvalidInput(f"there is no field {field[:64]!r}; there are: {what}, style, style_image, by, "
+                               f"strength, {', '.join(sorted(APP_FIELDS))}", field=field[:64])
     said = form.fields.get("style", [""])[-1]
     given = any(upload.part == "style_image" for upload in form.files)
+    picture = ""
+    if usual is not None and not said.strip() and not given:
+        if usual.name.startswith(SCHEME):
+            given, picture = True, usual.name
+        else:
+            said = usual.name
     if bool(said.strip()) == given:
         raise InvalidInput("say either style, a name, or style_image, a picture" if given else
                            f"say which style, or send a style_image; there are: {listing(choices())}", field="style")
     try:
-        strength = float(form.fields.get("strength", ["1"])[-1])
+        strength = float(form.fields.get("strength", ["1" if usual is None else str(usual.strength)])[-1])
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:
@@ -181,11 +208,11 @@ def wish(form: Form, what: str = "image") -> Wish:
     if given and (able or by == PICTURE) and by != NEAREST:
         if not able:
             raise Unavailable("no network is installed here that paints after a picture")
-        return Wish("", strength)
+        return Wish("", strength, picture=picture)
     if not catalogue():
         raise Unavailable("no style is installed here")
     if given:
-        return Wish("", strength, nearest=True)
+        return Wish("", strength, nearest=True, picture=picture)
     found = resolve(said, choices())
     if found is None:
         raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")

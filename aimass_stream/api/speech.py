@@ -28,6 +28,8 @@ from ..speaking.speaker import Piece, Speaker
 from ..speaking.voices import ENGINES, OPENAI_NAMES, describe, open_synthesizer, voice_id, voices
 from ..speech.contract import Manner
 from ..speech.resample import Resampler
+from ..stages.tts import TtsParams
+from .asked import Asked, AskedDep
 from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
@@ -61,6 +63,9 @@ class SpeechRequest(BaseModel):
     input_type: Literal["text", "markdown", "ssml"] = "text"
     language: str = Field("en", max_length=35, description="BCP 47, where no voice is named")
     pitch: float = Field(1.0, ge=0.5, le=2.0, description="times the voice's own")
+    app_id: str | None = Field(None, max_length=64, description="the id or slug of an app: its stage `tts` says what "
+                               "is usual of engine, voice, language, speed and pitch")
+    parameters: dict[str, Any] | None = Field(None, description="those that the app exposes")
 
     @property
     def voice_name(self) -> str:
@@ -98,32 +103,56 @@ ANSWER: dict[int | str, dict[str, Any]] = {200: {
 
 
 @router.post("/speech", response_class=Response, responses=ANSWER)
-async def speak(wanted: SpeechRequest, node: NodeDep, settings: SettingsDep,
-                caller: CallerDep) -> Response:
+async def speak(wanted: SpeechRequest, node: NodeDep, settings: SettingsDep, caller: CallerDep,
+                asked: AskedDep) -> Response:
     """Speak a text. Sent as it is made, as a file or (`stream_format` "sse") as `speech.audio.delta` events."""
     if len(wanted.input) > settings.max_speech_text:
         raise TooLarge(f"a text has at most {settings.max_speech_text} characters, not {len(wanted.input)}",
                        field="input")
     if len(Speaking.at_once) >= MOST_AT_ONCE:
         raise Busy(f"{MOST_AT_ONCE} texts are being spoken already")
-    speaker = await speaker_for(wanted, node.engine, settings)
-    pieces = speaker.pieces()
-    try:
-        first = await anext(pieces, None)  # what is wrong with voice or text is an answer of its own
-    except BaseException:
-        await pieces.aclose()
-        raise
-    file = await asyncio.to_thread(speech_file, wanted.response_format)
-    data = _encoded(speaker, first, pieces, file)
+    usual = await asked.usual(wanted.app_id, wanted.parameters, "tts", TtsParams)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(asked)
+        speaker = await speaker_for(wanted if usual is None else _filled(wanted, usual), node.engine, settings, asked)
+        pieces = speaker.pieces()
+        try:
+            first = await anext(pieces, None)  # what is wrong with voice or text is an answer of its own
+            file = await asyncio.to_thread(speech_file, wanted.response_format)
+        except BaseException:
+            await pieces.aclose()
+            raise
+        data = _counted(_encoded(speaker, first, pieces, file), stack.pop_all())
     if wanted.stream_format == "sse":
         return Speaking(_events(data, len(wanted.input)), pieces, "text/event-stream")
     return Speaking(data, pieces, MEDIA_TYPES[wanted.response_format])
 
 
-async def speaker_for(wanted: SpeechRequest, engine: Engine, settings: Settings) -> Speaker:
+def _filled(wanted: SpeechRequest, usual: TtsParams) -> SpeechRequest:
+    """What the request does not say is as in the app's stage."""
+    given: dict[str, Any] = {name: getattr(usual, name) for name in ("language", "speed", "pitch")
+                             if name not in wanted.model_fields_set}
+    if wanted.model not in ENGINES and usual.engine != "auto":
+        given["model"] = usual.engine
+    if not wanted.voice_name:
+        given["voice"] = usual.voice
+    return wanted.model_copy(update=given)
+
+
+async def _counted(data: AsyncGenerator[bytes, None], stack: contextlib.ExitStack) -> AsyncGenerator[bytes, None]:
+    """The same; when it is over, so is what `stack` has."""
+    with stack:
+        async with contextlib.aclosing(data):
+            async for piece in data:
+                yield piece
+
+
+async def speaker_for(wanted: SpeechRequest, engine: Engine, settings: Settings,
+                      asked: Asked) -> Speaker:
     """A speaker that has been given all of the text. Raises `InvalidInput` for broken SSML."""
     named = wanted.model if wanted.model in ENGINES else ""
     synthesizer = await open_synthesizer(engine, settings, named)
+    asked.model = synthesizer.name
     voice = voice_id(synthesizer, wanted.voice_name) or settings.voice
     speaker = Speaker(synthesizer, Manner(voice, wanted.language, wanted.speed, wanted.pitch),
                       markdown=wanted.input_type == "markdown")

@@ -19,10 +19,11 @@ from ..painting.inline import encoded
 from ..settings import Settings
 from ..stages.style import StyleParams, strokes
 from ..store.blobs import pieces_of
+from .asked import APP, AskedDep
 from .deps import CallerDep, SettingsDep, needs
-from .images import PICTURE, near, wish
+from .images import PICTURE, near, shown, wish
 from .jobs import JobInfo, JobsDep, OrderDep, accepted
-from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
+from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only
 from .problems import RESPONSES
 from .uploads import Upload, form_of, on_disk
 
@@ -40,7 +41,7 @@ STYLE = body({
     "style": {"type": "string", "description": "a style's name, title or painter, in English or Chinese"},
     "style_image": FILE | {"description": f"instead: a picture whose own style is taken; {KINDS}"},
     "by": {"type": "string", "enum": ["picture", "nearest"], "description": "with style_image, as for pictures"},
-    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}}, ["video"])
+    "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1}} | APP, ["video"])
 
 
 class VideoPlace(Place):
@@ -50,18 +51,20 @@ class VideoPlace(Place):
 
 @router.post("/style", status_code=202, openapi_extra=STYLE)
 async def paint_video(request: Request, response: Response, settings: SettingsDep, caller: CallerDep,
-                      jobs: JobsDep, order: OrderDep) -> JobInfo:
+                      jobs: JobsDep, order: OrderDep, asked: AskedDep) -> JobInfo:
     """Paint a video file in a style of the library, steadily, as live pictures are. The result is an MP4 file with the
-    video's own sound and timing, upright."""
+    video's own sound and timing, upright. With `app_id` the stage `style` of that app says what the form does not."""
     await jobs.admit(caller.owner, order.key)
     async with AsyncExitStack() as stack:
         stack.enter_context(VideoPlace())
         form = await stack.enter_async_context(form_of(request, settings, ("video", "style_image")))
-        wanted = await run_in_threadpool(wish, form, "video")
+        usual = await asked.usual_of(form, "style", StyleParams)
+        wanted = await run_in_threadpool(wish, form, "video", usual)
+        stack.enter_context(asked)
         facts: dict[str, Any] = {}
         name = style = wanted.style
         if not style:
-            example = await read(only(form, "style_image"))
+            example = await shown(form, wanted)
             if wanted.nearest:
                 name, facts["distance"] = await run_in_threadpool(near, example)
                 style = name
@@ -69,7 +72,7 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
                 name, style = PICTURE, await run_in_threadpool(lambda: encoded(strokes(on_white(example))))
         video = only(form, "video", "video file")
         facts |= await _look(video, await run_in_threadpool(on_disk, video.file), bounds_of(settings))
-        params = StyleParams(name=style, strength=wanted.strength).model_dump()
+        params = (usual or StyleParams()).model_dump() | {"name": style, "strength": wanted.strength}
         blob = await jobs.blobs.put(pieces_of(video.file))
         job = await jobs.begin(
             KIND, {"video": blob.sha256, "params": params}, owner=caller.owner, name=f"{_stem(video.name)}-{name}.mp4",

@@ -20,7 +20,7 @@ from .health import Health
 from .manifests import Manifest, Stages, schema_of
 from .personal import AppsOfPeople
 from .probes import Probes
-from .records import App, Book, Sort, Version, is_own, works_on
+from .records import App, Book, Sort, Version, is_own, who, works_on
 from .requests import Requests
 from .review import Review
 from .running import Came, run, shown
@@ -126,6 +126,10 @@ class Apps:
                     if stage.id == each.stage and error.field == f"pipeline[{index}].{each.key}":
                         raise InvalidPipeline(error.detail, field=f"parameters.{name}") from None
             raise
+
+    def asked(self, app: Started, caller: Caller, seconds: float, *, failed: bool) -> None:
+        """A request by REST that a stage of the app answered, without a session."""
+        self.health.note(app.id, "runs", failed=failed, seconds=seconds, public=app.published, by=who(caller))
 
     async def run(self, caller: Caller, call: AppCall, given: object, within: float) -> Came:
         """What an app makes of an input like that of an example. Raises as `Node.open`, and `InvalidInput`."""
