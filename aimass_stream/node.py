@@ -16,6 +16,7 @@ from .admission import Admission
 from .errors import Busy, Forbidden, NotFound, Unavailable
 from .events import EventData
 from .frames import now
+from .inference import ModelOf
 from .ports import AppCall, Application, Caller
 from .session import Session, Sync
 from .settings import Settings
@@ -54,6 +55,8 @@ class Node:
         self.engine = engine
         # which versions of models a caller's pipeline means, where there was one before it
         self.pin: Callable[[PipelineSpec, Caller, PipelineSpec], PipelineSpec] = lambda spec, caller, before: spec
+        # and which one a name means in a field that takes names of models, with the one that it stands for already
+        self.meant: Callable[[ModelOf, str, Caller, str], str] = lambda wanted, said, caller, held: said
         # what an app's id stands for; those in `ended` learn what became of each session
         self.app: Callable[[Caller, AppCall], Awaitable[tuple[Application, PipelineSpec, int]]] = no_apps
         self.ended: list[Callable[[Session], None]] = []

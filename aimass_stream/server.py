@@ -258,10 +258,11 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     module = await asyncio.to_thread(importlib.import_module, "aimass_stream.hub.hub")
     hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
                           specs=lambda: {session.id: session.spec for session in node.sessions()},
-                          auditor=accounts.parts.audit,
+                          auditor=accounts.parts.audit, fields=node.stages.models,
                           keys=sealing_keys(settings.model_key) if settings.model_key else ())
     await hub.start()
-    node.pin, accounts.personal["hub"] = hub.pin, hub
+    hub.holders.append(lambda: {session.id: session.held for session in node.sessions()})
+    node.pin, node.meant, accounts.personal["hub"] = hub.pin, hub.meant, hub
     return hub
 
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeAlias
 
 from . import events, metrics
@@ -68,6 +68,7 @@ class Session:
         self.app = app  # that it was begun by: then only what that exposes can be set
         self.failures = 0  # of its stages, and of the session itself
         self.created = time.time()
+        self.held: Sequence[str] = ()  # versions of the hub that its transport uses, besides those in its pipeline
         self.meter = Meter()
         self.sync: Sync = sync
         self.state: State = "waiting"

@@ -15,12 +15,14 @@ from starlette.concurrency import run_in_threadpool
 
 from ..errors import InvalidInput, InvalidPipeline, ModelFailed, NotFound, Unavailable
 from ..frames import Pixels, now
-from ..inference import Batch, Engine, Entry
+from ..inference import Batch, Engine, Entry, model_fields
 from ..seeing import classifier, reader
 from ..seeing.classifier import Class, Classifier
 from ..seeing.detector import Detector, Thing, Wish, choose
 from ..seeing.reader import Line
 from ..seeing.tiles import look
+from ..stages.classify import ClassifyParams
+from ..stages.detect import DetectParams
 from ..vision.boxes import Floats
 from ..vision.drawing import marked, outline
 from ..vision.overlay import Mark
@@ -33,6 +35,7 @@ from .uploads import Form, form_of
 router = APIRouter(prefix="/v1/vision", tags=["vision"], route_class=UploadRoute, responses=RESPONSES,
                    dependencies=[needs("media")])
 
+FINDS, SAYS = model_fields(DetectParams)["model"], model_fields(ClassifyParams)["model"]
 DEADLINE = 10.0  # s that a picture may wait for a model's turn
 HANGS = 10.0  # s more after which a model counts as hanging
 MOST_TILES = 4
@@ -102,7 +105,7 @@ async def detect(request: Request, node: NodeDep, settings: SettingsDep, caller:
     """Find things in a picture; which ones is up to the detector."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))), FINDS)
         return await _answer(request, node.engine, form, "")
 
 
@@ -112,7 +115,7 @@ async def faces(request: Request, node: NodeDep, settings: SettingsDep, caller: 
     """Find faces in a picture, with the points that the detector knows of each."""
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))), FINDS)
         return await _answer(request, node.engine, form, "face")
 
 
@@ -140,7 +143,7 @@ async def classify(request: Request, node: NodeDep, settings: SettingsDep, calle
     kind = wanted(request.headers.get("accept"))
     async with AsyncExitStack() as stack:
         stack.enter_context(Place())
-        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))))
+        form = pinned(request, caller, await stack.enter_async_context(form_of(request, settings, ("image",))), SAYS)
         fields = known(form, ("model", "threshold", "top"))
         least = number(fields, "threshold", LEAST, 0, 1)
         top = whole(fields, "top", TOP, 1, 100)

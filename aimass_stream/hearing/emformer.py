@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InvalidInput, NotFound, Unavailable
 from ..inference import Engine, installed
+from ..inference.loader import named as by_name
 from ..settings import Settings
 from ..speech.contract import Heard, HearingAbilities
 from ..speech.words import Task, Waveform, Word
@@ -169,7 +170,7 @@ async def _load(engine: Engine, model: str) -> str:
         importlib.import_module("safetensors")
     except ImportError as error:
         raise Unavailable(f"an Emformer can't be loaded: {error}") from error
-    if any(entry.name == model and entry.engine == CLASS for entry in installed().entries()):
+    if any(entry.name == model and entry.engine == CLASS for entry in by_name(installed(), model)):
         await engine.load(model)
         return model
     folder = await asyncio.to_thread(_folder, model)

@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol, cast
 
 from ..errors import InvalidInput, NotFound, Unavailable
-from ..inference import Engine
+from ..inference import Engine, Entry, ModelOf, installed
+from ..inference.loader import VERSION
 from ..settings import Settings
 from ..speech.contract import HearingAbilities, Recognizer
 from ..speech.words import Task
@@ -30,7 +31,24 @@ RECOGNIZERS: dict[str, str] = {
     "pocketsphinx": "aimass_stream.hearing.sphinx:SphinxRecognizer",
 }
 AUTO = "auto"
+# whose models they are, by the engine that their manifest names
+HEARD_BY = {"aimass_stream.engines.faster_whisper:FasterWhisper": "whisper",
+            "aimass_stream.engines.emformer:Emformer": "emformer"}
 FORMER = {"en-us": "pocketsphinx-en-us"}  # names that models had; still taken
+
+
+def _directory(said: str) -> bool:
+    return "/" in said or said.startswith((".", "~"))
+
+
+def _unheard(entry: Entry) -> str:
+    if entry.engine not in HEARD_BY:
+        return f"speech is recognised by {' and '.join(HEARD_BY.values())}, and {entry.engine} is none of them"
+    missing = [item.path for item in entry.files if not (entry.folder / item.path).is_file()]
+    return f"{missing[0]} is missing" if missing else ""
+
+
+HEARS = ModelOf("speech-recognition", own=_directory, unfit=_unheard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +112,8 @@ def chosen(settings: Settings, *, want: str = "", model: str = "", language: str
     if want != AUTO and want not in RECOGNIZERS:
         raise InvalidInput(f"there is no recogniser {want[:64]!r}; there are: auto, {', '.join(RECOGNIZERS)}",
                            field="engine")
+    if VERSION.fullmatch(model):
+        return _version(model, want if asked else AUTO)
     every = {name: _offers(name, settings) for name in RECOGNIZERS}
     offers = every if want == AUTO else {want: every[want]}
     if model:
@@ -180,11 +200,24 @@ def _named(model: str, want: str, offers: dict[str, Offers]) -> Choice:
             return Choice(name, model, "asked for by name")
     if want != AUTO:  # its own words say what is wrong with a directory
         return Choice(want, model, "asked for by name")
-    if "/" in model or model.startswith("."):
+    if _directory(model):
         return Choice("whisper", model, "a directory was given")
     there = sorted({offer.model for each, _ in offers.values() for offer in each})
     raise NotFound(f"there is no model {model[:200]!r} to hear with; there are: {', '.join(there) or 'none'}",
                    field="model")
+
+
+def _version(model: str, want: str) -> Choice:
+    """Of the hub: in no list, and found by its name."""
+    try:
+        entry = installed().get(model)
+    except NotFound:
+        raise NotFound(f"there is no model {model} to hear with", field="model") from None
+    HEARS.check(entry)
+    engine = HEARD_BY[entry.engine]
+    if want not in (AUTO, engine):
+        raise InvalidInput(f"{model} is a model of {engine}, not of {want}", field="engine")
+    return Choice(engine, model, "asked for by name")
 
 
 def _missing(want: str, every: dict[str, Offers]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, InvalidInput, NotFound
-from ..inference import Engine, FolderStore
+from ..inference import Engine, FolderStore, ModelOf
 from ..ports import Auditor, Caller
 from ..spec import PipelineSpec
 from ..store import Blobs, Database
@@ -45,10 +45,13 @@ class Hub:
 
     def __init__(self, database: Database, blobs: Blobs, engine: Engine, store: FolderStore, folder: Path, *,
                  specs: Callable[[], Mapping[str, PipelineSpec]] = dict, auditor: Auditor | None = None,
-                 keys: Sequence[bytes] = ()) -> None:
-        """`specs` are the pipelines of live sessions, by the sessions' ids; `keys` those that files are sealed with."""
+                 keys: Sequence[bytes] = (), fields: pins.Fields = lambda stage: {}) -> None:
+        """`specs` are the pipelines of live sessions, by the sessions' ids; `keys` those that files are sealed with;
+        `fields` the parameters of a stage that name models."""
         self.engine, self.store, self.blobs = engine, store, blobs
-        self._specs, self._auditor = specs, auditor
+        self._specs, self._auditor, self._fields = specs, auditor, fields
+        # versions that others hold, by who does: what a transport hears with, what waits to be done
+        self.holders: list[Callable[[], Mapping[str, Sequence[str]]]] = []
         self.catalogue = Catalogue(database)
         self.opinions = Opinions(database)
         self.uploads = Uploads(database, blobs, folder / "uploads")
@@ -157,8 +160,12 @@ class Hub:
         """Versions that live sessions have, by their name in the engine, with the sessions' ids."""
         found: dict[str, list[str]] = {}
         for session, spec in self._specs().items():
-            for model in pins.models(spec):
+            for model in pins.models(spec, self._fields):
                 found.setdefault(model, []).append(session)
+        for held in self.holders:
+            for holder, models in held().items():
+                for model in models:
+                    found.setdefault(model, []).append(holder)
         return found
 
     async def _unused(self, served: str) -> None:
@@ -199,23 +206,46 @@ class Hub:
         """Raises `NotFound`. Reads manifests that changed: call it in a thread, or rarely."""
         return choose(self.candidates(caller), task, latency_ms, quality)
 
-    def candidates(self, caller: Caller) -> list[Candidate]:
-        """What is built in, and what is deployed as `PRODUCTION` and may be used by this caller."""
+    def candidates(self, caller: Caller, wanted: ModelOf | None = None) -> list[Candidate]:
+        """What is built in, and what is deployed as `PRODUCTION` and may be used by this caller; with `wanted` of these
+        what can run there."""
         measured = self.engine.statistics()
-        found = [candidate(entry.name, entry, {}, measured.get(entry.name)) for entry in self.store.entries()]
+        found = [candidate(entry.name, entry, {}, measured.get(entry.name)) for entry in self.store.entries()
+                 if wanted is None or not wanted.unfit(entry)]
         for name in self.deployments.names(caller):
             model = self.deployments.models[name]
             alias = model.aliases.get(PRODUCTION)
             if alias is not None:
                 entry = model.entries[alias.number]
+                if wanted is not None and wanted.unfit(entry):
+                    continue
                 found.append(candidate(name, entry, model.facts[alias.number], measured.get(entry.name)))
         return found
 
     def pin(self, spec: PipelineSpec, caller: Caller, before: PipelineSpec) -> PipelineSpec:
         """For `Node.pin`."""
-        return pins.pinned(spec, before, lambda name: name in self.deployments.models,
-                           lambda name: self.deployments.resolve(name, caller).served,
-                           lambda task: self.auto(caller, task).served)
+        return pins.pinned(spec, before, self._fields,
+                           lambda wanted, said, held: self.meant(wanted, said, caller, held))
+
+    def meant(self, wanted: ModelOf, said: str, caller: Caller, held: str = "") -> str:
+        """The version that a name means in a field; `said` as it is where that is none of the hub's. `held` is the
+        version that it stands for already.
+
+        Raises `NotFound`, and `InvalidInput` for a model that is not of the field's task.
+        """
+        if said == AUTO and not wanted.own(said):
+            return choose(self.candidates(caller, wanted), wanted.tasks[0]).served
+        exact = "@" in said
+        if wanted.own(said) or not (held or exact or said in self.deployments.models):
+            return said
+        try:
+            served = held or self.deployments.resolve(said, caller).served
+            wanted.check(self.deployments.entry(served))
+        except NotFound:
+            if wanted.words and not exact:
+                return said
+            raise
+        return served
 
     # ----------------------------------------------------------------------------------------------
 
@@ -249,7 +279,7 @@ class Hub:
 
 
 def _listed(sessions: Sequence[str]) -> str:
-    shown = ", ".join(f"session {each}" for each in sessions[:3])
+    shown = ", ".join(f"{'job' if each.startswith('job_') else 'session'} {each}" for each in sessions[:3])
     return f"{shown} and {len(sessions) - 3} more" if len(sessions) > 3 else shown
 
 

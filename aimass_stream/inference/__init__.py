@@ -12,6 +12,7 @@ from .engine import Engine
 from .loader import Entry, FolderStore, ModelStore, installed
 from .slots import Slots
 from .statistics import ModelStatistics
+from .wanted import ModelOf, model_fields
 
 __all__ = ["Batch", "Capabilities", "CpuDevice", "Device", "Engine", "Entry", "FolderStore", "Launcher", "Model",
-           "ModelStatistics", "ModelStore", "Slots", "TensorSpec", "installed"]
+           "ModelOf", "ModelStatistics", "ModelStore", "Slots", "TensorSpec", "installed", "model_fields"]

@@ -71,6 +71,11 @@ def resolve(said: str, choices: Sequence[Named]) -> Named | None:
             or _most_alike(wanted, {choice: choice.words for choice in choices}, WORD_ALIKE))
 
 
+def exact(said: str, choices: Sequence[Named]) -> bool:
+    """Whether that is one's very name."""
+    return any(_key(said) in choice.known for choice in choices)
+
+
 def _most_alike(wanted: str, keys: Mapping[Named, set[str]], least: float) -> Named | None:
     likeness = {choice: max((difflib.SequenceMatcher(None, wanted, key).ratio() for key in found), default=0.0)
                 for choice, found in keys.items()}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, cast
 
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from ..errors import InvalidPipeline
 from ..frames import KINDS, Kind
+from ..inference import ModelOf, model_fields
 from ..stage import Stage
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,11 @@ class Registry:
     def listens(self, name: str) -> bool:
         """True for a stage that has speech recognised: sessions with one are admitted by a count of their own."""
         return bool(getattr(self._factory(name), "listens", False))
+
+    def models(self, name: str) -> Mapping[str, ModelOf]:
+        """Which of its parameters name models; none of a stage that is not there."""
+        factory = self._factory(name)
+        return {} if factory is None else model_fields(factory.Params)
 
     def load_of(self, name: str) -> float:
         """Cores that a stage says it takes for 640x480 pictures, 30 a second; 0 if it does not say."""

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from fractions import Fraction
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from ..events import HearingReady, SpokenWord, TranscriptCommitted, TranscriptPa
 from ..frames import AudioFrame, TextFrame
 from ..hearing.ears import Committed, EarEvent, Ears, EarSettings, HearingTrouble, Partial, SpeechBegan
 from ..hearing.first_words import FirstWords
-from ..hearing.recognizers import Choice, chosen, open_recognizer
+from ..hearing.recognizers import HEARS, Choice, chosen, open_recognizer
 from ..hearing.whisper import WhisperRecognizer
 from ..speech.captions import board
 from ..speech.contract import Recognizer
@@ -37,7 +37,8 @@ TEXT_TIME = Fraction(1, 1000)
 class AsrParams(Params):
     engine: Literal["auto", "whisper", "emformer", "pocketsphinx"] = Field(
         "auto", description="which recogniser; auto: the best that is really there")
-    model: str = Field("", max_length=500, description="its model, by name or directory; empty: the best there is")
+    model: Annotated[str, HEARS] = Field("", max_length=500,
+                                         description="its model, by name or directory; empty: the best there is")
     language: str = Field("", max_length=16, description="such as en (ISO 639-1); empty: found out by the model")
     task: Literal["transcribe", "translate"] = Field("transcribe", description="translate: into English")
     policy: Literal["alignment", "local_agreement"] = Field(

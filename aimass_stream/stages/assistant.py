@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ from ..events import EventData, SpeechSpoken, SpokenWord, StageFailed
 from ..frames import AudioFrame, TextFrame
 from ..hearing.ears import EarEvent, EarSettings
 from ..hearing.first_words import FirstWords
+from ..hearing.recognizers import HEARS
 from ..speaking.speaker import Speaker
 from ..speaking.voices import open_synthesizer, voice_id
 from ..speech.captions import board
@@ -59,7 +60,8 @@ class AssistantParams(Params):
     interruptions: bool = Field(True, description="the user may speak into a reply, which then stops")
     engine: Literal["auto", "whisper", "emformer", "pocketsphinx"] = Field(
         "auto", description="which recogniser hears; auto: the best that is really there")
-    model: str = Field("", max_length=500, description="its model, by name or directory; empty: the best there is")
+    model: Annotated[str, HEARS] = Field("", max_length=500,
+                                         description="its model, by name or directory; empty: the best there is")
 
 
 class Assistant(BaseStage[AssistantParams]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from ..clips import draw
 from ..errors import AimassError, Busy, DeadlineMissed, InvalidPipeline
 from ..frames import Kind, Picture, Pixels, VideoFrame, now
-from ..inference import Batch, Engine, Entry, ModelStore, installed
+from ..inference import Batch, Engine, Entry, ModelOf, ModelStore, installed
 from ..inference.loader import named
 from ..painting.inline import CHARACTERS, decoded
 from ..seeing.input import PictureInput
@@ -46,8 +46,8 @@ class BackgroundParams(Params):
                              "picture": PICTURE_SIDE, "along": {"mode": "picture"},
                              "hint": "of your own, to be seen behind the person; without one, a drawn scene"})
     steady: bool = Field(True, description="holds the person's outline still where nothing moves")
-    model: str = Field("", max_length=64, description="which model makes masks; empty: MediaPipe's, by the "
-                       "picture's shape", json_schema_extra=_offer)
+    model: Annotated[str, ModelOf(TASK)] = Field("", max_length=64, json_schema_extra=_offer, description="which model "
+                                                 "makes masks; empty: MediaPipe's, by the picture's shape")
     deadline: float = Field(100, ge=1, le=5000, description="a picture that had to wait longer for its turn takes the "
                             "mask before", json_schema_extra={"unit": "ms"})
 

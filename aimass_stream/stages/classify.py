@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from ..errors import Busy, DeadlineMissed, ModelFailed
 from ..frames import Kind, Pixels, VideoFrame, now
-from ..inference import Engine, installed
-from ..seeing.classifier import Class, Classifier, choose, classifiers, marks_of
+from ..inference import Engine, ModelOf, installed
+from ..seeing.classifier import TASK, Class, Classifier, choose, classifiers, marks_of
 from ..seeing.patience import Patience
 from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, upright
@@ -29,8 +29,8 @@ def _offer(schema: dict[str, Any]) -> None:
 
 
 class ClassifyParams(Params):
-    model: str = Field("", max_length=64, description="which network; empty: the best there is",
-                       json_schema_extra=_offer)
+    model: Annotated[str, ModelOf(TASK)] = Field("", max_length=64, json_schema_extra=_offer,
+                                                 description="which network; empty: the best there is")
     top: int = Field(3, ge=1, le=20, description="most told, the likeliest first", json_schema_extra={"unit": "labels"})
     threshold: float = Field(0.1, ge=0, le=1, description="what is less likely is not told",
                              json_schema_extra={"unit": "share", "step": 0.05})

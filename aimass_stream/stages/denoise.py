@@ -6,14 +6,15 @@ import importlib
 import math
 from collections.abc import Awaitable
 from importlib.util import find_spec
-from typing import ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from ..errors import InvalidPipeline
 from ..frames import AudioFrame
-from ..inference import Engine, Entry
+from ..inference import Engine, Entry, ModelOf
+from ..inference.loader import named
 from ..speech.audio import FULL, NOTHING
 from ..speech.hops import Hops
 from ..speech.polyphase import Polyphase
@@ -29,11 +30,21 @@ SLACK = 0.004  # s that two resamplers hold back at most
 MOST_HOPS = 64  # of the model at once
 
 
+def _unfit(entry: Entry) -> str:
+    hops = [len(spec.shape) == 2 and spec.shape[1] is not None and spec.dtype == "float32"
+            for spec in (*entry.inputs, *entry.outputs)]
+    if len(entry.inputs) != 1 or len(entry.outputs) != 1 or not all(hops) or (
+            entry.inputs[0].shape[1] != entry.outputs[0].shape[1]):
+        return "it takes no hops of sound as (n, samples) for as many of them cleaned"
+    return ""
+
+
 class DenoiseParams(Params):
     engine: Literal["auto", "rnnoise", "model", "gate"] = Field(
         "auto", description="rnnoise: RNNoise, if pyrnnoise is installed. model: a streaming network of the catalogue. "
         "gate: steady noise only, needs nothing. auto: the first of these that is there")
-    model: str = Field("", max_length=64, description="the network's name; empty: the first there is")
+    model: Annotated[str, ModelOf(TASK, unfit=_unfit)] = Field(
+        "", max_length=64, description="the network's name; empty: the first there is")
     strength: float = Field(1, ge=0, le=1, description="share of the cleaned sound in the result",
                             json_schema_extra={"unit": "share", "step": 0.05})
 
@@ -145,11 +156,11 @@ class _Shared:
         self._state = f"{context.session}/{context.track}/denoise/{id(self)}/{number}"
         entry = self._engine.store.get(model)
         self.hop = self.delay = int(entry.inputs[0].shape[1] or 0)
-        self._output = entry.outputs[0].name
+        self._input, self._output = entry.inputs[0].name, entry.outputs[0].name
 
     async def clean(self, hops: Waveform) -> Waveform:
         await self._engine.load(self._model)  # nothing, once it is there
-        made = [(await self._engine.submit(self._model, {"sound": hops[begin : begin + MOST_HOPS]},
+        made = [(await self._engine.submit(self._model, {self._input: hops[begin : begin + MOST_HOPS]},
                                            session=self._session, state=self._state))[self._output]
                 for begin in range(0, len(hops), MOST_HOPS)]
         return np.concatenate(made)
@@ -192,15 +203,15 @@ class _Channel:
         self._worker.close()
 
 
-def networks(engine: Engine) -> list[Entry]:
-    """The models that this stage can run."""
-    return [entry for entry in engine.store.entries() if entry.task == TASK]
+def networks(engine: Engine, model: str = "") -> list[Entry]:
+    """The models that this stage can run; also that one, if it is a version of the hub."""
+    return [entry for entry in named(engine.store, model) if entry.task == TASK]
 
 
 def _chosen(params: DenoiseParams, engine: Engine | None) -> tuple[str, str]:
     """Which engine, and which model of the catalogue if it is one. Raises `InvalidPipeline`."""
     installed = find_spec("pyrnnoise") is not None
-    names = [entry.name for entry in networks(engine)] if engine is not None else []
+    names = [entry.name for entry in networks(engine, params.model)] if engine is not None else []
     if params.engine == "rnnoise" and not installed:
         raise InvalidPipeline("RNNoise is not installed: pip install 'aimass-stream[denoise]'", field="engine")
     if params.engine == "model" or params.model:

@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Busy, DeadlineMissed, InvalidPipeline, ModelFailed
 from ..events import DetectorReady, EventData, LineCrossed, ZoneEntered, ZoneLeft
 from ..frames import Kind, Pixels, VideoFrame, now
-from ..inference import Batch, Entry, installed
+from ..inference import Batch, Entry, ModelOf, installed
 from ..places import MOST, Lines, Zones, told_apart
 from ..seeing.attributes import Attributes
 from ..seeing.classifier import ATTRIBUTES
 from ..seeing.classifier import choose as choose_classifier
-from ..seeing.detector import Detector, Thing, Wish, choose, detectors
+from ..seeing.detector import TASKS, Detector, Thing, Wish, choose, detectors
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
 from ..seeing.tiles import Ask, look
@@ -46,7 +46,8 @@ class DetectParams(Params):
     engine: Literal["auto", "faces", "opencv", "onnx"] = Field(
         "auto", description="faces: MediaPipe's. opencv: cascades, people by HOG, QR codes; needs nothing. "
         "onnx: networks of the catalogue. auto: the best of all that is there")
-    model: str = Field("", max_length=64, description="which detector; empty: the engine's best",
+    model: Annotated[str, ModelOf(*TASKS)] = Field("", max_length=64, description="which detector; empty: the engine's "
+                                                   "best",
                        json_schema_extra=_offer)
     threshold: float = Field(0.5, ge=0.01, le=1, description="least score",
                              json_schema_extra={"unit": "share", "step": 0.05})

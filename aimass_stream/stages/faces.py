@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from ..errors import Busy, DeadlineMissed, ModelFailed
 from ..events import PersonArrived, PersonLeft
 from ..frames import Kind, Pixels, VideoFrame, now
-from ..inference import Batch, Engine, installed
+from ..inference import Batch, Engine, ModelOf, installed
 from ..seeing.detector import Detector, Thing, Wish
 from ..seeing.detector import choose as choose_detector
-from ..seeing.embedder import PATTERNS, Embedder, choose, embedders
+from ..seeing.embedder import PATTERNS, TASK, Embedder, choose, embedders
 from ..seeing.following import Follower, Ground
 from ..seeing.patience import Patience
 from ..seeing.presence import Presence, Visit
@@ -43,9 +43,9 @@ def _offer(schema: dict[str, Any]) -> None:
 
 
 class FacesParams(Params):
-    model: str = Field("", max_length=64, description="what tells faces apart: a network of the catalogue, or patterns "
-                       "(local binary patterns, which need no weights); empty: the best there is",
-                       json_schema_extra=_offer)
+    model: Annotated[str, ModelOf(TASK, own=PATTERNS.__eq__)] = Field(
+        "", max_length=64, json_schema_extra=_offer, description="what tells faces apart: a network of the catalogue, "
+        "or patterns (local binary patterns, which need no weights); empty: the best there is")
     threshold: float = Field(0.5, ge=0.05, le=1, description="least score of a face",
                              json_schema_extra={"unit": "share", "step": 0.05})
     every: int = Field(2, ge=1, le=60, description="looks for faces in each of so many; between, they are followed",

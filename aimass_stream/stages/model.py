@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from ..errors import Busy, DeadlineMissed, InvalidPipeline
 from ..frames import Kind, Picture, VideoFrame, now
-from ..inference import Engine, Entry, Model, installed
+from ..inference import Engine, Entry, Model, ModelOf, installed
 from ..inference.loader import named
 from ..stage import Context, Result
 from ..stage_base import VIDEO, BaseStage, Params, upright
@@ -38,7 +38,7 @@ def _offer(schema: dict[str, Any]) -> None:
 
 
 class ModelParams(Params):
-    name: str = Field("golden-hour", description="which model", json_schema_extra=_offer)
+    name: Annotated[str, ModelOf(TASK)] = Field("golden-hour", description="which model", json_schema_extra=_offer)
     strength: float = Field(1, ge=0, le=1, description="share of the model's picture in the result",
                             json_schema_extra={"unit": "share", "step": 0.05})
     deadline: float = Field(250, ge=1, le=5000, description="a picture that had to wait longer for its turn is dropped",

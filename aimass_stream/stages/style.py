@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -14,15 +14,17 @@ from pydantic import Field, field_validator
 
 from ..errors import Busy, DeadlineMissed, InvalidPipeline, NotFound
 from ..frames import Kind, Picture, Pixels, VideoFrame, now
-from ..inference import Batch, Engine, Entry, installed
+from ..inference import Batch, Engine, Entry, ModelOf, installed
+from ..inference.loader import VERSION
 from ..painting.inline import CHARACTERS, SCHEME, checked, decoded
-from ..painting.names import Named, listing, named, resolve
+from ..painting.names import Named, exact, listing, named, resolve
 from ..painting.paintings import paintings
 from ..painting.steady import Box, Change, Steadier
 from ..stage import Context, Result, Rung
 from ..stage_base import VIDEO, BaseStage, Params, planes, upright
 
 TASK, ANY = "style-transfer", "arbitrary-style"  # a network that has a style; one that takes it from a picture
+NETWORK, TAKES = "aimass_stream.engines.style:Style", {"picture", "rung", "share"}  # who paints, and what it takes
 RUNGS = ("wide", "narrow", "half")  # of the networks, by the numbers that they have there
 HALF = RUNGS.index("half")
 # for a promised latency, with one more; costs are of 640x480 with steadying
@@ -39,6 +41,31 @@ ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
 def catalogue() -> dict[str, Entry]:
     """The styles that are installed, by their short names."""
     return {named(entry.name).name: entry for entry in installed().entries() if entry.task == TASK}
+
+
+def network(name: str) -> Entry | None:
+    """The style of that name, of those that are installed or as a version of the hub."""
+    if not VERSION.fullmatch(name):
+        return catalogue().get(name)
+    try:
+        entry = installed().get(name)
+    except NotFound:
+        return None
+    return entry if entry.task == TASK else None
+
+
+def _own(said: str) -> bool:
+    return said.startswith(SCHEME) or ("@" not in said and exact(said, choices()))
+
+
+def _unfit(entry: Entry) -> str:
+    if entry.engine == NETWORK or {spec.name for spec in entry.inputs} >= TAKES:
+        return ""
+    return "it is no network of ours for styles (engine style); others, with the task image-to-image, are for the " \
+           "stage model"
+
+
+NAMES = ModelOf(TASK, own=_own, words=True, unfit=_unfit)
 
 
 def choices() -> list[Named]:
@@ -101,14 +128,14 @@ def _second(schema: dict[str, Any]) -> None:
 
 
 class StyleParams(Params):
-    name: str = Field("starry-night", max_length=CHARACTERS, json_schema_extra=_first,
-                      description="which painting, also by its title or painter, in English or Chinese; or any "
-                      "picture: a data: URL of a JPEG, PNG or WebP file")
+    name: Annotated[str, NAMES] = Field("starry-night", max_length=CHARACTERS, json_schema_extra=_first,
+                                        description="which painting, also by its title or painter, in English or "
+                                        "Chinese; or any picture: a data: URL of a JPEG, PNG or WebP file")
     strength: float = Field(1, ge=0, le=1, description="share of what was painted in the result",
                             json_schema_extra={"unit": "share", "step": 0.05})
     steady: bool = Field(True, description="carry the last picture along, so that strokes don't flicker")
-    second: str = Field("", max_length=CHARACTERS, json_schema_extra=_second,
-                        description="another style or picture to mix in; none if empty")
+    second: Annotated[str, NAMES] = Field("", max_length=CHARACTERS, json_schema_extra=_second,
+                                          description="another style or picture to mix in; none if empty")
     mix: float = Field(0.5, ge=0, le=1, description="share of the second style",
                        json_schema_extra={"unit": "share", "step": 0.05})
     detail: Literal["auto", "wide", "narrow", "half"] = Field(
@@ -123,6 +150,8 @@ class StyleParams(Params):
             return said
         if said.startswith(SCHEME):
             return checked(said)
+        if VERSION.fullmatch(said) and network(said) is not None:
+            return said
         known = choices()
         found = resolve(said, known)
         if found is None:

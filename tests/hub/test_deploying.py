@@ -28,7 +28,7 @@ X = {"x": np.ones((1, 3), np.float32)}
 async def three(hub: Hub) -> None:
     """fish@1 to fish@3, which add their number to the sums 9 and 12."""
     for bias in (1, 2, 3):
-        version = await submitted(hub, "fish", {"m.onnx": linear(bias=bias)}, capabilities=ALONE)
+        version = await submitted(hub, "fish", {"m.onnx": linear(bias=bias)}, capabilities=ALONE, task="detection")
         assert version.state == "ready", version.reason
 
 

@@ -17,12 +17,14 @@ from aimass_stream.hub.records import Change, Version
 from aimass_stream.inference import CpuDevice, Engine, FolderStore
 from aimass_stream.ports import ROLES, Caller
 from aimass_stream.spec import PipelineSpec
+from aimass_stream.stages import Registry
 from aimass_stream.store import Blobs, Database
 
 ADA = Caller("ada", user="usr_ada", role="developer", scopes=ROLES["developer"])
 BOB = Caller("bob", user="usr_bob", role="developer", scopes=ROLES["developer"])
 TEAM = Caller("team", user="usr_carl", team="team_1", role="developer", scopes=ROLES["developer"],
               teams=frozenset({"team_1"}))
+STAGES = Registry([])
 ADMIN = Caller("admin", user="usr_admin", role="admin", scopes=ROLES["admin"])
 
 
@@ -35,7 +37,7 @@ async def opened(folder: Path, specs: dict[str, PipelineSpec] | None = None, mod
     used = {} if specs is None else specs
     async with Database(folder / "hub.db") as database:
         hub = Hub(database, Blobs(folder / "blobs"), engine, store, folder / "hub", specs=lambda: used,
-                  keys=keys)
+                  keys=keys, fields=STAGES.models)
         if not sandboxed:
             hub.importer._examined = _examined  # type: ignore[method-assign]
         await hub.start()

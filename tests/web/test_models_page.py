@@ -15,8 +15,9 @@ from anyio.from_thread import start_blocking_portal
 from onnx import TensorProto, helper
 from playwright.sync_api import FilePayload, expect
 
-from aimass_stream.api.site.kinds import live, sound_of
+from aimass_stream.api.site.kinds import STAGES, live, sound_of
 from aimass_stream.inference import installed
+from aimass_stream.stages import Registry
 
 from ..support import small_networks
 from ..support.axe import faults
@@ -176,7 +177,11 @@ def test_which_inputs_are_sound(unit: str, shape: list[int | None], found: tuple
 
 
 def test_what_is_shown_live() -> None:
-    assert live("style-transfer", "style-great-wave", False).endswith("%22style%22%3A%22great-wave%22%7D%5D")
+    assert live("style-transfer", "style-great-wave", False).endswith("%22name%22%3A%22great-wave%22%7D%5D")
+    assert unquote(live("style-transfer", "style-my@2", False)) == '/#pipeline=[{"stage":"style","name":"style-my@2"}]'
+    stages = Registry([])
+    for task, (stage, parameter) in STAGES.items():  # as the stages themselves say
+        assert task in stages.models(stage)[parameter].tasks
     assert unquote(live("detection", "fish@2", True)) == '/#pipeline=[{"stage":"detect","model":"fish@2"}]'
     assert live("detection", "fish@2", False) == live("counting", "fish", True) == ""
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Path, Request
 
-from ...errors import Unavailable
+from ...errors import InvalidInput, NotFound, Unavailable
+from ...inference import ModelOf
 from ...ports import Caller
 from ..uploads import Form
 
@@ -30,13 +31,19 @@ def hub_of(request: Request) -> Any:
 HubDep = Annotated[Any, Depends(hub_of)]  # a Hub, whose module imports the database
 
 
-def pinned(request: Request, caller: Caller, form: Form) -> Form:
-    """A form whose field `model`, where it names a model of the hub, names its version. Raises `NotFound`."""
-    hub, said = getattr(request.app.state, "hub", None), form.fields.get("model", [""])[-1].strip()
-    if said == "auto":
+def pinned(request: Request, caller: Caller, form: Form, wanted: ModelOf, field: str = "model") -> Form:
+    """A form whose field, where it names a model of the hub, names its version.
+
+    Raises `NotFound`, and `InvalidInput` for a model of another task.
+    """
+    hub, said = getattr(request.app.state, "hub", None), form.fields.get(field, [""])[-1].strip()
+    if said == "auto" and field == "model":
         meant = ""  # each route takes the best
-    elif hub is not None and ("@" in said or said in hub.deployments.models):
-        meant = hub.deployments.resolve(said, caller).served
-    else:
+    elif hub is None or not said:
         return form
-    return replace(form, fields=form.fields | {"model": [meant]})
+    else:
+        try:
+            meant = hub.meant(wanted, said, caller)
+        except (InvalidInput, NotFound) as error:
+            raise type(error)(error.detail, field=field) from None
+    return form if meant == said else replace(form, fields=form.fields | {field: [meant]})

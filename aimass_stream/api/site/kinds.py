@@ -17,7 +17,7 @@ SPEECH = "speech-recognition"
 STAGES = {"detection": ("detect", "model"), "face-detection": ("detect", "model"),
           "classification": ("classify", "model"), "face-embedding": ("faces", "model"),
           "person-segmentation": ("background", "model"),
-          "image-to-image": ("model", "name"), "style-transfer": ("style", "style"), SPEECH: ("asr", "model"),
+          "image-to-image": ("model", "name"), "style-transfer": ("style", "name"), SPEECH: ("asr", "model"),
           "noise-suppression": ("denoise", "model")}
 WHOLE = {"kind": "sound", "name": "", "hint": "", "value": None, "rate": 16000, "width": 0, "axes": 1}  # a file of it
 LOOKING = ("detection", "face-detection", "classification", "face-embedding", "person-segmentation")
@@ -54,5 +54,5 @@ def live(task: str, model: str, pictured: bool) -> str:
     stage, parameter = STAGES.get(task, ("", ""))
     if not stage or (task in LOOKING and not pictured):
         return ""
-    name = named(model).name if stage == "style" else model
+    name = named(model).name if stage == "style" and "@" not in model else model
     return f"/#pipeline={quote(json.dumps([{'stage': stage, parameter: name}], separators=(',', ':')))}"

@@ -104,7 +104,7 @@ async def _trial(request: Request, caller: Any, model: Any, version: Any, hub: A
     """Where the version can be asked, and with which fields; None where it can't be, by a page."""
     built_in, task = model.built_in, model.task
     named = version.name if built_in else version.model
-    if task == SPEECH and (built_in or version.state == "ready"):
+    if task == SPEECH and (built_in or _deployed(hub, named)):
         return {"path": "/v1/audio/transcriptions", "labels": [], "model": named, "live": live(task, named, False),
                 "rows": 1, "fields": [WHOLE]}
     try:
@@ -118,6 +118,13 @@ async def _trial(request: Request, caller: Any, model: Any, version: Any, hub: A
             "labels": _labels(entry.options if entry else version.manifest.get("options")),
             "rows": entry.capabilities.max_batch if entry else (version.manifest.get("capabilities") or {}).get(
                 "max_batch", 1), "fields": fields}
+
+
+def _deployed(hub: Any, served: str) -> bool:
+    try:
+        return hub.deployments.entry(served) is not None
+    except NotFound:
+        return False
 
 
 async def _undeployed(version: Any, hub: Any, caller: Any) -> dict[str, Any]:

@@ -31,7 +31,8 @@ from ...hearing.ears import (
     TurnEnded,
 )
 from ...hearing.first_words import FirstWords
-from ...hearing.recognizers import chosen, open_recognizer
+from ...hearing.recognizers import HEARS, chosen, open_recognizer
+from ...inference.loader import VERSION
 from ...speech.contract import Recognizer
 from ...speech.endpoint import EndpointSettings
 from ...speech.transcript import UNSPACED
@@ -131,7 +132,8 @@ class InputAudio:
         place, session = self._place, self._place.session
         language = asked.language if asked else None
         try:
-            choice = await asyncio.to_thread(chosen, place.settings, language=language)
+            model = self._model(asked.model if asked else None)
+            choice = await asyncio.to_thread(chosen, place.settings, model=model, language=language)
             recognizer = await open_recognizer(
                 place.node.engine, place.settings, session=session.id, choice=choice, language=language,
                 prompt=(asked.prompt or "") if asked else "",
@@ -148,6 +150,15 @@ class InputAudio:
         self.ears, self._recognizer, self._opened_for = ears, recognizer, wanted
         session.event(HearingReady(engine=recognizer.engine, model=recognizer.model, reason=choice.reason,
                                    languages=list(recognizer.abilities.languages)))
+
+    def _model(self, said: str | None) -> str:
+        """The version of the hub that is meant, which the session holds from then on; of any other name nothing."""
+        node, session = self._place.node, self._place.session
+        said = (said or "").strip()
+        kept = next((each for each in session.held if said in (each, each.partition("@")[0])), "")
+        meant = said if said == "auto" else node.meant(HEARS, said, session.caller, kept)
+        session.held = (meant,) if VERSION.fullmatch(meant) else ()
+        return meant if session.held else ""
 
     def _settings(self) -> EarSettings:
         settings = ear_settings(self._place.configuration)

@@ -43,7 +43,7 @@ AudioFormat: TypeAlias = Annotated[Pcm | Pcmu | Pcma, Field(discriminator="type"
 
 
 class Transcription(Part):
-    """Whether transcripts of the user's speech are sent. A `model` that is not ours is taken for "the best"."""
+    """Whether transcripts of the user's speech are sent. A `model` of the hub hears; any other name is "the best"."""
 
     model: str | None = Field(None, max_length=256)
     language: str | None = Field(None, max_length=16)
