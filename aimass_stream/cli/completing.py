@@ -113,6 +113,10 @@ async def _jobs(client: Client) -> list[str]:
     return [job.id for job in await client.jobs.find()]
 
 
+async def _batches(client: Client) -> list[str]:
+    return [each.id for each in await client.batches.find(most=MOST)]
+
+
 async def _requests(client: Client) -> list[str]:
     return [each.id for each in await client.requests.find(most=MOST)]
 
@@ -138,3 +142,4 @@ def versioned(context: typer.Context, incomplete: str) -> list[str]:
 models, apps, keys = _names("models", _models), _names("apps", _apps), _names("keys", _keys)
 users, teams, jobs = _names("users", _users), _names("teams", _teams), _names("jobs", _jobs)
 requests, sessions = _names("requests", _requests), _names("sessions", _sessions)
+batches = _names("batches", _batches)

@@ -24,6 +24,7 @@ COMMANDS = {  # name -> "module:function"
     "account": "account:account",
     "models": "hub:models",
     "predict": "predict:predict",
+    "batch": "batch:batch",
     "jobs": "jobs:jobs",
     "keys": "people:keys",
     "users": "people:users",

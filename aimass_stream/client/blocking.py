@@ -12,6 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .accounts import Account, Audit, Keys, Teams, Users
 from .apps import Apps
+from .batches import Batches
 from .hub import Models
 from .jobs import Jobs
 from .pictures import Faces, Vision
@@ -99,6 +100,14 @@ class SyncJobs(Waiting):
     find, show, wait, result = waits(Jobs.find), waits(Jobs.show), waits(Jobs.wait), waits(Jobs.result)
     preview = waits(Jobs.preview)
     cancel, delete, watch = waits(Jobs.cancel), waits(Jobs.delete), iterates(Jobs.watch)
+
+
+class SyncBatches(Waiting):
+    """`SyncClient.batches`."""
+
+    find, show, begin, cancel = waits(Batches.find), waits(Batches.show), waits(Batches.begin), waits(Batches.cancel)
+    wait, answers, send, files = waits(Batches.wait), waits(Batches.answers), waits(Batches.send), waits(Batches.files)
+    file, content, delete = waits(Batches.file), waits(Batches.content), waits(Batches.delete)
 
 
 class SyncAccount(Waiting):
@@ -224,6 +233,10 @@ class SyncClient(Waiting):
     @cached_property
     def jobs(self) -> SyncJobs:
         return SyncJobs(self._portal, self._twin.jobs)
+
+    @cached_property
+    def batches(self) -> SyncBatches:
+        return SyncBatches(self._portal, self._twin.batches)
 
     @cached_property
     def account(self) -> SyncAccount:

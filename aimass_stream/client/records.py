@@ -340,6 +340,35 @@ class Job:
         return self.state in ("done", "failed", "cancelled")
 
 
+# batches ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFile:
+    id: str
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str  # batch, or batch_output
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    id: str
+    endpoint: str
+    input_file_id: str
+    status: Literal["validating", "in_progress", "completed", "failed", "cancelling", "cancelled"]
+    created_at: int
+    job: str  # its id in `client.jobs`
+    request_counts: dict[str, int] = field(default_factory=dict)  # total, completed, failed
+    errors: dict[str, Any] | None = None
+    output_file_id: str | None = None
+    completed_at: int | None = None
+    expires_at: int | None = None
+    metadata: dict[str, str] | None = None
+
+
 # usage --------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import predict
 from .accounts import Account, Audit, Keys, Teams, Users
 from .apps import Apps
+from .batches import Batches
 from .connection import Connection, part
 from .hub import Models
 from .jobs import Jobs
@@ -46,6 +47,10 @@ class Client(Connection):
     @cached_property
     def jobs(self) -> Jobs:
         return Jobs(self)
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self, self.jobs)
 
     @cached_property
     def account(self) -> Account:
