@@ -47,7 +47,7 @@ def watch(name: Versioned, days: Annotated[int, typer.Option(min=1, max=800, hel
     facts(Version=seen["model"], Requests=seen["requests"], Errors=seen["errors"], Refused=seen["refused"],
           Latency=_latency(seen), Feedback=f"{given['right']} right, {given['wrong']} wrong",
           First_week=f"from {moment(drift['since'])} to {moment(drift['until'])}, {drift['samples']} inputs"
-          if drift else "")
+          f"{'' if drift['complete'] else '; not over yet'}" if drift else "")
     typer.echo("")
     table(("Day", "Requests", "Errors", "Refused", "p50, p95, p99 (ms)"), [
         (moment(each["day"])[:10], each["requests"], each["errors"], each["refused"], _latency(each))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,15 +35,16 @@ class Feature:
     name: str
     before: Histogram
     now: Histogram
+    apart: bool = True  # else what is recent is in the baseline itself: there is nothing to compare
 
     @property
     def psi(self) -> float | None:
-        return psi(self.before, self.now)
+        return psi(self.before, self.now) if self.apart else None
 
     @property
     def shift(self) -> float | None:
         """How far the mean went, in standard deviations of the baseline."""
-        if not self.before.count or not self.now.count:
+        if not self.apart or not self.before.count or not self.now.count:
             return None
         apart = self.now.mean - self.before.mean
         return apart / self.before.std if self.before.std else 0.0 if apart == 0 else None
@@ -58,7 +60,7 @@ class Drift:
     until: float  # of the baseline
     complete: bool
     samples: int  # that the baseline has
-    recent: int  # samples that are compared with it
+    recent: int  # samples of the last day; once it is complete, those after it alone
     features: tuple[Feature, ...]
 
     @property
@@ -84,6 +86,8 @@ async def write(connection: AsyncConnection, version: str, samples: Sequence[Seq
     growing = now < until or seen < LEAST
     baseline, recent = await asyncio.to_thread(
         _written, "{}" if row is None else row.features, "{}" if hour is None else hour.features, samples, growing)
+    if growing:
+        until = max(until, now)  # with few samples it lasts longer
     if growing or (row is not None and baseline != row.features):
         values = {"since": since, "until": until, "samples": seen + len(samples) * growing, "features": baseline}
         await connection.execute(
@@ -128,19 +132,23 @@ async def of(connection: AsyncConnection, version: str, now: float, seconds: flo
     row = (await connection.execute(select(BASELINES).where(BASELINES.c.version == version))).first()
     if row is None:
         return None
+    complete = now >= row.until and row.samples >= LEAST
     begin = int(now - seconds) // HOUR * HOUR
+    if complete:  # an hour in which it ended has inputs of both
+        begin = max(begin, math.ceil(row.until))
     hours = (await connection.execute(select(HOURS.c.samples, HOURS.c.features).where(
         HOURS.c.version == version, HOURS.c.start >= begin))).all()
-    found = await asyncio.to_thread(_read, row.features, [hour.features for hour in hours])
-    return Drift(row.since, row.until, now >= row.until and row.samples >= LEAST, row.samples,
+    found = await asyncio.to_thread(_read, row.features, [hour.features for hour in hours], complete)
+    return Drift(row.since, row.until, complete, row.samples,
                  sum(hour.samples for hour in hours), found)
 
 
-def _read(before: str, hours: Sequence[str]) -> tuple[Feature, ...]:
-    return _compared(json.loads(before), [json.loads(hour) for hour in hours])
+def _read(before: str, hours: Sequence[str], complete: bool) -> tuple[Feature, ...]:
+    return _compared(json.loads(before), [json.loads(hour) for hour in hours], complete)
 
 
-def _compared(before: Mapping[str, Any], hours: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
+def _compared(before: Mapping[str, Any], hours: Sequence[Mapping[str, Any]], complete: bool = True
+              ) -> tuple[Feature, ...]:
     found = []
     for name, told in before.items():
         time.sleep(0)  # the loop goes first
@@ -149,7 +157,7 @@ def _compared(before: Mapping[str, Any], hours: Sequence[Mapping[str, Any]]) -> 
         for hour in hours:
             if name in hour:
                 now.merge(Histogram.of(hour[name], base.edges))
-        found.append(Feature(name, base, now))
+        found.append(Feature(name, base, now, complete))
     return tuple(found)
 
 

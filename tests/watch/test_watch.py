@@ -95,7 +95,14 @@ async def test_inputs_that_become_others_after_the_first_week(tmp_path: Path) ->
         await ask(at, 0, 2400)
         drift = (await at.watch.of(ADA, "fish", 1))["drift"]
         assert (drift["complete"], drift["samples"], drift["recent"]) == (False, 300, 300)
-        at.time.goes_on(8 * DAY)
+        assert drift["psi"] is None  # inputs are not compared with themselves
+        assert {(each["psi"], each["shift"]) for each in drift["inputs"]} == {(None, None)}
+        at.time.goes_on(7 * DAY - 1)
+        await ask(at, 0, 8)
+        at.time.goes_on(60)
+        drift = (await at.watch.of(ADA, "fish", 1))["drift"]
+        assert (drift["complete"], drift["samples"], drift["recent"], drift["psi"]) == (True, 301, 0, None)
+        at.time.goes_on(DAY)
         await ask(at, 0)
         drift = (await at.watch.of(ADA, "fish", 1))["drift"]
         assert (drift["complete"], drift["since"], drift["until"]) == (True, BEGIN, BEGIN + 7 * DAY)

@@ -61,8 +61,10 @@ class FeatureView(Values):
     name: str = Field(description="of an input; with a column (`x[2]`), or `brightness`, `contrast`, `channel0`, "
                                   "`length`, `mean`, `spread` of one")
     psi: float | None = Field(description="population stability index of the last day against the first week; 0.1: "
-                                          "somewhat another, 0.25: another; null: too few values")
-    shift: float | None = Field(description="how far the mean went, in standard deviations of the first week")
+                                          "somewhat another, 0.25: another; null: too few values, or the first week is not "
+                                          "over")
+    shift: float | None = Field(description="how far the mean went, in standard deviations of the first week; null "
+                                            "while that is not over")
     edges: list[float] | None = Field(description="of the bins, made of the first values that came")
     first_week: Values
 
@@ -72,8 +74,8 @@ class DriftView(BaseModel):
     until: float = Field(description="end of the first week")
     complete: bool = Field(description="whether the first week is over, and has enough inputs")
     samples: int = Field(description="inputs that the first week has")
-    recent: int = Field(description="inputs that are compared with it")
-    psi: float | None = Field(description="the largest of `inputs`")
+    recent: int = Field(description="inputs of the last day; once the first week is over, those after it")
+    psi: float | None = Field(description="the largest of `inputs`; null while the first week is not over")
     inputs: list[FeatureView]
 
 
