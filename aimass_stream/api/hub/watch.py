@@ -61,8 +61,8 @@ class FeatureView(Values):
     name: str = Field(description="of an input; with a column (`x[2]`), or `brightness`, `contrast`, `channel0`, "
                                   "`length`, `mean`, `spread` of one")
     psi: float | None = Field(description="population stability index of the last day against the first week; 0.1: "
-                                          "somewhat another, 0.25: another; null: too few values, or the first week is not "
-                                          "over")
+                                          "somewhat another, 0.25: another; null: too few values, or the first week is "
+                                          "not over")
     shift: float | None = Field(description="how far the mean went, in standard deviations of the first week; null "
                                             "while that is not over")
     edges: list[float] | None = Field(description="of the bins, made of the first values that came")
