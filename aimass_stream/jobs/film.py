@@ -127,7 +127,10 @@ class _Painter:
 
 
 class _Alone:
-    """A stage's surroundings where there is no pipeline; what it does in threads elsewhere, it does here at once."""
+    """A stage's surroundings where there is no pipeline; what it does in threads elsewhere, it does here at once.
+
+    It has all of `stage.Context`, also what a stage of pictures has no use for.
+    """
 
     track = "video-0"
     session = "job"
