@@ -110,6 +110,9 @@ class Surroundings:
     def beside(self, seconds: float) -> None:
         """Nobody governs."""
 
+    def first_words(self, seconds: float, model: str) -> None:
+        """Nobody meters."""
+
     def flush(self) -> None:
         """Nothing is on its way out."""
 

@@ -37,7 +37,7 @@ class Fates:
             return 0.0
         if len(recent) >= MOST:
             return None
-        return max(0.0, recent[-1] + FIRST * 2 ** (len(recent) - 1) - now)
+        return max(0.0, recent[-1] + FIRST * 2.0 ** (len(recent) - 1) - now)
 
     def admit(self, name: str) -> None:
         """Raises `ModelFailed` where it must not be started yet."""
