@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from aimass_stream.cli.cells import cells as doctor
 from aimass_stream.errors import SandboxError, SandboxTimeout, Unavailable
 from aimass_stream.sandbox import cells
 from aimass_stream.sandbox.cells import Cell, CellLimits, ways
+from aimass_stream.settings import Settings
 
+ROOT = Path(__file__).parent.parent
+UNNEEDED = shutil.ignore_patterns("tests", "__pycache__", "f2py", "distutils", "include", "*.pyi", "*.a")
 SLEEPS = """
 import os, time
 
@@ -35,6 +45,17 @@ time.sleep(600)
 """
 
 
+ELSEWHERE = """
+import json, os, sys
+os.umask(0o077)
+sys.path.insert(0, sys.argv[1])
+from aimass_stream.cli.cells import cells
+from aimass_stream.sandbox.cells import libraries, look
+found = cells(None)
+print(json.dumps([found.state, found.detail, libraries(), look(["numpy"])[1]]))
+"""
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     (tmp_path / "sleeps.py").write_text(SLEEPS)
@@ -46,6 +67,40 @@ def test_it_says_how_it_is_closed() -> None:
     assert "seccomp" in told
     assert {"mounts", "landlock"} & set(told)
     assert {"user", "user namespace"} & set(told)
+
+
+def test_python_may_lie_where_a_cell_has_its_scratch() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        prefix = Path(folder) / "venv"
+        packages = prefix / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+        packages.mkdir(parents=True)
+        (prefix / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
+        (prefix / "bin").mkdir()
+        (prefix / "bin/python").symlink_to(sys.executable)
+        for path in Path(sysconfig.get_path("purelib")).iterdir():
+            if path.suffix != ".pth" and not path.name.startswith(("numpy", "torch")):
+                (packages / path.name).symlink_to(path)
+        shutil.copytree(Path(np.__file__).parent, packages / "numpy", symlinks=True, ignore=UNNEEDED)
+        libs = Path(np.__file__).parent.parent / "numpy.libs"  # of its wheel
+        if libs.exists():
+            shutil.copytree(libs, packages / libs.name)
+        done = subprocess.run([prefix / "bin/python", "-c", ELSEWHERE, str(ROOT)], capture_output=True,
+                              text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    state, detail, folders, imported = json.loads(done.stdout)
+    assert folders[0] == str(packages)
+    assert imported == {"numpy": [np.__version__]}
+    assert state == "ok"
+    assert f"numpy {np.__version__} in there, no torch" in detail
+
+
+def test_what_a_cell_does_not_see_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "libraries", list)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    found = doctor(Settings())
+    assert found.state == "warn"
+    assert "within a cell numpy can't be imported (ModuleNotFoundError" in found.detail
+    assert "will be refused" in found.advice
 
 
 def test_what_is_missing_is_said_and_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,8 +134,7 @@ def test_a_deadline_and_an_end(script: Path) -> None:
 
 
 def test_a_killed_server_takes_its_cells_along(script: Path) -> None:
-    root = str(Path(__file__).parent.parent)
-    with subprocess.Popen([sys.executable, "-c", SERVER, root, str(script)], stdout=subprocess.PIPE) as server:
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(ROOT), str(script)], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"here\n"
         family = psutil.Process(server.pid).children(recursive=True)

@@ -60,7 +60,7 @@ def main() -> None:
     with open(told["script"], encoding="utf-8") as file:
         source = file.read()
     child, libc = _child(), ctypes.CDLL(None, use_errno=True)
-    child.be_nice(told["niceness"])
+    os.nice(told["niceness"])  # not as a session besides (`be_nice`): somebody waits for what it answers
     try:
         if os.uname().machine not in CALLS:
             raise Missing(f"system-call filters are not known on {os.uname().machine}")
@@ -148,7 +148,10 @@ def _become(libc: Any, told: dict[str, Any], mounts: bool) -> None:
 def _move(libc: Any, shown: Sequence[str], scratch: int) -> None:
     """Into a file system of its own, out of which nothing leads."""
     base = os.getcwd()
+    os.umask(0o022)  # the server's may be one by which the folders made here could not be read
     _tmpfs(libc, base, "size=4m,mode=755")
+    os.mkdir(f"{base}/tmp")
+    _tmpfs(libc, f"{base}/tmp", f"size={scratch},mode=1777")  # first: Python may lie in there, and must not be hidden
     for path in shown:
         _show(libc, base, path, ATTR_NODEV)
     for path in DEVICES:
@@ -159,8 +162,6 @@ def _move(libc: Any, shown: Sequence[str], scratch: int) -> None:
             os.makedirs(os.path.dirname(base + path), exist_ok=True)
             with open(base + path, "wb") as copy:
                 copy.write(content)
-    os.makedirs(f"{base}/tmp", exist_ok=True)
-    _tmpfs(libc, f"{base}/tmp", f"size={scratch},mode=1777")
     _read_only(libc, base, ATTR_NOSUID | ATTR_NODEV, 0)
     os.chdir(base)
     _done(libc.syscall(CALLS[os.uname().machine][1], b".", b"."), "pivot_root")

@@ -41,6 +41,7 @@ LIBRARIES = ("numpy", "scipy", "sklearn", "skops", "joblib", "torch", "torchvisi
              "lightgbm")
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8", "USER": "cell", "HOME": "/"}  # all that there is of it
 GRACE = 2.0  # s the supervisor has to end its worker
+LOOK_BYTES = 3000  # of what a cell that is only looked at says
 TAIL = 2000  # bytes of what it said on stderr
 
 # one thread that lives as long as the process starts all of them: the kernel ends a child whose parent thread ends
@@ -222,8 +223,10 @@ def libraries() -> list[str]:
 
 @functools.cache
 def shown() -> list[str]:
-    """What a cell can read: Python, its libraries, and the system's."""
-    wanted = [*SYSTEM, os.path.realpath(sys.base_prefix), sys.base_prefix, *libraries()]
+    """What a cell can read: Python, its libraries, and the system's; of links also what they lead to."""
+    python = [each for path in (sys.base_prefix, *libraries()) for each in (os.path.realpath(path), path)
+              if each == path or os.path.islink(path)]
+    wanted = [*SYSTEM, os.path.realpath(sys.base_prefix), *python]
     found: list[str] = []
     for path in wanted:
         inside = any(path == each or path.startswith(f"{each}/") for each in found)
@@ -237,11 +240,17 @@ def ways(limits: CellLimits = CellLimits()) -> list[str]:
 
     Starts one, which takes some hundredths of a second. Raises `Unavailable` that says what is missing.
     """
-    cell = Cell(Path(__file__).with_name("empty.py"), {}, limits)
+    return look((), limits)[0]
+
+
+def look(imports: Sequence[str], limits: CellLimits = CellLimits()) -> tuple[list[str], dict[str, list[str]]]:
+    """`ways`, and of packages that are imported within a cell [version], or ["", why they can't be]."""
+    cell = Cell(Path(__file__).with_name("empty.py"), {"imports": list(imports), "bytes": LOOK_BYTES}, limits)
     try:
-        answer = bytearray(200)
-        cell.receive(memoryview(answer), time.monotonic() + 30)
-        return [str(each) for each in json.loads(answer)]
+        answer = bytearray(LOOK_BYTES)
+        cell.receive(memoryview(answer), time.monotonic() + 60)
+        told = json.loads(answer)
+        return list(told["ways"]), dict(told["imported"])
     except (SandboxError, ValueError) as error:
         raise Unavailable(f"code can't be run safely on this machine: {error}") from None
     finally:
