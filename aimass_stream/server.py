@@ -145,6 +145,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
         register_batches(app, board, settings, accounts)
         app.state.repeats = accounts.personal["repeats"] = await _repeats(database)
         app.state.hub = catalogue.hub = hub = await _hub(settings, database, engine, store, node, accounts)
+        hub.waiting.append(lambda: videos.held(board))
         app.state.conversions = await _conversions(hub, board)
         hub.following = await _following(hub, board, settings)
         app.state.apps = apps = await _apps(database, node, accounts)

@@ -17,8 +17,10 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from ..errors import AimassError, InvalidInput, NotFound
 from ..hearing.files import Segment, transcribe
-from ..hearing.recognizers import FORMER, RECOGNIZERS, describe
+from ..hearing.recognizers import FORMER, HEARS, RECOGNIZERS, describe
 from ..inference import Engine
+from ..inference.loader import VERSION
+from ..ports import Caller
 from ..settings import Settings
 from ..speech.languages import code_of
 from ..speech.words import HEARING_RATE, Task, Waveform
@@ -26,6 +28,7 @@ from ..stages.asr import AsrParams
 from ..weights import catalogue
 from .asked import APP, APP_FIELDS, Asked, AskedDep, is_ours
 from .deps import CallerDep, NodeDep, SettingsDep, needs
+from .hub.parts import pinned
 from .openai_errors import OpenAiRoute, error_object
 from .problems import RESPONSES
 from .transcriptions import FORMATS, GRANULARITIES, body, event, response, text_of, usage
@@ -84,17 +87,17 @@ async def transcriptions(request: Request, node: NodeDep, settings: SettingsDep,
                          asked: AskedDep) -> Response:
     """The words of a sound or video file, of any container; with several `file` parts, a list of answers.
     With `app_id` the stage `asr` of that app says what the form does not: model, language, prompt, hotwords."""
-    return await _answer(request, node.engine, settings, asked, "transcribe", TRANSCRIPTION)
+    return await _answer(request, caller, node.engine, settings, asked, "transcribe", TRANSCRIPTION)
 
 
 @router.post("/translations", openapi_extra=BODY)
 async def translations(request: Request, node: NodeDep, settings: SettingsDep, caller: CallerDep,
                        asked: AskedDep) -> Response:
     """The same in English, with a model that translates."""
-    return await _answer(request, node.engine, settings, asked, "translate", BOTH)
+    return await _answer(request, caller, node.engine, settings, asked, "translate", BOTH)
 
 
-async def _answer(request: Request, engine: Engine, settings: Settings, asked: Asked, task: Task,
+async def _answer(request: Request, caller: Caller, engine: Engine, settings: Settings, asked: Asked, task: Task,
                   known: frozenset[str]) -> Response:
     desk = _desk(request, settings)
     async with AsyncExitStack() as stack:
@@ -103,6 +106,7 @@ async def _answer(request: Request, engine: Engine, settings: Settings, asked: A
         usual = await asked.usual_of(form, "asr", AsrParams)
         if usual is not None:
             task = _filled(form, usual, task)
+        form = pinned(request, caller, form, HEARS)
         wish = await run_in_threadpool(_wish, form, settings, task, known)
         stack.enter_context(asked)
         if wish.stream:
@@ -345,6 +349,8 @@ def _model(name: str, settings: Settings) -> tuple[str, str]:
     if "diarize" in name:
         raise InvalidInput("nobody here tells speakers apart in a file; send each one's sound by itself",
                            field="model")
+    if VERSION.fullmatch(name):  # of the hub, found already
+        return "", name
     engine, _, rest = name.partition("/")
     name, rest = FORMER.get(name, name), FORMER.get(rest, rest)
     described = describe(settings)

@@ -26,11 +26,12 @@ from ..painting.manner import LENGTH, distance, manner, nearest
 from ..painting.names import listing, resolve
 from ..painting.paintings import paintings
 from ..painting.upsample import upsampled
-from ..stages.style import StyleParams, catalogue, choices, learned, painter, strokes
+from ..stages.style import NAMES, StyleParams, catalogue, choices, learned, network, painter, strokes
 from ..training import check, judge
 from ..weights import folder_of
 from .asked import APP, APP_FIELDS, AskedDep
 from .deps import CallerDep, NodeDep, SettingsDep, needs
+from .hub.parts import pinned
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only, read
 from .problems import RESPONSES
 from .uploads import Form, Upload, form_of
@@ -121,6 +122,7 @@ async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: 
         stack.enter_context(Place())
         form = await stack.enter_async_context(form_of(request, settings, ("image", "style_image")))
         usual = await asked.usual_of(form, "style", StyleParams)
+        form = await run_in_threadpool(pinned, request, caller, form, NAMES, "style")
         wanted = await run_in_threadpool(wish, form, "image", usual)
         stack.enter_context(asked)
         image = only(form, "image")
@@ -136,7 +138,7 @@ async def paint(request: Request, node: NodeDep, settings: SettingsDep, caller: 
                 one = f"picture {secrets.token_hex(8)}"
                 style = {"style": await learned(node.engine, seen, one), "strength": np.ones(1, np.float32)}
         picture = await read(image)
-        model = painter() if style else catalogue()[headers["X-Style"]].name
+        model = painter() if style else _model(headers["X-Style"])
         asked.model = model
         made = await _painted(node.engine, model, picture, wanted.strength, style)
         data = await run_in_threadpool(_png, made, picture)
@@ -209,6 +211,8 @@ def wish(form: Form, what: str = "image", usual: StyleParams | None = None) -> W
         if not able:
             raise Unavailable("no network is installed here that paints after a picture")
         return Wish("", strength, picture=picture)
+    if network(said) is not None:
+        return Wish(said, strength)
     if not catalogue():
         raise Unavailable("no style is installed here")
     if given:
@@ -217,6 +221,13 @@ def wish(form: Form, what: str = "image", usual: StyleParams | None = None) -> W
     if found is None:
         raise NotFound(f"there is no style {said[:64]!r}; there are: {listing(choices())}", field="style")
     return Wish(found.name, strength)
+
+
+def _model(style: str) -> str:
+    entry = network(style)
+    if entry is None:
+        raise NotFound(f"there is no style {style[:64]!r} any more", field="style")
+    return entry.name
 
 
 def installed_painter() -> bool:

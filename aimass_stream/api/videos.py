@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from .. import sandbox
-from ..errors import InvalidMedia, SandboxError, TooLarge
+from ..errors import InvalidInput, InvalidMedia, SandboxError, TooLarge
 from ..inference import installed
+from ..inference.loader import VERSION
 from ..jobs import Jobs, Work
 from ..jobs.film import Bounds, look, paint
 from ..painting.inline import encoded
 from ..settings import Settings
-from ..stages.style import StyleParams, strokes
+from ..stages.style import NAMES, StyleParams, network, strokes
 from ..store.blobs import pieces_of
+from ..store.sealed import is_sealed
 from .asked import APP, AskedDep
 from .deps import CallerDep, SettingsDep, needs
+from .hub.parts import pinned
 from .images import PICTURE, near, shown, wish
 from .jobs import JobInfo, JobsDep, OrderDep, accepted
 from .pictures import FILE, KINDS, Place, UploadRoute, body, on_white, only
 from .problems import RESPONSES
 from .uploads import Upload, form_of, on_disk
+
+if TYPE_CHECKING:
+    from ..store.jobs import State
 
 router = APIRouter(prefix="/v1/videos", tags=["images"], route_class=UploadRoute, responses=RESPONSES,
                    dependencies=[needs("media")])
@@ -35,6 +42,8 @@ MEMORY = 3 << 30  # bytes of address space: networks, and pictures of 4096x4096
 LOOKING = sandbox.Limits(seconds=60, cpu_seconds=30, memory_bytes=MEMORY, file_bytes=1 << 20)
 OUTPUT = 1 << 28  # bytes of reports and previews
 MOST_RESULT = 1 << 30  # bytes
+WAITING: tuple[State, ...] = ("queued", "running")
+MOST_HELD = 1000  # jobs that are looked at
 
 STYLE = body({
     "video": FILE | {"description": "any video file; a picture's longer side beyond the server's max_width is shrunk"},
@@ -59,6 +68,7 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
         stack.enter_context(VideoPlace())
         form = await stack.enter_async_context(form_of(request, settings, ("video", "style_image")))
         usual = await asked.usual_of(form, "style", StyleParams)
+        form = await run_in_threadpool(pinned, request, caller, form, NAMES, "style")
         wanted = await run_in_threadpool(wish, form, "video", usual)
         stack.enter_context(asked)
         facts: dict[str, Any] = {}
@@ -72,6 +82,7 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
                 name, style = PICTURE, await run_in_threadpool(lambda: encoded(strokes(on_white(example))))
         video = only(form, "video", "video file")
         facts |= await _look(video, await run_in_threadpool(on_disk, video.file), bounds_of(settings))
+        await run_in_threadpool(_in_the_open, (style, "" if usual is None else usual.second))
         params = (usual or StyleParams()).model_dump() | {"name": style, "strength": wanted.strength}
         blob = await jobs.blobs.put(pieces_of(video.file))
         job = await jobs.begin(
@@ -85,11 +96,31 @@ def register(jobs: Jobs, settings: Settings) -> None:
     """What such a job does."""
     async def make(payload: dict[str, Any]) -> Work:
         number = await jobs.blobs.open(payload["video"])
-        folders = [str(folder) for folder in installed().folders]
-        return Work(paint, (number, payload["params"], folders, bounds_of(settings)), _limits(settings),
+        store = installed()
+        places = [str(folder) for folder in store.folders], None if store.versions is None else str(store.versions)
+        return Work(paint, (number, payload["params"], *places, bounds_of(settings)), _limits(settings),
                     files=(number,))
 
     jobs.register(KIND, make)
+
+
+async def held(jobs: Jobs) -> dict[str, list[str]]:
+    """Versions of the hub that such jobs paint with which are not over, by the jobs' ids."""
+    found: dict[str, list[str]] = {}
+    for state in WAITING:
+        for job in await jobs.find(kind=KIND, state=state, limit=MOST_HELD):
+            params = job.row.payload["params"]
+            found[job.id] = [name for name in (params["name"], params["second"]) if VERSION.fullmatch(name)]
+    return found
+
+
+def _in_the_open(styles: Sequence[str]) -> None:
+    """A video is painted in a sandbox, which has no key. Raises `InvalidInput`."""
+    for style in styles:
+        entry = network(style) if VERSION.fullmatch(style) else None
+        if entry is not None and is_sealed(entry.file(".safetensors")):
+            raise InvalidInput(f"{style} is encrypted: it paints pictures and what is live, and no video files",
+                               field="style")
 
 
 def bounds_of(settings: Settings) -> Bounds:

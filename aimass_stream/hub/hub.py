@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ class Hub:
         self._specs, self._auditor, self._fields = specs, auditor, fields
         # versions that others hold, by who does: what a transport hears with, what waits to be done
         self.holders: list[Callable[[], Mapping[str, Sequence[str]]]] = []
+        self.waiting: list[Callable[[], Awaitable[Mapping[str, Sequence[str]]]]] = []  # those that have to be looked up
         self.catalogue = Catalogue(database)
         self.opinions = Opinions(database)
         self.uploads = Uploads(database, blobs, folder / "uploads")
@@ -169,9 +170,11 @@ class Hub:
         return found
 
     async def _unused(self, served: str) -> None:
-        sessions = self.in_use().get(served, [])
-        if sessions:
-            raise Conflict(f"{served} is in use: by {_listed(sessions)}", field="version", used_by=sessions)
+        users = self.in_use().get(served, [])
+        for look in self.waiting:
+            users += [holder for holder, models in (await look()).items() if served in models]
+        if users:
+            raise Conflict(f"{served} is in use: by {_listed(users)}", field="version", used_by=users)
 
     async def _unload(self, served: str) -> None:
         if served in self.engine.models():

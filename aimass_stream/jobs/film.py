@@ -50,10 +50,12 @@ def look(number: int, bounds: Bounds) -> Iterator[bytes]:
                           "sound": footage.audio is not None}).encode()
 
 
-def paint(result: int, source: int, params: dict[str, Any], folders: Sequence[str], bounds: Bounds) -> Iterator[bytes]:
+def paint(result: int, source: int, params: dict[str, Any], folders: Sequence[str], versions: str | None,
+          bounds: Bounds) -> Iterator[bytes]:
     """Paints `source` with these parameters of the stage style into `result`, an MP4 file. Models are those in
-    `folders`. Raises as `look`."""
-    installed().folders = tuple(map(Path, folders))
+    `folders`, the hub's those in `versions`. Raises as `look`."""
+    store = installed()
+    store.folders, store.versions = tuple(map(Path, folders)), None if versions is None else Path(versions)
     with (asyncio.Runner() as runner, Footage(source, bounds.side) as footage,
           _Painter(runner, StyleParams(**params | {"deadline": PATIENT})) as painter):
         with Film(result, footage) as film:

@@ -33,7 +33,8 @@ def pinned(hub: Hub, *stages: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_field_says_what_it_takes() -> None:
-    found = {(stage, name): wanted.tasks[0] for stage in STAGES.names() for name, wanted in STAGES.models(stage).items()}
+    found = {(stage, name): wanted.tasks[0] for stage in STAGES.names()
+             for name, wanted in STAGES.models(stage).items()}
     assert found == {
         ("style", "name"): "style-transfer", ("style", "second"): "style-transfer", ("model", "name"): "image-to-image",
         ("detect", "model"): "detection", ("classify", "model"): "classification",
@@ -54,7 +55,7 @@ async def test_names_become_versions_where_a_model_of_the_task_can_run(tmp_path:
             {"stage": "denoise", "model": "calm@1"}, {"stage": "denoise", "model": "calm@1"},
             {"stage": "asr", "model": "/models/a@1"}, {"stage": "asr", "model": "no-name"}]
         for stage, parameter, name, told in (
-                ("style", "name", "fish", "style.name: fish@1 is a model for detection; one for style-transfer is wanted"),
+                ("style", "name", "fish", r"style\.name: fish@1 is a model for detection; one for style-transfer"),
                 ("style", "second", "fish@production", "one for style-transfer is wanted"),
                 ("style", "name", "brush", "can't run here: it is no network of ours for styles"),
                 ("asr", "model", "calm", "one for speech-recognition is wanted"),
