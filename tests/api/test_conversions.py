@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import onnxruntime  # noqa: F401  its import takes a while: not inside a test
@@ -17,15 +18,22 @@ from aimass_stream.client import Client
 from aimass_stream.hub.conversions import kinds
 from tests.support.command import Done, here
 from tests.support.conversions import layers
+from tests.support.model_hub import _examined
 from tests.support.options import settings
 from tests.support.server import Running, serve
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    async with serve(settings(data_dir=tmp_path / "data")) as running:
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with serve(settings(data_dir=tmp_path_factory.mktemp("data"))) as running:
+        running.state.hub.importer._examined = _examined  # without a process of its own
         yield running
 
 
