@@ -104,7 +104,8 @@ class Caller:
     def need(self, scope: str) -> None:
         """Raises `Forbidden` unless the caller may do what `scope` names."""
         if scope not in self.scopes:
-            raise Forbidden(f"this needs the scope {scope!r}, which {self.name} does not have", scope=scope)
+            who = "this key" if self.id and scope in ROLES[self.role] else self.name
+            raise Forbidden(f"this needs the scope {scope!r}, which {who} does not have", scope=scope)
 
 
 class Authorizer(Protocol):

@@ -13,6 +13,9 @@ def test_a_caller_may_do_what_their_scopes_name() -> None:
     caller.need("media")
     with pytest.raises(Forbidden, match="'models:write', which ada does not have"):
         caller.need("models:write")
+    key = Caller("ada", id="key_1", user="usr_a", role="developer")  # who may, herself
+    with pytest.raises(Forbidden, match="'models:write', which this key does not have"):
+        key.need("models:write")
 
 
 def test_each_role_may_do_all_that_the_one_before_may() -> None:

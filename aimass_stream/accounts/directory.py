@@ -145,6 +145,15 @@ class Directory:
 
     # questions -------------------------------------------------------------------------------------
 
+    def called(self, one: str) -> str:
+        """What people call a user, a team, a key or a cookie session, by its id; "" for what is none."""
+        if (who := self.users.get(one) or self.teams.get(one)) is not None:
+            return who.name
+        if (key := self.keys.get(one)) is not None:
+            return key.title or f"aim_{key.prefix}…"
+        sign_in = self.sign_ins.get(one)
+        return f"{self.called(sign_in.user)}, in a browser" if sign_in is not None else ""
+
     def sign_ins_of(self, user: str) -> list[SignIn]:
         return [self.sign_ins[one] for one in self._sign_ins_of.get(user, ())]
 

@@ -61,7 +61,8 @@ class Keys:
         if team and team not in self._directory.teams_of(caller.user):
             raise NotFound(f"you are in no team {team[:64]!r}", field="team")
         if seconds is not None and not 1 <= seconds <= LONGEST:
-            raise InvalidInput(f"a key is good for 1 to {LONGEST} s", field="expires_in")
+            raise InvalidInput(f"a key is good for a second at least, and {LONGEST // 86400} days at most",
+                               field="expires_in")
         may = caller.scopes if scopes is None else scopes_of(scopes, caller.scopes)
         bounds = self._bounds(caller, quotas_of(quotas or {}))
         title, moment, user = title_of(title), self._clock(), caller.user or None

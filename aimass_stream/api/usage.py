@@ -35,6 +35,7 @@ class Percentiles(BaseModel):
 
 class Row(BaseModel):
     value: str = Field(description="which key, app or model; of `by=time` when it began, s since the epoch")
+    title: str = Field("", description="what people call the key, or whose browser it was")
     requests: int = Field(description="for inference by REST")
     errors: int
     latency: Percentiles | None = Field(description="of requests, from the first byte to the answer")
@@ -79,14 +80,16 @@ async def show_usage(
     after = decode(cursor, str)
     if after is not None and by == "time" and not str(after[0]).isdecimal():
         raise InvalidInput("this is no cursor of this list", field="cursor")
-    key = accounts_of(request).directory.keys.get(of or "")
+    directory = accounts_of(request).directory
+    key = directory.keys.get(of or "")
     scope = _scope(caller, of, theirs=key is not None and caller.owns(key.team or key.user))
     found = await usage_of(request).ledger.read(scope, by, span, first, last,
                                                 after=str(after[0])[:20 if by == "time" else 512] if after else "",
                                                 limit=limit + 1)
     shown, following = page(found, limit, lambda used: (used.value,))
     link(request, response, following)
-    return UsageList(begin=first, end=last, span=span, by=by, rows=[_row(used) for used in shown], next=following)
+    return UsageList(begin=first, end=last, span=span, by=by, next=following,
+                     rows=[_row(used, directory.called(used.value) if by == "key" else "") for used in shown])
 
 
 def _scope(caller: Caller, of: str | None, *, theirs: bool = False) -> str:
@@ -99,10 +102,11 @@ def _scope(caller: Caller, of: str | None, *, theirs: bool = False) -> str:
     return own[0]
 
 
-def _row(used: Used) -> Row:
+def _row(used: Used, title: str) -> Row:
     request, session, frame, words = (used.sums.get(what, Sum()) for what in get_args(What))
-    return Row(value=used.value, requests=request.count, errors=request.errors, latency=_percentiles(request),
-               sessions=session.count, session_minutes=round(session.seconds / 60, 3), drops=session.drops,
+    return Row(value=used.value, title=title, requests=request.count, errors=request.errors,
+               latency=_percentiles(request), sessions=session.count,
+               session_minutes=round(session.seconds / 60, 3), drops=session.drops,
                frame_latency=_percentiles(frame), first_words_latency=_percentiles(words))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from ..figures import short
 from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import number, object_of, set_of, sure
@@ -231,7 +232,7 @@ def delete(app: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don
 
 
 def _delays(latency: dict[str, float | None]) -> str:
-    return " / ".join("-" if value is None else f"{value:.3g}" for value in latency.values())
+    return " / ".join("-" if value is None else short(value) for value in latency.values())
 
 
 def _keep(picture: str | None, out: Path) -> None:

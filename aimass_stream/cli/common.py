@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -51,6 +52,7 @@ def pipeline_of(text: str) -> list[dict[str, Any]]:
     """The pipeline of a command line, checked for shape; its parameters are the server's to check."""
     from ..errors import InvalidPipeline
     from ..spec import PipelineSpec
+    from .given import json_of
 
     if text.startswith("@"):
         path = Path(text[1:])
@@ -58,6 +60,8 @@ def pipeline_of(text: str) -> list[dict[str, Any]]:
             text = path.read_text()
         except OSError as error:
             raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--pipeline") from None
+    with suppress(ValueError):  # what is no JSON at all is told of below
+        json_of(text, "--pipeline")
     try:
         return PipelineSpec.parse(text).json()
     except InvalidPipeline as error:
@@ -76,9 +80,10 @@ def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client],
 
 
 def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]], *,
-          kept: str = "What was asked of the server may be done all the same.") -> T:
-    """What came of the work with a client; ends the process with a sentence when the server refuses, and for Ctrl-C
-    with what is `kept`."""
+          kept: str = "What was asked of the server may be done all the same.",
+          unknown: str = "Sign in with `aimass login`, or give a key with --key or AIMASS_API_KEY.") -> T:
+    """What came of the work with a client; ends the process with a sentence when the server refuses, with one more,
+    `unknown`, where it does not know who is asking, and for Ctrl-C with what is `kept`."""
     from ..client import Client
     from ..errors import AimassError
 
@@ -90,8 +95,8 @@ def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client
         return asyncio.run(main())
     except AimassError as error:
         refuse(error)
-        if error.status == 401:
-            typer.secho("Sign in with `aimass login`, or give a key with --key or AIMASS_API_KEY.", err=True)
+        if error.status == 401 and unknown:
+            typer.secho(unknown, err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {kept}", err=True)
@@ -100,7 +105,8 @@ def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client
 
 def refuse(error: AimassError) -> None:
     """Print what was wrong, and where."""
-    where = f" ({error.field})" if error.field else ""
+    said = not error.field or error.detail.startswith(f"{error.field}: ")
+    where = "" if said else f" ({error.field})"
     typer.secho(f"{error.detail}{where}", fg="red", err=True)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..figures import short
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import versioned
+from .given import json_of, versioned
 from .tables import amount, bar, table
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..client.records import Conversion, Import, Job
 
 KINDS = ("int8", "half", "prune", "onnx", "shards", "encrypt")
+SMALLER = ("int8", "half")  # what is done for that, or for speed
+NOISE = 0.02  # of a latency: what two measurements differ by anyhow
 
 
 def add(models: typer.Typer) -> None:
@@ -82,7 +85,7 @@ def options_of(said: list[str]) -> dict[str, Any]:
         if not equals or not name:
             raise typer.BadParameter(f"{each!r}: say share=0.7", param_hint="--option")
         try:
-            options[name] = json.loads(value)
+            options[name] = json_of(value, "--option")
         except ValueError:
             options[name] = value
     return options
@@ -94,7 +97,7 @@ def _say(name: str, facts: dict[str, Any]) -> None:
     typer.echo(f"{name}@{version} is {told.get('kind')} of {name}@{told.get('from')}.")
     rows: list[tuple[object, ...]] = [("Size", *_both(size, amount), _factor(size))]
     if latency:
-        rows.append(("ms of a run", *_both(latency, lambda value: f"{value:.3g}"), _factor(latency)))
+        rows.append(("ms of a run", *_both(latency, short), _factor(latency)))
     sparsity = told.get("sparsity")
     if sparsity:
         rows.append(("Zeros among weights", *_both(sparsity, lambda value: f"{value:.1%}"), None))
@@ -103,7 +106,9 @@ def _say(name: str, facts: dict[str, Any]) -> None:
     if apart:
         typer.echo(f"Answers are at most {apart['max']:.3g} apart, {apart['mean']:.3g} on average; cosine "
                    f"{apart['cosine']:.6f}.")
-    typer.echo(f"Let it serve: aimass models deploy {name}@{version}")
+    worse = _gain(told.get("kind", ""), size, latency)
+    typer.echo(f"It is {worse} than {name}@{told.get('from')}: nothing is won by it." if worse else
+               f"Let it serve: aimass models deploy {name}@{version}")
 
 
 def _both(told: dict[str, Any], shown: Any) -> tuple[str, str]:
@@ -111,4 +116,17 @@ def _both(told: dict[str, Any], shown: Any) -> tuple[str, str]:
 
 
 def _factor(told: dict[str, Any]) -> str:
-    return f"{told['after'] / told['before']:.2f} of it" if told["before"] else ""
+    return f"{told['after'] / told['before'] - 1:+.0%}".replace("%", " %") if told["before"] else ""
+
+
+def _gain(kind: str, size: dict[str, Any], latency: dict[str, Any]) -> str:
+    """What is worse than before where it was to be smaller or faster, and "" where something came of it."""
+    if kind not in SMALLER or not size["before"] or size["after"] < size["before"]:
+        return ""
+    if not latency or not latency["before"]:
+        return "larger" if size["after"] > size["before"] else "no smaller"
+    change = latency["after"] / latency["before"] - 1
+    if change < -NOISE:
+        return ""
+    bigger = "larger" if size["after"] > size["before"] else "no smaller"
+    return f"{bigger} and {'slower' if change > NOISE else 'no faster'}"

@@ -78,7 +78,8 @@ def history(name: Name, alias: Alias = "production", url: Url = URL, api_key: Ke
         print_json(found)
         return
     table(("When", "Version", "Canary", "Shadow", "By"), [
-        (moment(each.at), each.version, _canary(each), each.shadow, each.by) for each in found], "It led nowhere.")
+        (moment(each.at), each.version, _canary(each), each.shadow, each.by_name or each.by) for each in found],
+        "It led nowhere.")
 
 
 def compare(name: Name, one: Annotated[str, typer.Argument(help="A version.")],

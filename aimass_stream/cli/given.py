@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -46,11 +47,26 @@ def picture_of(said: str) -> Path | None:
     return Path(said[1:]) if said.startswith("@") and Path(said).suffix.lower() in PICTURES else None
 
 
+def json_of(text: str, hint: str) -> Any:
+    """Raises `ValueError` for what is no JSON; NaN and what is larger than numbers are here end the command."""
+    def infinite(said: str) -> float:
+        raise typer.BadParameter(f"{said[:40]} is no number that JSON has", param_hint=hint)
+
+    def finite(said: str) -> float:
+        number = float(said)
+        return number if math.isfinite(number) else infinite(said)
+
+    try:
+        return json.loads(text, parse_constant=infinite, parse_float=finite)
+    except RecursionError:
+        raise typer.BadParameter("this is nested too deeply", param_hint=hint) from None
+
+
 def value_of(said: str, hint: str) -> Any:
     """JSON; a word that is none is the word itself."""
     text = text_of(said, hint)
     try:
-        return json.loads(text)
+        return json_of(text, hint)
     except ValueError as error:
         if text.lstrip()[:1] in tuple('[{"-0123456789') or said != text:
             raise typer.BadParameter(f"this is not JSON: {error}", param_hint=hint) from None
@@ -72,19 +88,19 @@ def set_of(said: list[str]) -> dict[str, Any]:
         if not equals or not name:
             raise typer.BadParameter(f"{each!r}: say softness=8", param_hint="--set")
         try:
-            given[name] = json.loads(value)
+            given[name] = json_of(value, "--set")
         except ValueError:
             given[name] = value
     return given
 
 
-def quotas_of(said: list[str]) -> dict[str, int | None]:
+def quotas_of(said: list[str], hint: str = "--quota") -> dict[str, int | None]:
     """``requests=100``; ``requests=`` takes it back."""
     quotas: dict[str, int | None] = {}
     for each in said:
         name, equals, count = each.partition("=")
         if not equals or not (count == "" or count.isdecimal()):
-            raise typer.BadParameter(f"{each!r}: say requests=100, or requests= to take it back", param_hint="--quota")
+            raise typer.BadParameter(f"{each!r}: say requests=100, or requests= to take it back", param_hint=hint)
         quotas[name] = int(count) if count else None
     return quotas
 

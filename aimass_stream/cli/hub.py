@@ -134,6 +134,9 @@ def upload(
         print_json(version)
     else:
         typer.echo(f"{version.model} is {version.state}" + (f": {version.reason}" if version.reason else "."))
+        if version.state == "quarantined":
+            typer.echo(f"It is code: an admin other than you decides on it, with aimass models quarantine approve "
+                       f"{version.model}")
         if version.state == "ready":
             typer.echo(f"{name} is {version.model} now." if deploy else
                        f"Let it serve: aimass models deploy {version.model}")

@@ -44,7 +44,9 @@ def login(
                                                key_title=f"aimass on {platform.node()}"[:64])
         return await client.account.show(), key
 
-    me, key = asked(url, api_key, no_verify, work)
+    lost = bool(token) and not token.startswith("adm_")
+    me, key = asked(url, api_key, no_verify, work,
+                    unknown="An admin makes a new one: aimass users link NAME" if lost else "")
     place = logins.remember(url, key.key if key is not None else api_key, key.id if key is not None else None)
     who = me.user.name if me.user is not None else me.name
     say(as_json, f"{who}, {me.role} at {url}. The key is in {place}.", server=url, name=who, role=me.role,

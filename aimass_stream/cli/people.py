@@ -19,6 +19,7 @@ users = typer.Typer(help="Everybody's accounts, for admins: list, show, create, 
                          "export, delete.", no_args_is_help=True)
 
 DAY = 86400.0  # s
+LONGEST = 3653  # days that a server has a key be good for
 
 Name: TypeAlias = Annotated[str, typer.Argument(help="To sign in with.", autocompletion=completing.users)]
 Which: TypeAlias = Annotated[str, typer.Argument(metavar="KEY", help="Its id, or what it begins with.",
@@ -46,7 +47,7 @@ def create_key(
     scope: Annotated[list[str] | None, typer.Option("--scope", help="What it may do, of what its maker may; may be "
                                                     "said several times. Without it: all.")] = None,
     team: Annotated[str, typer.Option(help="A team's id: the key is the team's.")] = "",
-    days: Annotated[float | None, typer.Option(min=0.0001, help="How long it is good for.")] = None,
+    days: Annotated[float | None, typer.Option(min=0.0001, max=LONGEST, help="How long it is good for.")] = None,
     quota: Quotas = None, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, which is done only once."""
@@ -158,7 +159,7 @@ def enable(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify 
 def quota(name: Name, quotas: Annotated[list[str], typer.Argument(metavar="NAME=COUNT...")], url: Url = URL,
           api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Say how much somebody may use: requests=100 session_minutes= (the latter as usual again)."""
-    given = quotas_of(quotas)
+    given = quotas_of(quotas, "NAME=COUNT")
     _say(asked(url, api_key, no_verify, lambda client: client.users.change(name, quotas=given)), as_json)
 
 

@@ -12,7 +12,7 @@ from .tables import amount, bar, moment, table
 
 if TYPE_CHECKING:
     from ..client import Client
-    from ..client.records import Version
+    from ..client.records import Quarantined, Version
 
 quarantine = typer.Typer(help="Models that are code: what waits for an admin, approve it, reject it.",
                          no_args_is_help=True)
@@ -30,7 +30,7 @@ def list_waiting(url: Url = URL, api_key: Key = None, no_verify: NoVerify = Fals
         return
     table(("Version", "Format", "Size", "Sent", "By", "What it would do"), [
         (each.version.model, each.version.format, amount(each.version.size), moment(each.version.created),
-         "you" if each.own else each.creator or each.owner, each.version.reason) for each in found], "Nothing waits.")
+         _who(each), each.version.reason) for each in found], "Nothing waits.")
 
 
 @quarantine.command()
@@ -64,6 +64,11 @@ def reject(name: Versioned, reason: Reason, url: Url = URL, api_key: Key = None,
 def _version(name: str) -> tuple[str, int]:
     model, _, which = name.partition("@")
     return model, number(which)
+
+
+def _who(waiting: Quarantined) -> str:
+    who = waiting.creator_name or waiting.owner_name or waiting.creator or waiting.owner
+    return f"{who} (you)" if waiting.own and who else "you" if waiting.own else who
 
 
 def _say(version: Version, as_json: bool) -> None:

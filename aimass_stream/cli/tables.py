@@ -14,6 +14,8 @@ from unicodedata import combining, east_asian_width
 
 import typer
 
+from ..figures import short
+
 Told: TypeAlias = Callable[[str, int, int], None]  # what, how much of it is done, of how much
 
 NARROW = 8  # columns of a terminal that a column of a table keeps
@@ -98,10 +100,10 @@ def moment(at: float | None) -> str:
 def amount(count: float) -> str:
     """Bytes for people."""
     for unit in UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        if count < 999.5:
+            return f"{short(count)} {unit}"
         count /= 1000
-    return f"{count:.3g} {UNITS[-1]}"
+    return f"{short(count)} {UNITS[-1]}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..figures import short
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
 from .tables import moment, table
 
@@ -33,11 +34,11 @@ def usage(
         return
     table((by.capitalize(), "Requests", "Errors", "ms p50/p95/p99", "Sessions", "Minutes", "Dropped", "Frames ms",
            "First words ms"), [
-        (moment(float(each.value)) if by == "time" and each.value else each.value, each.requests, each.errors,
-         _shown(each.latency), each.sessions, f"{each.session_minutes:.1f}", each.drops, _shown(each.frame_latency),
-         _shown(each.first_words_latency))
+        (moment(float(each.value)) if by == "time" and each.value else each.title or each.value, each.requests,
+         each.errors, _shown(each.latency), each.sessions, f"{each.session_minutes:.1f}", each.drops,
+         _shown(each.frame_latency), _shown(each.first_words_latency))
         for each in found], "Nothing was used.")
 
 
 def _shown(latency: Percentiles | None) -> str:
-    return "" if latency is None else f"{latency.p50:.3g} / {latency.p95:.3g} / {latency.p99:.3g}"
+    return "" if latency is None else " / ".join(map(short, (latency.p50, latency.p95, latency.p99)))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from ..figures import short
 from . import completing
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import value_of, versioned
+from .given import json_of, value_of, versioned
 from .tables import facts, moment, table
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def alerts(
         print_json(found)
         return
     table(("Rule", "Version", "Over", "State", "At", "Since", "Webhook", "Trouble"), [
-        (f"{each.metric} > {each.above:g}", each.version, f"{each.over_s} s", each.state, _short(each.value),
+        (f"{each.metric} > {each.above:.15g}", each.version, f"{each.over_s} s", each.state, _short(each.value),
          moment(each.since), each.webhook, each.detail) for each in found], "No rules: nobody is told of trouble.")
 
 
@@ -154,15 +155,18 @@ def image(name: Versioned, out: Annotated[Path | None, typer.Option("--out", "-o
 def _rule(said: str) -> dict[str, Any]:
     metric, _, limit = said.partition(">")
     try:
-        return {"metric": metric.strip(), "above": float(limit)}
+        above = json_of(limit, "--rule")
     except ValueError:
-        raise typer.BadParameter(f"{said!r}: say error_rate>0.05", param_hint="--rule") from None
+        above = None
+    if isinstance(above, bool) or not isinstance(above, int | float):
+        raise typer.BadParameter(f"{said!r}: say error_rate>0.05", param_hint="--rule")
+    return {"metric": metric.strip(), "above": above}
 
 
 def _latency(told: dict[str, Any]) -> str:
     values = [told["latency_ms"][share] for share in ("p50", "p95", "p99")]
-    return "" if values[0] is None else ", ".join(f"{value:.3g}" for value in values)
+    return "" if values[0] is None else ", ".join(map(short, values))
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else short(value)

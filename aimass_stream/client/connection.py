@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from ..errors import AimassError
+from ..errors import AimassError, InvalidInput
 from . import problems
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -77,6 +78,9 @@ class Connection:
 
     async def send(self, method: str, path: str, *, seconds: float | None = None, **given: Any) -> httpx.Response:
         """The same with the answer as it is."""
+        if "json" in given:
+            given["content"] = body_of(given.pop("json"))
+            given["headers"] = {"Content-Type": "application/json"} | dict(given.get("headers") or {})
         if seconds is not None:
             given["timeout"] = httpx.Timeout(self._http.timeout.connect, read=seconds, write=seconds)
         try:
@@ -99,6 +103,17 @@ class Connection:
             raise problems.unreachable(self.url, error) from error
 
 
+def body_of(value: object) -> bytes:
+    """JSON of it. Raises `InvalidInput` for what JSON does not have: NaN, infinity, half a character."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("there is half a character in what is to be sent, which no JSON has") from None
+    except (ValueError, RecursionError):
+        raise InvalidInput("what is to be sent has a number that JSON does not have (NaN, infinity), or is nested too "
+                           "deeply") from None
+
+
 def part(name: str | int) -> str:
     """A name as one part of a path, whatever is in it."""
     return quote(str(name), safe="@") if str(name) not in (".", "..") else quote(str(name)).replace(".", "%2E")
@@ -110,6 +125,8 @@ def error_of(response: httpx.Response) -> AimassError:
         problem = response.json()
     except ValueError:
         problem = {}
+    if isinstance(problem, dict) and response.status_code == 404 and problem.get("detail") == "Not Found":
+        problem["detail"] = f"there is nothing at {response.request.url.path} on this server"
     return problems.error_from(response.status_code, problem if isinstance(problem, dict) else {})
 
 

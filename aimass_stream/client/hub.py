@@ -273,6 +273,8 @@ def _picture(path: Path) -> str:
 
 
 def _of(name: str) -> str:
+    if "/" in name:  # which no name has, and a path would not be the same with
+        raise NotFound(f"there is no model {name[:64]!r}")
     return f"/v1/hub/models/{part(name)}"
 
 

@@ -6,41 +6,12 @@ seconds since the epoch, sizes in bytes.
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
-T = TypeVar("T")
+from .reading import read as read
 
 State = Literal["checking", "ready", "refused", "quarantined"]
-
-
-def read(kind: type[T], told: Mapping[str, Any]) -> T:
-    """A record of this kind from the server's JSON."""
-    kinds: dict[str, Any] = _kinds(cast(Any, kind))
-    return kind(**{name: _value(kinds[name], value) for name, value in told.items() if name in kinds})
-
-
-@cache
-def _kinds(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {each.name: hints[each.name] for each in dataclasses.fields(kind)}
-
-
-def _value(kind: Any, value: Any) -> Any:
-    if isinstance(kind, types.UnionType):
-        kind = next((one for one in typing.get_args(kind) if one is not type(None)), kind)
-    if value is None:
-        return None
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return read(kind, value)
-    if typing.get_origin(kind) is list:
-        return [_value(typing.get_args(kind)[0], each) for each in value]
-    return value
 
 
 # models -------------------------------------------------------------------------------------------------
@@ -101,6 +72,8 @@ class Quarantined:
     title: str = ""
     owner: str = ""  # id of a user or a team
     creator: str = ""  # id of the user who sent it
+    owner_name: str = ""
+    creator_name: str = ""
     own: bool = False  # the caller's: another admin has to decide
 
 
@@ -124,6 +97,7 @@ class Deployment:
     shadow: int | None = None  # the version that is asked, too, and not heard
     at: float = 0
     by: str = ""
+    by_name: str = ""  # of the history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,6 +358,7 @@ class Percentiles:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     value: str  # which key, app or model, or when it began
+    title: str = ""  # what people call the key
     requests: int = 0
     errors: int = 0
     latency: Percentiles | None = None

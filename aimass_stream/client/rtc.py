@@ -28,6 +28,7 @@ from ..errors import AimassError, InvalidInput, Unavailable
 from ..frames import AUDIO_RATE, AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Frame, Picture, TextFrame, VideoFrame
 from ..queues import BoundedQueue
 from . import reconnect
+from .connection import body_of
 from .session import MediaSession
 
 CONNECT_TIMEOUT = 15.0  # s
@@ -214,7 +215,7 @@ class RtcSession(MediaSession):
     async def control(self, message: dict[str, Any]) -> None:
         if self._channel is None or self._channel.readyState != "open":
             raise Unavailable("the data channel is not open")
-        self._channel.send(json.dumps(message))
+        self._channel.send(body_of(message).decode())
 
     async def close(self) -> None:
         self._frames.clear()

@@ -47,6 +47,8 @@ class Uploads:
         path = Path(path)
         name, sha256 = name or path.name, await asyncio.to_thread(_hashed, path)
         size = path.stat().st_size
+        if size == 0:
+            raise InvalidInput(f"{path.name} is empty")
         upload = await self._begun(name, size, sha256)
         resumed = upload is not None
         upload = upload or await self._begin(name, size, sha256)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..errors import NotFound
+from ..figures import short
 from ..inference import Entry
 from ..inference.statistics import ModelStatistics
 
@@ -36,7 +37,7 @@ class Candidate:
 
     def says(self) -> str:
         quality = f"{self.measure} {self.quality:g}" if self.quality is not None else "quality not measured"
-        return f"{quality}, {f'{self.ms:.3g} ms' if self.ms is not None else 'time not measured'}"
+        return f"{quality}, {f'{short(self.ms)} ms' if self.ms is not None else 'time not measured'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def choose(candidates: Iterable[Candidate], task: str, latency_ms: float | None 
     punctual = [each for each in there if latency_ms is None or (each.ms is not None and each.ms <= latency_ms)]
     if not punctual:
         known = sorted(each.ms for each in there if each.ms is not None)
-        fastest = f"the fastest takes {known[0]:.3g} ms" if known else "nobody has measured one yet"
+        fastest = f"the fastest takes {short(known[0])} ms" if known else "nobody has measured one yet"
         raise NotFound(f"no model for {task[:64]!r} keeps {latency_ms:g} ms: {fastest}", field="latency_ms")
     best = min(punctual, key=lambda each: _rank(each, quality))
     bound = f" of those within {latency_ms:g} ms" if latency_ms is not None else ""

@@ -182,7 +182,7 @@ class Deployments:
             elif not line_of or line_of[-1] != each.number:
                 line_of.append(each.number)
         if len(line_of) < 2:
-            raise Conflict(f"{name}@{alias} has led to no other version", field="alias")
+            raise Conflict(f"{name}@{alias} has nothing earlier to go back to")
         return await self.deploy(caller, name, Deployment(alias, line_of[-2]))
 
     async def withdraw(self, caller: Caller, name: str, alias: str) -> None:

@@ -52,7 +52,7 @@ async def sent(client: Client, folder: Path, name: str, content: bytes = TWICE) 
     version = await client.models.upload(name, folder / "m.pkl", manifest=TOLD)
     version = await client.models.checked(name, version.number)
     assert version.state == "quarantined", version.reason
-    assert "builtins.eval - which acts" in version.reason
+    assert "builtins.eval, which acts on the machine" in version.reason
     return version.number
 
 
@@ -69,6 +69,11 @@ async def test_from_quarantine_to_an_answer(server: Running, tmp_path: Path) -> 
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
             answer = await http.post(f"{server.url}/v2/models/twice/infer", json=body)
         assert answer.json()["outputs"][0]["data"] == [10, 12], answer.text
+        assert [each.by_name for each in await dev.models.history("twice")] == ["dev"]
+        await server.state.usage.write()
+        [row] = await dev.usage.find("key")
+        assert row.title.startswith("aim_")
+        assert row.value.startswith("key_")
         [cell] = set(psutil.Process().children()) - children
         await server.node.engine.unload("twice@1")
         assert not cell.is_running()
@@ -90,6 +95,7 @@ async def decided(dev: Client, boss: Client, root: Client, folder: Path) -> None
     waiting = await boss.models.quarantine()
     assert [(each.version.model, each.own) for each in waiting] == [("twice@1", False), ("own@1", True)]
     assert "eval" in waiting[0].version.reason
+    assert [(each.creator_name, each.owner_name) for each in waiting] == [("dev", "dev"), ("boss", "boss")]
     with pytest.raises(Forbidden, match="another admin has to"):
         await boss.models.approve("own", 1, "it is good")
     with pytest.raises(InvalidInput, match="say why"):

@@ -203,6 +203,10 @@ def test_people_keys_and_logins(aimass: Aimass, url: str, tmp_path: Path) -> Non
     assert "disabled" in aimass("users", "disable", "ada").out
     wrong = ada("login", "--server", url, "--name", "ada", "--password-stdin", typed=f"{PASSWORD}\n")
     assert wrong.code == 1
+    assert "Sign in with" not in wrong.err
+    used = ada("login", "--server", url, "--token", token, "--password-stdin", typed=f"{PASSWORD}\n")
+    assert "aimass users link" in used.err
+    assert "Sign in with" not in used.err
     assert "erased" in aimass("users", "delete", "ada", "--yes").out
 
 

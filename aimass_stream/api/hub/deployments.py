@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import NotFound
 from ...hub.records import Deployment
-from ..deps import CallerDep
+from ..deps import CallerDep, accounts_of
 from ..etags import IfMatch, revision, seen, tagged
 from ..limits import LimitedRoute
 from ..problems import RESPONSES
@@ -29,6 +29,7 @@ class DeploymentView(BaseModel):
     shadow: int | None = Field(description="the version that is asked, too, and not heard")
     at: float = Field(description="s since the epoch")
     by: str = Field("", description="a user's id")
+    by_name: str = Field("", description="of the history: what people call them")
 
 
 class ShadowView(BaseModel):
@@ -111,13 +112,14 @@ async def withdraw(name: Name, alias: Alias, hub: HubDep, caller: CallerDep) -> 
 
 
 @router.get("/{alias}/history")
-async def history(name: Name, alias: Alias, hub: HubDep, caller: CallerDep) -> History:
+async def history(name: Name, alias: Alias, request: Request, hub: HubDep, caller: CallerDep) -> History:
     """Every deployment of the alias, for who may change it."""
     caller.need("models:deploy")
     found = await hub.deployments.history(caller, name, alias)
     if not found:
         raise NotFound(f"{name} has no alias {alias!r}", field="alias")
-    return History(deployments=[_view(each) for each in found])
+    called = accounts_of(request).directory.called
+    return History(deployments=[_view(each).model_copy(update={"by_name": called(each.by)}) for each in found])
 
 
 def _view(each: Any) -> DeploymentView:

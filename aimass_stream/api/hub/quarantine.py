@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +12,7 @@ from ...hub.quarantine import Waiting, told
 from ...hub.records import TEXT, Version
 from ...ports import Caller
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
-from ..deps import CallerDep
+from ..deps import CallerDep, accounts_of
 from ..limits import LimitedRoute
 from ..problems import RESPONSES
 from .parts import HubDep, Name, Number
@@ -24,6 +25,8 @@ class WaitingView(BaseModel):
     title: str
     owner: str = Field(description="id of a user or a team")
     creator: str = Field(description="id of the user who sent it")
+    owner_name: str = Field("", description="what people call them")
+    creator_name: str = ""
     own: bool = Field(description="the caller's own: another admin has to decide")
     version: VersionDetail = Field(description="`reason` says what it would call")
 
@@ -47,7 +50,8 @@ async def list_quarantine(request: Request, response: Response, hub: HubDep, cal
     found = await hub.quarantine.waiting(caller, limit + 1, decode(cursor, float, str))
     rows, following = page(found, limit, lambda row: (row.version.created, row.version.id))
     link(request, response, following)
-    return WaitingPage(waiting=[_view(hub, row) for row in rows], next=following)
+    called = accounts_of(request).directory.called
+    return WaitingPage(waiting=[_view(hub, row, called) for row in rows], next=following)
 
 
 @router.post("/models/{name}/versions/{number}/approve")
@@ -72,6 +76,7 @@ async def _audited(hub: Any, caller: Caller, what: str, version: Version, decisi
     await hub.audit(caller, what, version.served, reason=decision.reason[:1000], **told(version))
 
 
-def _view(hub: Any, row: Waiting) -> WaitingView:
-    return WaitingView(title=row.model.title, owner=row.model.owner, creator=row.version.creator, own=row.own,
-                       version=_detail(hub, row.version))
+def _view(hub: Any, row: Waiting, called: Callable[[str], str]) -> WaitingView:
+    owner, creator = row.model.owner, row.version.creator
+    return WaitingView(title=row.model.title, owner=owner, creator=creator, own=row.own, owner_name=called(owner),
+                       creator_name=called(creator), version=_detail(hub, row.version))

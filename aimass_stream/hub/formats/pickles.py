@@ -205,6 +205,7 @@ def told(named: list[str]) -> str:
     """For people: what a pickle would call."""
     first = ", ".join(each[:60] for each in named[:5]) or "nothing that can be seen"
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-    warning = " - which acts on the machine" if any(map(acts, named)) else ""
+    which = "which acts" if len(named) == 1 else "of which some act"
+    warning = f", {which} on the machine" if any(map(acts, named)) else ""
     return f"it is a pickle that calls {first}{more}{warning}"
 
