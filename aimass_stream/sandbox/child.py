@@ -58,13 +58,16 @@ def main() -> None:
 
 def be_nice(niceness: int) -> None:
     """Come after others: in the background also as a session of our own, for where the kernel shares the processor
-    out by sessions (`sched_autogroup_enabled`), niceness counts within one only."""
+    out by sessions (`sched_autogroup_enabled`), niceness counts within one only. A session is as much nicer than the
+    server's as the work than the server: with the server's own niceness in it, it would come after all others' work."""
     os.nice(niceness)
     if niceness >= BACKGROUND and os.getsid(0) == os.getpid():
         try:
+            with open(f"/proc/{os.getppid()}/autogroup", encoding="ascii") as file:
+                theirs = int(file.read().split()[-1])
             with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-                file.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
-        except OSError:
+                file.write(str(max(-20, min(19, theirs + niceness))))
+        except (OSError, ValueError, IndexError):
             return  # it does not, or not for us
 
 

@@ -27,7 +27,7 @@ from tests.support.options import settings
 
 pytestmark = pytest.mark.anyio
 
-LIMITS = sandbox.Limits(seconds=30, file_bytes=1 << 20)
+LIMITS = sandbox.Limits(seconds=90, file_bytes=1 << 20)
 FUNCTIONS = {function.__name__: function for function in (
     laborious.writes, laborious.waits, laborious.crashes, laborious.refuses, laborious.fails, laborious.grows,
     laborious.reaches_out, laborious.says, laborious.tells_niceness)}
