@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -31,9 +31,14 @@ NAN = json.dumps({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32",
                               "parameters": {"binary_data_size": 12}}]}).encode()
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    async with serve(settings(data_dir=tmp_path / "data", webhook_secret=SECRET)) as running:
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with serve(settings(data_dir=tmp_path_factory.mktemp("data"), webhook_secret=SECRET)) as running:
         hub = running.state.hub
         hub.importer._examined = _examined  # without a process of its own
         await submitted(hub, "fish", {"model.onnx": linear()}, ADMIN)
@@ -131,7 +136,7 @@ async def test_an_alert_reaches_its_webhook_and_no_private_one(http: httpx.Async
         assert (await http.get(f"{FISH}/alerts", headers={"If-None-Match": tag})).status_code == 304
         late = await http.put(f"{FISH}/alerts", json={"rules": []}, headers={"If-Match": '"1"'})
         assert late.status_code == 412
-        for _ in range(3):
+        for _ in range(20):  # more than other tests asked in the same minutes
             server.state.watch.counts.request("fish@1", 0.1, RuntimeError("it broke"))
         await server.state.watch.look()
         await asyncio.wait_for(receiver.came.wait(), 30)
@@ -141,9 +146,10 @@ async def test_an_alert_reaches_its_webhook_and_no_private_one(http: httpx.Async
     assert headers["webhook-signature"] == signature(
         key_of(SECRET), headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     told = json.loads(body)
-    assert (told["type"], told["data"]["model"], told["data"]["value"]) == ("model.alert.firing", "fish", 1.0)
+    assert (told["type"], told["data"]["model"]) == ("model.alert.firing", "fish")
+    assert 0.5 < told["data"]["value"] <= 1
     [alert] = (await http.get(f"{FISH}/alerts")).json()["alerts"]
-    assert (alert["state"], alert["value"], alert["detail"]) == ("firing", 1.0, "")
+    assert (alert["state"], alert["value"], alert["detail"]) == ("firing", told["data"]["value"], "")
     log = (await http.get("/v1/audit", params={"what": "model.alert.firing"})).json()
     assert [each["object"] for each in log["entries"]] == ["fish"]
     assert (await http.delete(f"{FISH}/alerts")).status_code == 204

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ from tests.support.models import Doubler
 pytestmark = pytest.mark.anyio
 
 ADA = Caller("ada", "127.0.0.1", "key_1", "user_1")
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    async with asked(tmp_path_factory.mktemp("batches")) as (_, http):
+        yield http
 
 
 async def begun(http: httpx.AsyncClient, content: bytes, endpoint: str = "/predict", **more: Any) -> dict[str, Any]:
@@ -47,28 +59,30 @@ async def answers(http: httpx.AsyncClient, batch: dict[str, Any]) -> dict[str, A
     return {line["custom_id"]: line["response"] for line in map(json.loads, content.text.splitlines())}
 
 
-async def test_a_file_of_requests_is_answered_as_a_file(tmp_path: Path) -> None:
-    async with asked(tmp_path) as (_, http):
-        content = jsonl(*map(double, range(40)), double(1, "wrong", body={"input": "text"}),
-                        double(2, "nobody", url="/predict/nobody"))
-        batch = await begun(http, content + b"\n", metadata={"for": "tests"})
-        assert (batch["object"], batch["metadata"]) == ("batch", {"for": "tests"})
-        done = await over(http, batch)
-        assert (done["status"], done["request_counts"]) == ("completed", {"total": 42, "completed": 40, "failed": 2})
-        told = await answers(http, done)
-        assert {name: each["body"].get("output") for name, each in told.items() if each["status_code"] == 200} == {
-            f"line-{number}": [2 * number] for number in range(40)}
-        assert (told["wrong"]["status_code"], told["nobody"]["status_code"]) == (422, 404)
-        output = (await http.get(f"/v1/files/{done['output_file_id']}")).json()
-        assert (output["purpose"], output["filename"]) == ("batch_output", "in-answers.jsonl")
-        assert (await http.get(f"/v1/jobs/{batch['job']}")).json()["facts"]["completed"] == 40
-        files = (await http.get("/v1/files")).json()
-        assert [each["id"] for each in files["data"]] == [batch["input_file_id"]]
-        assert [each["id"] for each in (await http.get("/v1/batches")).json()["data"]] == [batch["id"]]
-        assert (await http.get(f"/v1/batches?after={batch['id']}")).json()["data"] == []
-        assert (await http.delete(f"/v1/files/{done['output_file_id']}")).status_code == 409
-        assert (await http.delete(f"/v1/files/{batch['input_file_id']}")).json()["deleted"] is True
-        assert (await http.get(f"/v1/files/{batch['input_file_id']}")).status_code == 404
+async def test_a_file_of_requests_is_answered_as_a_file(shared: httpx.AsyncClient) -> None:
+    http = shared
+    content = jsonl(*map(double, range(40)), double(1, "wrong", body={"input": "text"}),
+                    double(2, "nobody", url="/predict/nobody"))
+    batch = await begun(http, content + b"\n", metadata={"for": "tests"})
+    assert (batch["object"], batch["metadata"]) == ("batch", {"for": "tests"})
+    done = await over(http, batch)
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 42, "completed": 40, "failed": 2})
+    told = await answers(http, done)
+    assert {name: each["body"].get("output") for name, each in told.items() if each["status_code"] == 200} == {
+        f"line-{number}": [2 * number] for number in range(40)}
+    assert (told["wrong"]["status_code"], told["nobody"]["status_code"]) == (422, 404)
+    output = (await http.get(f"/v1/files/{done['output_file_id']}")).json()
+    assert (output["purpose"], output["filename"]) == ("batch_output", "in-answers.jsonl")
+    assert (await http.get(f"/v1/jobs/{batch['job']}")).json()["facts"]["completed"] == 40
+    files = [each["id"] for each in (await http.get("/v1/files")).json()["data"]]
+    assert batch["input_file_id"] in files
+    assert done["output_file_id"] not in files
+    listed = [each["id"] for each in (await http.get("/v1/batches")).json()["data"]]
+    after = [each["id"] for each in (await http.get(f"/v1/batches?after={batch['id']}")).json()["data"]]
+    assert after == listed[listed.index(batch["id"]) + 1 :]
+    assert (await http.delete(f"/v1/files/{done['output_file_id']}")).status_code == 409
+    assert (await http.delete(f"/v1/files/{batch['input_file_id']}")).json()["deleted"] is True
+    assert (await http.get(f"/v1/files/{batch['input_file_id']}")).status_code == 404
 
 
 async def test_a_server_that_stops_goes_on_where_it_was_and_a_batch_can_be_ended(tmp_path: Path) -> None:
@@ -160,26 +174,26 @@ async def test_files_with_lines_that_are_none(content: bytes, says: str, tmp_pat
             pass
 
 
-async def test_what_is_refused(tmp_path: Path) -> None:
-    async with asked(tmp_path) as (_, http):
-        file = {"file": ("../../in.jsonl", jsonl(double(1)))}
-        for data, files, field in (({"purpose": "fine-tune"}, file, "purpose"), ({"purpose": "batch"}, None, "file"),
-                                   ({"purpose": "batch"}, {"file": ("a", b"")}, "file"),
-                                   ({"purpose": "batch", "more": "1"}, file, "more")):
-            answer = await http.post("/v1/files", data=data, files=files or {"other": ("a", b"x")})
-            assert answer.status_code == 400, answer.text
-            assert answer.json()["error"]["param"] == (field if files else "other")
-        sent = (await http.post("/v1/files", data={"purpose": "batch"}, files=file)).json()
-        assert "/" not in sent["filename"]
-        for change, status in (({"endpoint": "/v1/keys"}, 400), ({"input_file_id": "file-none"}, 404),
-                               ({"completion_window": "1h"}, 400), ({"more": 1}, 400)):
-            body = {"input_file_id": sent["id"], "endpoint": "/predict", "completion_window": "24h"} | change
-            answer = await http.post("/v1/batches", json=body)
-            assert answer.status_code == status, answer.text
-            assert answer.json()["error"]["message"]
-        for path in ("/v1/batches/batch_none", "/v1/batches/none", "/v1/files/file-none", f"/v1/batches/{sent['id']}"):
-            assert (await http.get(path)).status_code == 404
-        bad = await begun(http, b'{"custom_id": "a"}\n')
-        failed = await over(http, bad)
-        assert (failed["status"], failed["errors"]["data"][0]["line"]) == ("failed", 1)
-        assert failed["output_file_id"] is None
+async def test_what_is_refused(shared: httpx.AsyncClient) -> None:
+    http = shared
+    file = {"file": ("../../in.jsonl", jsonl(double(1)))}
+    for data, files, field in (({"purpose": "fine-tune"}, file, "purpose"), ({"purpose": "batch"}, None, "file"),
+                               ({"purpose": "batch"}, {"file": ("a", b"")}, "file"),
+                               ({"purpose": "batch", "more": "1"}, file, "more")):
+        answer = await http.post("/v1/files", data=data, files=files or {"other": ("a", b"x")})
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["param"] == (field if files else "other")
+    sent = (await http.post("/v1/files", data={"purpose": "batch"}, files=file)).json()
+    assert "/" not in sent["filename"]
+    for change, status in (({"endpoint": "/v1/keys"}, 400), ({"input_file_id": "file-none"}, 404),
+                           ({"completion_window": "1h"}, 400), ({"more": 1}, 400)):
+        body = {"input_file_id": sent["id"], "endpoint": "/predict", "completion_window": "24h"} | change
+        answer = await http.post("/v1/batches", json=body)
+        assert answer.status_code == status, answer.text
+        assert answer.json()["error"]["message"]
+    for path in ("/v1/batches/batch_none", "/v1/batches/none", "/v1/files/file-none", f"/v1/batches/{sent['id']}"):
+        assert (await http.get(path)).status_code == 404
+    bad = await begun(http, b'{"custom_id": "a"}\n')
+    failed = await over(http, bad)
+    assert (failed["status"], failed["errors"]["data"][0]["line"]) == ("failed", 1)
+    assert failed["output_file_id"] is None
