@@ -100,9 +100,10 @@ async def test_cancelled_at_its_work_it_leaves_nothing(tmp_path: Path, monkeypat
         assert not list((tmp_path / "jobs").glob("??/*"))
 
 
-async def test_cancelled_while_its_result_is_checked(tmp_path: Path) -> None:
+async def test_cancelled_while_its_result_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path, sandboxed=False) as hub, converting(hub, tmp_path) as (conversions, jobs):
-        await submitted(hub, "fish", {"model.onnx": layers()})
+        await submitted(hub, "fish", {"model.onnx": linear()})
+        monkeypatch.setattr(orders, "convert", quick)
         asked = asyncio.Event()
 
         async def never(version: Version, place: Path, archive: str) -> dict[str, Any]:
