@@ -60,7 +60,6 @@ def shell(tmp_path: Path, url: str) -> Shell:
 
 
 def test_commands_and_what_a_server_knows(shell: Shell) -> None:
-    assert {"serve", "sessions", "settings"} <= set(shell.tab("aimass se"))
     assert {"rollback", "upload"} <= set(shell.tab("aimass models "))
     assert shell.tab("aimass models show fish-") == ["fish-large", "fish-small"]
     kept = shell.folder / "cache" / "aimass" / "completion.json"
@@ -84,7 +83,6 @@ def test_versions_are_completed_behind_the_at(shell: Shell) -> None:
 def test_a_server_that_is_away_is_silence(shell: Shell) -> None:
     begun = time.monotonic()
     assert shell.tab("aimass models show ", AIMASS_URL=NOWHERE) == []
-    assert shell.tab("aimass apps run ", AIMASS_URL=NOWHERE) == []
     assert time.monotonic() - begun < 30
     assert shell.tab("aimass models show ", AIMASS_URL=NOWHERE, XDG_CACHE_HOME="/proc") == []  # nothing can be kept
 
