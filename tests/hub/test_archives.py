@@ -86,7 +86,8 @@ def test_more_files_than_are_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [
-    b"neither", zipped({"m.onnx": b"x" * 10_000})[:-30], zipped({"m.onnx": b"1", "M.onnx": b"2"}), tar("m")[:40]])
+    b"neither", zipped({"m.onnx": b"x" * 10_000})[:-30], zipped({"m.onnx": b"1", "M.onnx": b"2"}), tar("m")[:40]],
+    ids=["neither", "cut off", "twice", "cut off tar"])  # bytes in a name would have the time of day in them
 def test_what_is_no_whole_archive(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(AimassError):
         unpacked(tmp_path, content)
