@@ -46,7 +46,7 @@ def painted(source: Path, shelf: Path, bounds: Bounds = BOUNDS, **params: Any) -
     told = [Progress(0)]
     previews = []
     with result.open("w+b") as out, source.open("rb") as given:
-        for piece in paint(out.fileno(), given.fileno(), {"name": "udnie"} | params, [str(shelf)], bounds):
+        for piece in paint(out.fileno(), given.fileno(), {"name": "udnie"} | params, [str(shelf)], None, bounds):
             said = heard(piece)
             if isinstance(said, Preview):
                 previews.append(said)
