@@ -231,7 +231,7 @@ def without_asyncio(url: str, path: Path) -> None:
             client.models.show("bird")
         with pytest.raises(errors.NotFound):
             next(client.jobs.watch("job_none"))
-        assert client.jobs.find() == []
+        assert {job.kind for job in client.jobs.find()} == {"import"}
         deadline = time.monotonic() + 60
         while "ray" not in {row.value for row in client.usage.find("model") if row.requests}:  # is written in time
             assert time.monotonic() < deadline
