@@ -104,8 +104,9 @@ class Caller:
     def need(self, scope: str) -> None:
         """Raises `Forbidden` unless the caller may do what `scope` names."""
         if scope not in self.scopes:
-            who = "this key" if self.id and scope in ROLES[self.role] else self.name
-            raise Forbidden(f"this needs the scope {scope!r}, which {who} does not have", scope=scope)
+            lacks = (", which this key does not have" if self.id and scope in ROLES[self.role] else
+                     f", which {self.name} does not have")
+            raise Forbidden(f"this needs the scope {scope!r}{lacks}", scope=scope)
 
 
 class Authorizer(Protocol):
