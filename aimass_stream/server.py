@@ -62,6 +62,7 @@ from .api.realtime import router as realtime_router
 from .api.shortcut import Application, Shortcut
 from .api.sign_in import router as sign_in_router
 from .api.site import ROUTERS as SITE
+from .api.site import install as install_pages
 from .api.teams import router as teams_router
 from .conversation.tools import Toolbox
 from .errors import AimassError, InvalidInput
@@ -201,6 +202,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
 def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Accounts) -> None:
     """All routes, and what requests go through before these."""
     problems.install(app)
+    install_pages(app)
     app.short(infer, settings)
     app.add_middleware(Shortcut, infer=infer, settings=settings)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)

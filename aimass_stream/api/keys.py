@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..accounts import LONGEST
 from ..accounts.directory import Key
@@ -18,7 +18,9 @@ from .repeats import SECRET, CreatingRoute
 router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=RESPONSES, route_class=CreatingRoute)
 connect_router = APIRouter(prefix="/v1/connect-tokens", tags=["keys"], responses=RESPONSES, route_class=CreatingRoute)
 
-Quotas = dict[str, int | None]
+# a page's 1e23 is a whole number, too: what is wrong with it is that it is too large
+Quotas = dict[str, Annotated[int | None, BeforeValidator(lambda most: int(most) if isinstance(most, float)
+                                                         and most.is_integer() else most)]]
 QUOTAS = "of requests, sessions, session_minutes, upload_bytes, concurrent_sessions; those left out are as usual"
 
 

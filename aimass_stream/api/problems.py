@@ -38,7 +38,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-UNEXPECTED = {"type": "about:blank", "title": "Internal error", "status": 500,
+UNEXPECTED: dict[str, Any] = {"type": "about:blank", "title": "Internal error", "status": 500,
               "detail": "something of ours went wrong; the server's log has more"}
 
 
@@ -94,7 +94,7 @@ def _invalid(detail: str, field: str | None, status: int = 422) -> Response:
     return respond({"type": "about:blank", "title": title, "status": status, "detail": detail, "field": field})
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def answer_unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return respond(UNEXPECTED)
 
@@ -110,4 +110,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AimassError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, answer_unexpected)

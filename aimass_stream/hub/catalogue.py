@@ -94,6 +94,13 @@ class Catalogue:
         async with self._database.read() as connection:
             return [_model(row) for row in await connection.execute(query)]
 
+    async def newest(self, models: Sequence[str]) -> dict[str, str]:
+        """States of the newest versions, by the models' names; nothing of those without one."""
+        query = select(MODELS.c.name, VERSIONS.c.state).join(VERSIONS, and_(
+            VERSIONS.c.model == MODELS.c.id, VERSIONS.c.number == MODELS.c.last)).where(MODELS.c.name.in_(models))
+        async with self._database.read() as connection:
+            return {row.name: row.state for row in await connection.execute(query)}
+
     async def tags(self, caller: Caller, most: int = 100) -> list[tuple[str, int]]:
         """Of models that the caller may see: how many have each, the most used first."""
         count = func.count().label("models")

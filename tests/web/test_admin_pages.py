@@ -10,6 +10,8 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Page, expect
 
+from aimass_stream.apps.seeds import REVIEWER
+
 from ..support.accounts import PASSWORD
 from ..support.axe import faults
 from ..support.options import settings
@@ -25,6 +27,7 @@ SECONDS = 30_000  # ms; the machine may be busy
 def place() -> Iterator[Running]:
     with (start_blocking_portal() as portal,
           portal.wrap_async_context_manager(serve(settings(accounts=True, api_key=KEY))) as running):
+        portal.call(running.state.accounts.own, REVIEWER, "reviewer", "review of apps")
         yield running
 
 
@@ -38,7 +41,8 @@ def accept(page: Page, link: str) -> None:
 def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: Visit) -> None:
     owner = {"Authorization": f"Bearer {KEY}"}
     invited = httpx.post(f"{place.url}/v1/accounts", json={"name": "root", "role": "admin"}, headers=owner).json()
-    page = visit().page
+    admin = visit()
+    page = admin.page
     accept(page, f"{place.url}/invitation#{invited['token']}")
     page.click(".top >> text=Admin")
     page.click("#invite summary")
@@ -53,6 +57,9 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
     expect(guest.page.locator(".top")).not_to_contain_text("Admin")
     answer = guest.page.request.get(f"{place.url}/admin/users")
     assert (answer.status, "<h1>Forbidden</h1>" in answer.text()) == (403, True)
+    page.goto(f"{place.url}/admin/users?q=aimass-reviewer")
+    expect(page.locator("tbody .tag").first).to_have_text("the server's own")
+    expect(page.locator("tbody button")).to_have_count(0)
     page.goto(f"{place.url}/admin/users?q=grace")
     page.select_option("tbody [name=role]", "developer")
     with page.expect_navigation():
@@ -70,6 +77,14 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
         page.click("[aria-label='Save: grace']")
     expect(page.locator("[aria-label='Requests a minute: grace']")).to_have_value("77")
     expect(page.locator("[aria-label='Sessions a minute: grace']")).to_have_value("")  # as usual
+    page.fill("[aria-label='Requests a minute: grace']", "99999999999999999999999")
+    page.click("[aria-label='Save: grace']")
+    wrong = page.locator(".wrong:visible")
+    expect(wrong).to_contain_text("Requests is 0 to 9007199254740991.", timeout=SECONDS)
+    beneath, row = wrong.bounding_box(), page.locator("tr:has([aria-label='Save: grace'])").bounding_box()
+    assert beneath is not None
+    assert row is not None
+    assert beneath["y"] >= row["y"] + row["height"]
     assert not faults(page)
     page.click(".head >> text=Nodes")
     expect(page.locator(".sums dd").first).to_have_text("0 of 32")
@@ -85,6 +100,7 @@ def test_somebody_is_invited_looked_after_and_sent_away(place: Running, visit: V
     page.click("text=Jobs")
     expect(page.locator(".empty")).to_be_visible()
     assert not faults(page)
+    admin.complaints.clear()  # the browser tells its console of the refusal
 
 
 def test_a_team_shares_keys_and_what_it_may_use(place: Running, visit: Visit) -> None:

@@ -65,6 +65,7 @@ def test_from_a_file_to_answers_and_back(place: Running, visit: Visit) -> None:
     page.fill("#example", '{"x": [[1, 2, 3]]}')
     page.click("main .primary")
     expect(page.locator("#verdict")).to_contain_text("can be deployed", timeout=2 * SECONDS)
+    expect(page.locator("#verdict")).to_have_attribute("data-tone", "good")
     assert not faults(page)
     page.click("#verdict a")
     expect(page.locator("h1")).to_have_text("Fish <i>by the sea</i>")

@@ -59,6 +59,10 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
     expect(page.locator("tbody td").nth(1)).to_have_text("<b>hall</b>")
     assert key.count() == 0 or not key.is_visible()  # never again
 
+    assert page.title() == "My account · AI Mass Stream"
+    page.set_viewport_size(PHONE)
+    assert page.locator(".scroll").evaluate("each => each.scrollWidth - each.clientWidth") <= 0  # nothing is cut off
+    assert not faults(page)
     page.click("tbody .button")
     page.click("#sure-yes")
     expect(page.locator("section:has(#keys-title) .empty")).to_be_visible(timeout=SECONDS)
@@ -68,6 +72,9 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
     page.set_viewport_size(PHONE)
     page.click("a[hreflang=zh]")
     expect(page.locator("h2").first).to_have_text("API 密钥")
+    last = page.locator(".top .places a").last.bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] <= PHONE["width"]
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert not faults(page)
     page.keyboard.press("Tab")
@@ -103,6 +110,21 @@ def test_the_language_is_what_the_browser_likes_best(place: Running, asked: str,
     assert answer.headers["content-language"] == spoken
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text)  # nothing inline
+
+
+def test_an_address_that_leads_nowhere_is_a_page_for_a_browser_alone(place: Running) -> None:
+    seen = {"Accept": "text/html,*/*;q=0.8"}
+    page = httpx.get(f"{place.url}/nothing-here", headers=seen)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>Not Found</h1>" in page.text
+    assert "There is no such page." in page.text
+    assert "没有这个页面。" in httpx.get(f"{place.url}/nothing-here", headers=seen | {"Accept-Language": "zh"}).text
+    wrong = httpx.post(f"{place.url}/sign-in", headers=seen | {"Origin": place.url})
+    assert (wrong.status_code, "<h1>Method Not Allowed</h1>" in wrong.text, "allow" in wrong.headers) == (
+        405, True, True)
+    for path, accept in (("/nothing-here", "*/*"), ("/v1/nothing", "text/html"), ("/v2/nothing", "text/html")):
+        answer = httpx.get(f"{place.url}{path}", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 def test_everything_that_is_said_is_said_in_chinese() -> None:

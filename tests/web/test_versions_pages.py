@@ -78,6 +78,7 @@ def test_a_version_is_judged_and_watched(place: Running, visit: Visit) -> None:
     expect(page.locator(".sums dd").first).to_have_text(str(ASKED + 1), timeout=SECONDS)
     expect(page.locator(".histogram")).to_have_count(3)
     expect(page.locator(".histogram .first")).not_to_have_count(0)
+    assert not [text for text in page.locator(".histogram text").all_text_contents() if "e" in text]
     expect(page.locator(".said")).to_contain_text("with a sample")
     page.click("#alerts summary")
     page.fill("#rule [name=webhook]", "http://127.0.0.1:9/")
@@ -121,5 +122,7 @@ def test_what_is_code_is_decided_on(place: Running, visit: Visit) -> None:
     page.select_option("[name=verdict]", "reject")
     page.click("main .primary")
     expect(page.locator(".empty")).to_be_visible(timeout=SECONDS)
+    page.goto(f"{place.url}/models?q=code")
+    expect(page.locator(".card .tag.bad")).to_have_text("refused")
     page.goto(f"{place.url}/models/code")
     expect(page.locator("tbody tr")).to_contain_text("It <i>runs</i> a shell")

@@ -1,6 +1,7 @@
 /** Bars and lines over time, as SVG; colours come from the style sheet. */
 
 import { h } from "./dom.js";
+import { short } from "./figures.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, LEFT, FOOT, TOP] = [480, 190, 46, 22, 10]; // px of the drawing
@@ -72,4 +73,4 @@ export function chart(title, moments, series, kind) {
 }
 
 /** @param {number} value */
-const round = (value) => (value >= 1e6 ? `${+(value / 1e6).toPrecision(3)} M` : value >= 1e4 ? `${+(value / 1e3).toPrecision(3)} k` : String(+value.toPrecision(3)));
+const round = (value) => (value >= 1e6 ? `${short(value / 1e6)} M` : value >= 1e4 ? `${short(value / 1e3)} k` : short(value));

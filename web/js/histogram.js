@@ -1,5 +1,7 @@
 /** Two histograms over the same edges, one behind the other, each as shares of its own sum. */
 
+import { short } from "./figures.js";
+
 const SPACE = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, FOOT] = [300, 110, 18]; // px of the drawing
 
@@ -44,4 +46,4 @@ export function histogram(title, edges, before, now) {
 }
 
 /** @param {number | undefined} value */
-const round = (value) => (value === undefined ? "" : String(+value.toPrecision(2)));
+const round = (value) => (value === undefined ? "" : short(value, 2));

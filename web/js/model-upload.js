@@ -78,6 +78,7 @@ function tell(version) {
   const words = { ready: say("Checked and tried: it can be deployed."), refused: say("It was refused."),
     quarantined: say("It counts as code, and waits for an admin.") };
   const place = byId("verdict", HTMLElement);
+  place.dataset.tone = { ready: "good", refused: "bad" }[/** @type {string} */ (version.state)] ?? "";
   place.replaceChildren(h("div", {},
     h("p", {}, h("b", {}, words[/** @type {keyof typeof words} */ (version.state)] ?? version.state)),
     version.reason ? h("p", {}, version.reason) : null,

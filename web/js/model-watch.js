@@ -2,6 +2,7 @@
 
 import { daily } from "./daily.js";
 import { byId, h } from "./dom.js";
+import { short } from "./figures.js";
 import { histogram } from "./histogram.js";
 import { problem } from "./problem-words.js";
 import { ask } from "./site-api.js";
@@ -20,7 +21,7 @@ const counted = JSON.parse(days.dataset.days || "[]");
 days.append(...daily(counted.map(({ day, requests, errors, latency_ms: latency }) => ({ day, fine: requests - errors, failed: errors, latency })), say("Requests"), say("Latency of requests, ms")));
 
 /** @param {number | null} value */
-const figure = (value) => (value === null ? "–" : String(+value.toPrecision(3)));
+const figure = (value) => (value === null ? "–" : short(value));
 
 /** @param {Input} input */
 function drawn(input) {

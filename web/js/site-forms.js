@@ -39,7 +39,7 @@ export function values(form) {
 
 /** @param {HTMLFormElement} form @param {unknown} error null: nothing is wrong */
 export function complain(form, error) {
-  const place = form.querySelector(".wrong");
+  const place = form.querySelector(".wrong") ?? document.querySelector(`.wrong[data-of="${CSS.escape(form.id)}"]`);
   if (!(place instanceof HTMLElement)) return;
   place.hidden = error === null;
   place.textContent = error === null ? "" : problem(error);

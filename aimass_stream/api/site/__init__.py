@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import account, admin, apps, models, sign, teams, usage, versions
+from .drawn import install
 
 ROUTERS = (sign.router, account.router, teams.router, models.router, versions.router, apps.router, usage.router,
            admin.router)
 
-__all__ = ["ROUTERS"]
+__all__ = ["ROUTERS", "install"]

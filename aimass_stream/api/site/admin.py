@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from ...accounts.text import QUOTAS
+from ...apps.seeds import AUTHOR, REVIEWER
 from ...ports import ROLES
 from .. import accounts as account_routes
 from .. import audit as audit_routes
@@ -43,6 +44,7 @@ async def users(request: Request, accounts: AccountsDep, caller: CallerDep, q: W
                 ) -> Response:
     found = await account_routes.list_accounts(request, Response(), accounts, caller, q, cursor, ROWS)
     return await draw(request, "admin-users.html", caller, users=found.accounts, q=q, roles=list(ROLES),
+                      servants=servants_of(accounts),
                       more=_more(found.next, q=q))
 
 
@@ -83,7 +85,7 @@ async def quotas(request: Request, accounts: AccountsDep, settings: SettingsDep,
              if words in team.name.casefold() or words in team.title.casefold()]
     usual = {name: getattr(settings, f"limit_{name}") for name in QUOTAS}
     return await draw(request, "admin-quotas.html", caller, usual=usual, q=q, per_address=settings.limit_per_address,
-                      users=found.accounts, teams=[] if cursor else teams[:ROWS],
+                      users=found.accounts, servants=servants_of(accounts), teams=[] if cursor else teams[:ROWS],
                       keys=[] if cursor else sorted(keys, key=lambda key: -key.created)[:ROWS],
                       names=people_of(request), more=_more(found.next, q=q))
 
@@ -96,6 +98,12 @@ async def jobs(request: Request, board: JobsDep, caller: CallerDep, state: Word 
                                        True, cursor, ROWS)
     return await draw(request, "admin-jobs.html", caller, jobs=found.jobs, state=state, states=STATES,
                       more=_more(found.next, state=state))
+
+
+def servants_of(accounts: Any) -> set[str]:
+    """Ids of accounts of the server's own: nobody can sign in to them, and there is nothing to look after."""
+    found = (accounts.directory.users.get(accounts.directory.names.get(name, "")) for name in (AUTHOR, REVIEWER))
+    return {user.id for user in found if user is not None and user.state == "disabled" and user.seen is None}
 
 
 def _more(cursor: str | None, **asked: str) -> str:

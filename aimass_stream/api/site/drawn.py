@@ -13,21 +13,27 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from ...errors import AimassError, Unauthorized
+from ...figures import short
 from ...ports import Caller
 from ..deps import caller_of
 from ..pages import ROOT, headers_of, policy
+from ..problems import UNEXPECTED, answer, answer_unexpected
 from ..problems import headers_of as retry_of
 from .words import LANGUAGES, language_of, texts, told
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+APIS = ("v1", "v2", "predict")  # how their paths begin
+NO_PAGE = "there is no such page"
 
 
 async def draw(request: Request, template: str, caller: Caller | None = None, status: int = 200,
@@ -62,7 +68,7 @@ def _templates() -> Environment:
 
     made = Environment(loader=FileSystemLoader(ROOT / "pages"), autoescape=True, undefined=StrictUndefined,
                        trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {"size": size, "moment": moment, "day": day, "pretty": pretty}
+    made.filters |= {"size": size, "moment": moment, "day": day, "pretty": pretty, "short": short}
     return made
 
 
@@ -123,6 +129,30 @@ class PageRoute(APIRoute):
 def _plain(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Those of a request that is for the page: what it says of an ETag is not said of the answers that are in it."""
     return [(name, value) for name, value in headers if name not in (b"if-none-match", b"if-match")]
+
+
+def install(app: FastAPI) -> None:
+    """Over what `problems` answers: who looks at the address with a browser, and asks no API, gets a page."""
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if not _by_eye(request):
+            return await answer(request, error)
+        phrase = HTTPStatus(error.status_code).phrase
+        detail = NO_PAGE if error.status_code == 404 else "" if error.detail == phrase else error.detail
+        return await _trouble(request, error.status_code, detail, dict(error.headers or {}))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        told = await answer_unexpected(request, error)
+        return await _trouble(request, 500, UNEXPECTED["detail"], {}) if _by_eye(request) else told
+
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _by_eye(request: Request) -> bool:
+    first = request.url.path.split("/")[1]
+    return first not in APIS and "text/html" in request.headers.get("accept", "")
 
 
 def router() -> APIRouter:

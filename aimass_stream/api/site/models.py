@@ -41,10 +41,11 @@ async def find(request: Request, hub: HubDep, caller: CallerDep, q: Word = "", t
     entries = await run_in_threadpool(hub.store.entries)
     tasks = {entry.task for entry in entries} | {model.task for model in found.models} | {task}
     asked = {"q": q, "task": task, "tag": tag, "mine": "true" if mine else "", "sort": sort}
+    states = await hub.catalogue.newest([each.name for each in found.models if each.mine and not each.built_in])
     more = urlencode({name: value for name, value in (asked | {"cursor": found.next}).items() if value})
-    return await draw(request, "models.html", caller, models=found.models, asked=asked, tasks=sorted(tasks - {""}),
-                      tags=(await catalogue.list_tags(hub, caller))[:16], more=more if found.next else "",
-                      may_add="models:write" in caller.scopes)
+    return await draw(request, "models.html", caller, models=found.models, states=states, asked=asked,
+                      tasks=sorted(tasks - {""}), tags=(await catalogue.list_tags(hub, caller))[:16],
+                      more=more if found.next else "", may_add="models:write" in caller.scopes)
 
 
 @router.get("/models/new")
@@ -75,7 +76,7 @@ async def show(name: Name, request: Request, hub: HubDep, watching: WatchDep, ca
     chosen = None if number is None else await versions.get_version(name, str(number), request, Response(), hub, caller)
     may_deploy = model.mine and not model.built_in and "models:deploy" in caller.scopes
     aliases = await deployments.list_aliases(name, hub, caller)
-    histories = {each.alias: (await deployments.history(name, each.alias, hub, caller)).deployments[:HISTORY]
+    histories = {each.alias: (await deployments.history(name, each.alias, request, hub, caller)).deployments[:HISTORY]
                  for each in aliases.aliases} if may_deploy else {}
     trial = None if chosen is None else await _trial(request, caller, model, chosen, hub)
     return await draw(
