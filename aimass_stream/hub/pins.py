@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from ..errors import InvalidInput, InvalidPipeline, NotFound
@@ -17,7 +18,7 @@ Fields: TypeAlias = Callable[[str], Mapping[str, ModelOf]]  # of a stage: which 
 def models(spec: PipelineSpec, fields: Fields) -> Iterator[str]:
     """Versions that a pipeline has."""
     for stage in spec.stages:
-        yield from (value for key, value in _names(stage, fields) if VERSION.fullmatch(value))
+        yield from (name for _, names in _names(stage, fields) for name in names if VERSION.fullmatch(name))
 
 
 def pinned(spec: PipelineSpec, before: PipelineSpec, fields: Fields,
@@ -31,10 +32,10 @@ def pinned(spec: PipelineSpec, before: PipelineSpec, fields: Fields,
     stages = []
     for index, stage in enumerate(spec.stages):
         params = dict(stage.params)
-        for key, value in _names(stage, fields):
-            kept = held.get(value) or (value if value in held.values() else "")
+        for key, names in _names(stage, fields):
+            kept = [held.get(name) or (name if name in held.values() else "") for name in names]
             try:
-                params[key] = meant(fields(stage.name)[key], value, kept)
+                params[key] = ",".join(map(partial(meant, fields(stage.name)[key]), names, kept))
             except (NotFound, InvalidInput) as error:
                 raise InvalidPipeline(f"{stage.name}.{key}: {error.detail}",
                                       field=f"pipeline[{index}].{key}") from None
@@ -42,8 +43,11 @@ def pinned(spec: PipelineSpec, before: PipelineSpec, fields: Fields,
     return PipelineSpec(tuple(stages))
 
 
-def _names(stage: StageSpec, fields: Fields) -> Iterator[tuple[str, str]]:
-    for key in fields(stage.name):
+def _names(stage: StageSpec, fields: Fields) -> Iterator[tuple[str, list[str]]]:
+    for key, wanted in fields(stage.name).items():
         value = stage.params.get(key)
-        if isinstance(value, str) and value:
-            yield key, value
+        if not isinstance(value, str):
+            continue
+        names = [name.strip() for name in value.split(",")] if wanted.several else [value]
+        if any(names):
+            yield key, [name for name in names if name]

@@ -28,12 +28,12 @@ class ModelOf:
     """Metadata of a field whose value is a model's name."""
 
     def __init__(self, *tasks: str, own: Callable[[str], bool] = _nothing, words: bool = False,
-                 unfit: Callable[[Entry], str] = _fits) -> None:
+                 several: bool = False, unfit: Callable[[Entry], str] = _fits) -> None:
         """`tasks`: the first is the one that "auto" is for. `own` are values that the field takes by itself and no
-        model of the hub is looked for, as a directory; `words`: people may write what is no name. `unfit` says why a
-        model of the right task can't run there; nothing if it can.
+        model of the hub is looked for, as a directory; `words`: people may write what is no name; `several`: names with
+        commas between. `unfit` says why a model of the right task can't run there; nothing if it can.
         """
-        self.tasks, self.own, self.words, self.unfit = tasks, own, words, unfit
+        self.tasks, self.own, self.words, self.several, self.unfit = tasks, own, words, several, unfit
 
     def check(self, entry: Entry) -> None:
         """Raises `InvalidInput` that says which task is wanted, or what else is wrong."""

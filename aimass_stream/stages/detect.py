@@ -58,8 +58,9 @@ class DetectParams(Params):
                        "followed, or stay", json_schema_extra={"unit": "pictures"})
     tiles: int = Field(1, ge=1, le=4, description="looks also at parts of the picture, up to so many across, for small "
                        "things; 2 costs five times as much, 3 fourteen times", json_schema_extra={"unit": "across"})
-    attributes: str = Field("", max_length=400, description="networks that tell what things are like, by name, with "
-                            "commas between; each looks at things of its kinds once a second")
+    attributes: Annotated[str, ModelOf(ATTRIBUTES, several=True)] = Field(
+        "", max_length=400, description="networks that tell what things are like, by name, with commas between; each "
+                                        "looks at things of its kinds once a second")
     follow: bool = Field(True, description="follows things from picture to picture: each has an id, its box sticks")
     zones: Zones = Field((), max_length=MOST, description="tells who comes and leaves: a name and corners of each, as "
                          '`{"name": "door", "points": [[0, 0.4], [0.3, 0.4], [0.3, 1]]}`, in parts of the picture')

@@ -37,7 +37,8 @@ def test_every_field_says_what_it_takes() -> None:
              for name, wanted in STAGES.models(stage).items()}
     assert found == {
         ("style", "name"): "style-transfer", ("style", "second"): "style-transfer", ("model", "name"): "image-to-image",
-        ("detect", "model"): "detection", ("classify", "model"): "classification",
+        ("detect", "model"): "detection", ("detect", "attributes"): "attributes",
+        ("classify", "model"): "classification",
         ("background", "model"): "person-segmentation", ("faces", "model"): "face-embedding",
         ("denoise", "model"): "noise-suppression", ("asr", "model"): "speech-recognition",
         ("assistant", "model"): "speech-recognition"}
@@ -66,6 +67,17 @@ async def test_names_become_versions_where_a_model_of_the_task_can_run(tmp_path:
             with pytest.raises(InvalidPipeline, match=told) as refused:
                 pinned(hub, {"stage": "mirror"}, {"stage": stage, parameter: name})
             assert refused.value.field == f"pipeline[1].{parameter}"
+
+
+async def test_names_with_commas_between(tmp_path: Path) -> None:
+    async with opened(tmp_path, sandboxed=False) as hub:
+        await deployed(hub, "clothes", linear(), "attributes")
+        await deployed(hub, "hats", linear(), "attributes")
+        assert pinned(hub, {"stage": "detect", "attributes": "hats, clothes@production,"}) == [
+            {"stage": "detect", "attributes": "hats@1,clothes@1"}]
+        for attributes in ("clothes@1", "hats,clothes@1"):  # they are Ada's alone
+            with pytest.raises(InvalidPipeline, match="no deployed model"):
+                hub.pin(PipelineSpec.parse([{"stage": "detect", "attributes": attributes}]), BOB, PipelineSpec())
 
 
 async def test_what_people_call_a_style_is_no_name_of_the_hub(tmp_path: Path) -> None:
