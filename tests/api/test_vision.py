@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,7 @@ class Held:
     def __init__(self, store: FolderStore, gate: threading.Event) -> None:
         self._model = store.open("thing", CpuDevice(threads=1))
         self._gate = gate
+        self.capabilities = replace(self._model.capabilities, beside=False)  # one that hangs has all others wait
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks import machine
 from benchmarks.platform import batching, live, peers, rest, scale
 from benchmarks.platform.sections import SECTIONS
@@ -77,6 +79,7 @@ def test_a_live_session_is_not_judged_by_others_who_did_nothing() -> None:
 
 
 def test_every_section_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots are drawn with the extra bench")
     told = {name: {"commit": "abc", "date": "2026-01-01 00:00 UTC", "figures": one, "minutes": 1.5}
             for name, one in results().items()}
     report = Report("platform", "The platform", SECTIONS, None)

@@ -85,6 +85,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
                 stderr=subprocess.PIPE, text=True,
                 env=clean() | {"AIMASS_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}) as process:
             asking, _ = silent.accept()
+            assert asking.recv(1)  # it is connected, and waits for the answer
             process.send_signal(signal.SIGINT)
             out, errors = process.communicate(timeout=60)
             asking.close()

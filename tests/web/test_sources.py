@@ -55,7 +55,8 @@ def test_camera_comes_back_mirrored(visitor: Visitor, server: str) -> None:
     sent, sent_mirrored = _number(visitor, "raw")
     shown, shown_mirrored = _number(visitor, "processed")
     assert (sent_mirrored, shown_mirrored) == (False, True)
-    assert (shown - sent) % CLIP_PICTURES < 45  # looked at later, and no more than the way there and back behind
+    # looked at later, and no more than the way there and back behind; that may take longer than the look
+    assert (shown - sent + 8) % CLIP_PICTURES < 45
     assert page.locator("#camera-select option").count() >= 2
     assert page.locator("#intro").is_hidden()
     assert visitor.peers() == 1  # the camera took the clip's place in the same connection

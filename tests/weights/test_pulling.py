@@ -188,5 +188,5 @@ def test_the_catalogue_is_whole() -> None:
         assert all(file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32 for file in each.files)
         assert all("/" not in file.path for file in each.files)
     assert {each.purpose for each in catalogue().values() if each.default} == {"hearing", "voice"}
-    with pytest.raises(NotFound, match=r"there are: whisper-tiny\.en, whisper-base\.en"):
+    with pytest.raises(NotFound, match=r"there are: .*\bwhisper-base\.en"):
         get("nothing")
