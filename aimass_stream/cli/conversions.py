@@ -9,7 +9,7 @@ import typer
 
 from ..figures import short
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json
-from .given import json_of, versioned
+from .given import set_of, versioned
 from .tables import amount, bar, table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def convert(
 ) -> None:
     """Make another version of one: smaller, or of another format. The version itself stays as it is."""
     model, which = versioned(name)
-    options = options_of(option or [])
+    options = set_of(option or [], "--option", "share=0.7")
 
     async def work(client: Client) -> Job:
         job = await client.models.convert(model, kind, which, options=options)
@@ -75,20 +75,6 @@ def conversions(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False
     typer.echo("What becomes ONNX when it is uploaded:")
     for taken in imports:
         typer.echo(f"  {taken.format}: {taken.files}" + ("" if taken.here else f"; first: {taken.install}"))
-
-
-def options_of(said: list[str]) -> dict[str, Any]:
-    """``share=0.7``: the value is JSON, or a word."""
-    options: dict[str, Any] = {}
-    for each in said:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{each!r}: say share=0.7", param_hint="--option")
-        try:
-            options[name] = json_of(value, "--option")
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _say(name: str, facts: dict[str, Any]) -> None:

@@ -80,15 +80,15 @@ def object_of(said: str, hint: str) -> dict[str, Any]:
     return value
 
 
-def set_of(said: list[str]) -> dict[str, Any]:
+def set_of(said: list[str], hint: str = "--set", example: str = "softness=8") -> dict[str, Any]:
     """``softness=8``; the value is JSON, or a word."""
     given = {}
     for each in said:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise typer.BadParameter(f"{each!r}: say softness=8", param_hint="--set")
+            raise typer.BadParameter(f"{each!r}: say {example}", param_hint=hint)
         try:
-            given[name] = json_of(value, "--set")
+            given[name] = json_of(value, hint)
         except ValueError:
             given[name] = value
     return given

@@ -40,7 +40,9 @@ def _list(data: bytes) -> bytes:
     told = _parsed(data)
     if not isinstance(told, dict) or set(told) != {"requests"} or not isinstance(told["requests"], list):
         raise InvalidInput('send {"requests": [...]}', field="requests")
-    if not 1 <= len(told["requests"]) <= MOST:
+    if not told["requests"]:
+        raise InvalidInput("the list is empty: there is nothing to be asked", field="requests")
+    if len(told["requests"]) > MOST:
         raise TooLarge(f"a list has 1 to {MOST} requests; POST /v1/batches takes more", field="requests")
     return _packed([_wanted(each, f"requests[{index}].") for index, each in enumerate(told["requests"])])
 

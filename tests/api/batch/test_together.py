@@ -71,7 +71,7 @@ async def test_every_request_counts_and_is_refused_for_itself(shared: httpx.Asyn
 
 
 @pytest.mark.parametrize(("body", "status", "field"), [
-    ({"requests": []}, 413, "requests"), ({"requests": [{"model": "m", "input": 1}] * (MOST + 1)}, 413, "requests"),
+    ({"requests": []}, 422, "requests"), ({"requests": [{"model": "m", "input": 1}] * (MOST + 1)}, 413, "requests"),
     ({}, 422, "requests"), ({"requests": {}}, 422, "requests"), ([], 422, "requests"),
     ({"requests": [5]}, 422, "requests[0]"), ({"requests": [{}]}, 422, "requests[0].path"),
     ({"requests": [{"model": "m", "input": 1}, {"model": "m"}]}, 422, "requests[1].model"),
