@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .. import __version__
+from .. import __version__, children
 from ..errors import Conflict, Unavailable
 from ..inference.loader import MANIFEST, PACKAGE
 from .manifests import toml
@@ -112,16 +112,17 @@ class Wheel:
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
         command = _builder(self.folder)
         nice = ["nice", "-n", "10"] if shutil.which("nice") else []
-        process = await asyncio.create_subprocess_exec(
-            *nice, *command, cwd=self.root, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+        process = await children.start(
+            [*nice, *command], cwd=self.root, stdout=children.DEVNULL, stderr=children.PIPE,
             env={name: value for name, value in os.environ.items() if not name.startswith("AIMASS_")})
+        assert process.stderr is not None
         try:
-            _, said = await asyncio.wait_for(process.communicate(), BUILDING)
-        finally:
-            if process.returncode is None:
-                process.kill()
+            async with asyncio.timeout(BUILDING):
+                said = await process.stderr.read()
                 await process.wait()
+        finally:
+            process.kill()
+            process.close()
         found = list(self.folder.glob("*.whl"))
         if process.returncode or len(found) != 1:
             raise Unavailable(f"the package's wheel could not be built: {said.decode(errors='replace')[-300:].strip()}")

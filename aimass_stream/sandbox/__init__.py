@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import json
 import logging
 import os
@@ -33,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from .. import errors
+from .. import children, errors
 from ..errors import (
     AimassError,
     SandboxError,
@@ -228,33 +227,19 @@ class _Child:
             raise SandboxTooBig(f"the answer is longer than {self.limits.output_bytes} bytes")
 
     @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader,
-                                                  asyncio.StreamReader]]:
+    async def _begun(self) -> AsyncIterator[tuple[children.Child, asyncio.StreamReader, asyncio.StreamReader]]:
         """The child with its stdout and stderr."""
-        loop = asyncio.get_running_loop()
-        readers, transports, ends = [], [], []
-        for _ in range(2):
-            ours, theirs = os.pipe()
-            reader = asyncio.StreamReader(PIECE)
-            transport, _protocol = await loop.connect_read_pipe(
-                functools.partial(asyncio.StreamReaderProtocol, reader), PipeEnd(ours, loop))
-            readers.append(reader)
-            transports.append(transport)
-            ends.append(theirs)
+        process = await children.start(
+            self.argv, stdin=self.stdin, stdout=children.PIPE, stderr=children.PIPE, cwd=self.scratch,
+            env=self._environment(), start_new_session=True, pass_fds=self.files)
+        assert process.stdout is not None
+        assert process.stderr is not None
         try:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.argv, stdin=self.stdin, stdout=ends[0], stderr=ends[1], cwd=self.scratch,
-                    env=self._environment(), start_new_session=True, pass_fds=self.files)
-            finally:
-                for end in ends:
-                    os.close(end)
-            yield process, readers[0], readers[1]
+            yield process, process.stdout, process.stderr
         finally:
-            for transport in transports:
-                transport.close()
+            process.close()
 
-    async def _watch(self, process: asyncio.subprocess.Process, stdout: asyncio.StreamReader,
+    async def _watch(self, process: children.Child, stdout: asyncio.StreamReader,
                      stderr: asyncio.StreamReader) -> Output:
         ending = asyncio.gather(self._read_output(stdout), self._read_tail(stderr), process.wait())
         try:
@@ -288,26 +273,6 @@ class _Child:
         return kept | threads | {"HOME": self.scratch, "TMPDIR": self.scratch}
 
 
-class PipeEnd:
-    """A pipe's reading end, for `loop.connect_read_pipe`.
-
-    uvloop closes the number itself and calls `close` then; what another thread has opened under that number meanwhile
-    must not be closed by it.
-    """
-
-    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = number
-        self._ours = not type(loop).__module__.startswith("uvloop")
-
-    def fileno(self) -> int:
-        return self._number
-
-    def close(self) -> None:
-        if self._ours:
-            self._ours = False
-            os.close(self._number)
-
-
 async def _exactly(stream: asyncio.StreamReader, size: int) -> bytes:
     """Fewer bytes where the child ended before it said all of that."""
     try:
@@ -316,7 +281,7 @@ async def _exactly(stream: asyncio.StreamReader, size: int) -> bytes:
         return error.partial
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: children.Child) -> None:
     """Leave no process of this run: its supervisor ends them all when asked, else the kernel does."""
     with suppress(ProcessLookupError):
         if process.returncode is None:

@@ -24,7 +24,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Any
 
 import psutil
 
+from ..children import STARTER
 from ..errors import SandboxError, SandboxKilled, SandboxTimeout, Unavailable
 from .child import CANNOT_ISOLATE, SIGNALLED
 
@@ -43,10 +43,6 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8", "USER": "cell", "HO
 GRACE = 2.0  # s the supervisor has to end its worker
 LOOK_BYTES = 3000  # of what a cell that is only looked at says
 TAIL = 2000  # bytes of what it said on stderr
-
-# one thread that lives as long as the process starts all of them: the kernel ends a child whose parent thread ends
-_STARTER = ThreadPoolExecutor(1, "aimass-cells")
-
 
 _LIVE: set[Cell] = set()
 
@@ -78,7 +74,7 @@ class Cell:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  close does
         scratch = tempfile.mkdtemp(prefix="aimass-cell-")
         try:
-            self._process = _STARTER.submit(self._started, script, told, limits, files, scratch).result()
+            self._process = STARTER.submit(self._started, script, told, limits, files, scratch).result()
         except (OSError, RuntimeError) as error:  # nothing can be started, or this process is about to end
             self._said.close()
             shutil.rmtree(scratch, True)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import children
 from ..errors import AimassError, Busy, InvalidInput, ModelFailed, Unavailable
 from ..frames import Samples
 from . import mouth_wire as wire
@@ -165,7 +166,7 @@ class Worker:
 
     def __init__(self, desk: Desk, argv: Sequence[str]) -> None:
         self.desk = desk
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: children.Child | None = None
         self.jobs: dict[int, Job] = {}
         self._turn = 0  # whose it is: a job's number
         self.ready = False
@@ -212,8 +213,8 @@ class Worker:
             self.process.stdin.write(data)  # at most `depth` parts and as many cancellations: a few kilobytes
 
     async def _start(self) -> dict[str, Any]:
-        self.process = await asyncio.create_subprocess_exec(
-            *self._argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+        self.process = await children.start(
+            self._argv, stdin=children.PIPE, stdout=children.PIPE, limit=1 << 20,
             env={name: os.environ[name] for name in ("LANG", "LC_ALL", "SYSTEMROOT") if name in os.environ})
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -304,8 +305,7 @@ class Worker:
         if process.returncode is None:
             process.kill()
         await process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        process.close()
 
 
 def _piece(job: Job, count: int, body: bytes) -> Piece:

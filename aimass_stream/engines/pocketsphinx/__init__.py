@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from ... import children
 from ...errors import Busy, InvalidInput, ModelFailed, Unavailable
 from ...inference.device import cores
 from ...speech.words import Waveform
@@ -102,7 +103,7 @@ class Decoders:
         self.most = most or PER_CORE * cores()
         self.pairs = pairs or PAIRS_PER_CORE * cores()
         self.streams: set[Stream] = set()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: children.Child | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()
         self._opening = {True: 0, False: 0}  # streams, by whether they are for commands
@@ -169,9 +170,9 @@ class Decoders:
             self._control, theirs = socket.socketpair()
             self._control.setblocking(False)
             with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-I", "-B", str(Path(child.__file__)), str(theirs.fileno()),
-                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL)
+                self._process = await children.start(
+                    [sys.executable, "-I", "-B", str(Path(child.__file__)), str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(),))
             try:
                 async with asyncio.timeout(START_SECONDS):
                     ready = await asyncio.get_running_loop().sock_recv(self._control, 16)

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import uvloop
 
-from aimass_stream.sandbox import PipeEnd
+from aimass_stream.children import PipeEnd
 
 
 @pytest.mark.parametrize("make", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
