@@ -72,6 +72,7 @@ class Apps:
     def open(self, node: Node) -> None:
         """Let sessions of this node begin by apps, count what becomes of them, and probe apps on it."""
         node.app = self.start
+        self.catalogue.pin = lambda caller, spec: node.pin(spec, caller, PipelineSpec())
         node.ended.append(self.health.ended)
         self.probes = Probes(node, self.catalogue, self.health, self._rules.probe_seconds)
         self._tasks = [asyncio.create_task(self._flush(), name="health of apps"),
@@ -99,8 +100,8 @@ class Apps:
                 log.exception("what became of apps' sessions was not written")
 
     async def start(self, caller: Caller, call: AppCall) -> tuple[Started, PipelineSpec, int]:
-        """What an app's id or slug stands for, its pipeline with these parameters, and the latency in ms that it
-        promises. ``ID@2`` is a certain version, for who works on it or reviews it.
+        """What an app's id or slug stands for, its pipeline with these parameters and with versions of models, and the
+        latency in ms that it promises. ``ID@2`` is a certain version, for who works on it or reviews it.
 
         Raises `NotFound`, also for what is not published; `Forbidden`, `InvalidInput` or `InvalidPipeline`.
         """
@@ -112,14 +113,15 @@ class Apps:
         manifest = self.catalogue.kept(version)
         started = Started(app.id, version.number, manifest, app.open and version.number == app.live)
         spec = started.set(manifest.pipeline, {} if call.parameters is None else call.parameters)
-        self._check(spec, started)
-        return started, spec, manifest.latency_ms
+        return started, self._checked(caller, spec, started), manifest.latency_ms
 
-    def _check(self, spec: PipelineSpec, started: Started) -> None:
-        """Raises `InvalidPipeline` with the name of the parameter, where it is one's fault."""
+    def _checked(self, caller: Caller, spec: PipelineSpec, started: Started) -> PipelineSpec:
+        """With versions of models. Raises `InvalidPipeline` with the name of the parameter, where it is one's fault."""
         stages = self.catalogue.stages
         try:
-            spec.validate(stages.params, stages.names)
+            meant = self.catalogue.pin(caller, spec)
+            meant.validate(stages.params, stages.names)
+            return meant
         except InvalidPipeline as error:
             for index, stage in enumerate(spec.stages):
                 for name, each in started.manifest.parameters.items():

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Select, and_, delete, desc, insert, or_, select, tuple_, update
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Conflict, Forbidden, NotFound, Stale
 from ..ports import Caller
+from ..spec import PipelineSpec
 from ..store.database import Database
 from .manifests import Manifest, Stages, manifest_of, manifest_read
 from .records import App, Book, Sort, Version, app_of, missing, sees, slug_from, slug_of, version_of, who, works_on
@@ -32,6 +34,7 @@ class Search:
 class Catalogue:
     def __init__(self, database: Database, stages: Stages, book: Book, clock: Callable[[], float] = time.time) -> None:
         self.database, self.stages, self.book, self.clock = database, stages, book, clock
+        self.pin: Callable[[Caller, PipelineSpec], PipelineSpec] = lambda caller, spec: spec  # as `Node.pin`
 
     # looking ---------------------------------------------------------------------------------------
 
@@ -98,9 +101,14 @@ class Catalogue:
                                             .order_by(APPS.c.id))
             return [app_of(row) for row in rows]
 
-    def manifest(self, version: Version) -> Manifest:
-        """Raises `InvalidPipeline` where a stage that it needs is no longer installed."""
-        return manifest_of(version.manifest, self.stages)
+    def read(self, caller: Caller, manifest: object) -> Manifest:
+        """Checked whole, with models as they are called by what this caller may use. Raises `InvalidInput` or
+        `InvalidPipeline`, also where a stage that it needs is no longer installed."""
+        checked = manifest_of(manifest, self.stages, partial(self.pin, caller))
+        if checked.example is not None:
+            spec = self.pin(caller, checked.with_values(checked.pipeline, checked.example.parameters))
+            spec.validate(self.stages.params, self.stages.names)
+        return checked
 
     def kept(self, version: Version) -> Manifest:
         """As it was when it was checked, whatever is installed now."""
@@ -113,8 +121,7 @@ class Catalogue:
 
         Raises `InvalidInput`, or `Conflict` where the slug is taken.
         """
-        checked = manifest_of(manifest, self.stages)
-        _example_fits(checked, self.stages)
+        checked = self.read(caller, manifest)
         app, moment = f"app_{secrets.token_urlsafe(12)}", self.clock()
         async with self.database.begin() as connection:
             chosen = await _free(connection, slug, checked.name)
@@ -131,8 +138,7 @@ class Catalogue:
                      revision: int | None = None) -> Version:
         """Change a draft, or what was rejected, which is then a draft again. Raises `Conflict` for others, and
         `Stale` where somebody else changed `revision` meanwhile."""
-        checked = manifest_of(manifest, self.stages)
-        _example_fits(checked, self.stages)
+        checked = self.read(caller, manifest)
         async with self.database.begin() as connection:
             app = await workable(connection, caller, ref)
             version = await one(connection, app, number)
@@ -149,9 +155,7 @@ class Catalogue:
 
     async def begin_version(self, caller: Caller, ref: str, manifest: object = None) -> Version:
         """A further draft, while another version is published. Raises `Conflict` while one is on its way."""
-        checked = None if manifest is None else manifest_of(manifest, self.stages)
-        if checked is not None:
-            _example_fits(checked, self.stages)
+        checked = None if manifest is None else self.read(caller, manifest)
         async with self.database.begin() as connection:
             app = await workable(connection, caller, ref)
             last = await one(connection, app, app.last)
@@ -227,13 +231,6 @@ async def _free(connection: AsyncConnection, slug: str | None, name: str) -> str
 def _fresh(caller: Caller, manifest: dict[str, Any], moment: float) -> dict[str, Any]:
     return {"state": "draft", "manifest": manifest, "revision": 1, "author": who(caller), "submitter": "",
             "reviewer": "", "reason": "", "created": moment, "submitted": None, "decided": None, "published": None}
-
-
-def _example_fits(manifest: Manifest, stages: Stages) -> None:
-    """That its own parameters are such as the app has. Raises `InvalidInput` or `InvalidPipeline`."""
-    if manifest.example is not None:
-        spec = manifest.with_values(manifest.pipeline, manifest.example.parameters)
-        spec.validate(stages.params, stages.names)
 
 
 def _whose(caller: Caller) -> Any:

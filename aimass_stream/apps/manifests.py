@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -28,6 +28,9 @@ FIELDS = frozenset({"name", "summary", "description", "tags", "pipeline", "param
                     "embed", "latency_ms"})
 LIMITS = ("minimum", "maximum", "max_length")
 OFFERED = frozenset({"path", "title", "description", "enum", *LIMITS})
+
+# with versions in place of models' names, which stages know nothing of; raises `InvalidPipeline`
+Pin: TypeAlias = Callable[[PipelineSpec], PipelineSpec]
 
 
 class Stages(Protocol):
@@ -130,6 +133,8 @@ def schema_of(manifest: Manifest, stages: Stages) -> dict[str, Any]:
         found = {**schema.get("properties", {}).get(each.key, {}), "title": each.title or name}
         if each.key in stage.params:
             found["default"] = stage.params[each.key]
+            if "enum" in found and found["default"] not in found["enum"]:  # a model of the hub, which stages don't list
+                found["enum"] = [found["default"], *found["enum"]]
         bounds = {"minimum": each.minimum, "maximum": each.maximum, "maxLength": each.max_length,
                   "enum": None if each.enum is None else list(each.enum), "description": each.description or None}
         properties[name] = found | {key: value for key, value in bounds.items() if value is not None}
@@ -137,8 +142,9 @@ def schema_of(manifest: Manifest, stages: Stages) -> dict[str, Any]:
     return told | ({"$defs": definitions} if definitions else {})
 
 
-def manifest_of(value: object, stages: Stages) -> Manifest:
-    """Read and checked whole. Raises `InvalidInput` or `InvalidPipeline`, each with the field."""
+def manifest_of(value: object, stages: Stages, pin: Pin = lambda spec: spec) -> Manifest:
+    """Read and checked whole; it keeps the names of models that it has. Raises `InvalidInput` or `InvalidPipeline`, each
+    with the field."""
     if not isinstance(value, dict):
         raise InvalidInput("an app's manifest is an object", field="manifest")
     try:
@@ -154,7 +160,7 @@ def manifest_of(value: object, stages: Stages) -> Manifest:
     name = line(value.get("name", ""), NAME, "name")
     if not name:
         raise InvalidInput("an app has a name", field="name")
-    pipeline = checked(PipelineSpec.parse(value.get("pipeline")), stages)
+    pipeline = checked(PipelineSpec.parse(value.get("pipeline")), stages, pin)
     parameters = _parameters(value.get("parameters", {}), pipeline, stages)
     example = value.get("example")
     latency = value.get("latency_ms", 0)
@@ -180,11 +186,11 @@ def manifest_read(value: dict[str, Any]) -> Manifest:
                     None if example is None else Example.parse(example), tuple(value["embed"]), value["latency_ms"])
 
 
-def checked(spec: PipelineSpec, stages: Stages) -> PipelineSpec:
-    """Raises `InvalidPipeline`."""
+def checked(spec: PipelineSpec, stages: Stages, pin: Pin) -> PipelineSpec:
+    """As it is. Raises `InvalidPipeline`."""
     if not spec.stages:
         raise InvalidPipeline("an app's pipeline has a stage at least", field="pipeline")
-    spec.validate(stages.params, stages.names)
+    pin(spec).validate(stages.params, stages.names)
     return spec
 
 

@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..errors import Conflict, Forbidden, InvalidInput
+from ..errors import Conflict, Forbidden, InvalidInput, InvalidPipeline
 from ..ports import Caller
 from .catalogue import Catalogue, found, one, workable
-from .manifests import manifest_of, prose
+from .manifests import Manifest, prose
 from .records import REASON, App, Version, VersionState, is_own, who
 from .tables import APPS, VERSIONS
+
+EVERYBODY = Caller("everybody")
 
 
 class Review:
@@ -25,10 +27,11 @@ class Review:
     # its makers ------------------------------------------------------------------------------------
 
     async def submit(self, caller: Caller, ref: str, number: int) -> Version:
-        """Raises `InvalidInput` without an example, which probes need."""
+        """Raises `InvalidInput` without an example, which probes need, and `InvalidPipeline` with a model that not
+        everybody may use."""
         async with self._database.begin() as connection:
             app, version = await self._mine(connection, caller, ref, number, "draft", "rejected")
-            if manifest_of(version.manifest, self._catalogue.stages).example is None:
+            if self._open(caller, version).example is None:
                 raise InvalidInput("an app that is submitted has an example: what goes in, what has to come out",
                                    field="example")
             return await self._set(connection, caller, app, version, "submitted", "app.submitted",
@@ -45,7 +48,7 @@ class Review:
         """In place of the one that is published now, which is retired: sessions that it began go on."""
         async with self._database.begin() as connection:
             app, version = await self._mine(connection, caller, ref, number, "approved")
-            manifest = manifest_of(version.manifest, self._catalogue.stages)
+            manifest = self._open(caller, version)
             await self._retire(connection, app)
             moment = self._clock()
             await connection.execute(update(APPS).where(APPS.c.id == app.id).values(
@@ -127,6 +130,15 @@ class Review:
             return await found(connection, caller, app.id)
 
     # ----------------------------------------------------------------------------------------------
+
+    def _open(self, caller: Caller, version: Version) -> Manifest:
+        """With models that whoever uses the app may use, too. Raises `InvalidInput` or `InvalidPipeline`."""
+        self._catalogue.read(caller, version.manifest)  # says what else is wrong in its maker's words
+        try:
+            return self._catalogue.read(EVERYBODY, version.manifest)
+        except InvalidPipeline as error:
+            raise InvalidPipeline(f"{error.detail}: an app for everybody has models that everybody may use",
+                                  field=error.field) from None
 
     async def _mine(self, connection: AsyncConnection, caller: Caller, ref: str, number: int,
                     *states: VersionState) -> tuple[App, Version]:

@@ -12,7 +12,6 @@ from typing import Any
 from ..errors import AimassError, NotFound
 from ..ports import Caller, Role
 from .catalogue import Catalogue
-from .manifests import manifest_of
 from .records import App, Version
 from .review import Review
 
@@ -80,7 +79,7 @@ class Seeds:
             log.warning("the app %s is left out: somebody else's is called so", slug)
             return None
         app, last = await catalogue.version(author, app.id, app.last)
-        same = json.loads(json.dumps(manifest_of(manifest, catalogue.stages).json())) == last.manifest
+        same = json.loads(json.dumps(catalogue.read(author, manifest).json())) == last.manifest
         if last.state in ("published", "retired"):
             if same or not app.open:
                 return None

@@ -20,7 +20,7 @@ from aimass_stream.api import videos
 from aimass_stream.engines import faster_whisper, style  # noqa: F401
 from aimass_stream.errors import InvalidPipeline
 from aimass_stream.hub.records import Deployment
-from aimass_stream.ports import ROLES, Caller
+from aimass_stream.ports import ROLES, AppCall, Caller
 from aimass_stream.spec import PipelineSpec
 from tests.support import styles, whisper
 from tests.support.model_hub import _examined, submitted
@@ -140,3 +140,45 @@ async def test_in_pictures_recordings_and_videos(tmp_path: Path) -> None:
         job = (await http.get(f"/v1/jobs/{job['id']}")).json()
         assert job["state"] == "done", job
         assert await videos.held(server.state.jobs) == {}
+
+
+async def test_in_apps(tmp_path: Path) -> None:
+    """They keep the names, which mean what is deployed when somebody begins."""
+    async with having(tmp_path, "brush@1") as (server, http):
+        await submitted(server.state.hub, "brush", *made(tmp_path, "brush@2")[:1], caller=WHO, **PAINTS)
+        manifest = {"name": "Brushes", "pipeline": [{"stage": "style", "id": "brush", "name": "brush"}],
+                    "parameters": {"painting": {"path": "brush.name"}},
+                    "example": {"input": {"picture": {"draw": "A"}}, "expect": {"video": 1},
+                                "parameters": {"painting": "brush@production"}}}
+        made_app = await http.post("/v1/apps", json={"slug": "brushes", "manifest": manifest})
+        assert made_app.status_code == 201, made_app.text
+        [painting] = (await http.get("/v1/apps/brushes")).json()["schema"]["properties"].values()
+        assert (painting["default"], "brush" in painting["enum"]) == ("brush", True)
+        call = AppCall("brushes")
+        for painted, parameters in (("brush@1", {}), ("starry-night", {"painting": "starry-night"}),
+                                    ("brush@1", {"painting": "brush@production"})):
+            session = await server.node.open(PipelineSpec(), caller=WHO, transport="websocket",
+                                             app=AppCall("brushes", parameters))
+            assert [each.params["name"] for each in session.spec.stages] == [painted]
+            await session.update(parameters={"painting": "brush"})
+            assert [each.params["name"] for each in session.spec.stages] == ["brush@1"]
+            await server.node.end(session.id, "over")
+        await server.state.hub.deployments.deploy(WHO, "brush", Deployment("production", 1, 2, 50))
+        begun = [(await server.state.apps.start(WHO, call))[1].stages[0].params["name"] for _ in range(4)]
+        assert begun == ["brush@1", "brush@2"] * 2  # looked up once each, or a canary of half would get all or none
+        styled = await http.post("/v1/images/style", data={"app_id": "brushes"},
+                                 files={"image": file(clips.draw(0, 64, 48))})
+        assert (styled.status_code, styled.headers["x-style"]) == (200, "brush@1"), styled.text
+        for name, told in (("brush@9", "no version 9"), ("bird", "no such style"), ("brush@x", "no alias 'x'")):
+            wrong = manifest | {"pipeline": [{"stage": "style", "id": "brush", "name": name}]}
+            refused = await http.put("/v1/apps/brushes/versions/1", json={"manifest": wrong})
+            assert (refused.status_code, refused.json()["field"]) == (422, "pipeline[0].name"), refused.text
+            assert told in refused.text
+            with pytest.raises(InvalidPipeline, match=told) as wrongly:
+                await server.state.apps.start(WHO, AppCall("brushes", {"painting": name}))
+            assert wrongly.value.field == "parameters.painting"
+        private = await http.post("/v1/apps/brushes/versions/1/submit")
+        assert (private.status_code, private.json()["field"]) == (422, "pipeline[0].name"), private.text
+        assert "everybody may use" in private.text
+        await http.patch("/v1/hub/models/brush", json={"visibility": "public"})
+        assert (await http.post("/v1/apps/brushes/versions/1/submit")).json()["state"] == "submitted"
