@@ -143,8 +143,8 @@ def schema_of(manifest: Manifest, stages: Stages) -> dict[str, Any]:
 
 
 def manifest_of(value: object, stages: Stages, pin: Pin = lambda spec: spec) -> Manifest:
-    """Read and checked whole; it keeps the names of models that it has. Raises `InvalidInput` or `InvalidPipeline`, each
-    with the field."""
+    """Read and checked whole; it keeps the names of models that it has. Raises `InvalidInput` or `InvalidPipeline`,
+    each with the field."""
     if not isinstance(value, dict):
         raise InvalidInput("an app's manifest is an object", field="manifest")
     try:
