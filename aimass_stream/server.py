@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from . import __version__, tls
@@ -105,10 +105,14 @@ ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, wh
            videos.router, lessons.router, jobs.router, *BATCH, vision.router, attendance.router, faces.router,
            models.router, sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router,
            *APPS, *HUB, *SITE, pages.router)
+DOORS = APIRouter()  # how FastAPI solves these routes is worked out once a process, and not for every application
+for _router in ROUTERS:
+    DOORS.include_router(_router)
 
 
-def create_app(settings: Settings, *, registry: Registry | None = None) -> FastAPI:
-    """The whole server as an ASGI application. Raises `InvalidInput` for settings that are not safe."""
+def create_app(settings: Settings, *, registry: Registry | None = None, described: bool = True) -> FastAPI:
+    """The whole server as an ASGI application, `described` by its openapi.json. Raises `InvalidInput` for settings that
+    are not safe."""
     check(settings)
     store = installed() if settings.builtin_models else FolderStore(())
     store.add(*settings.model_dirs, folder_of(settings))
@@ -195,7 +199,8 @@ def create_app(settings: Settings, *, registry: Registry | None = None) -> FastA
     app.state.realtime = realtime.Realtime(toolbox)
     app.state.accounts = app.state.authorizer = accounts
     _open_doors(app, settings, infer, accounts)
-    description.describe(app)
+    if described:
+        description.describe(app)
     return app
 
 
@@ -212,8 +217,7 @@ def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Ac
                            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After", "Idempotency-Replayed"])
     app.router.routes.extend(oip.routes(infer))
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(DOORS.routes)
     app.add_api_websocket_route("/v1/stream", websocket.stream)
     app.add_api_websocket_route("/v1/realtime", realtime.realtime)
     app.add_api_websocket_route("/v1/telephony/twilio", telephony.twilio)

@@ -287,8 +287,10 @@ async def test_a_model_that_hangs_is_told(server: Running, http: httpx.AsyncClie
     assert told(await ask(http, TINY, model="thing"))["model"] == "thing"
 
 
-async def test_the_interface_is_described(http: httpx.AsyncClient) -> None:
-    paths = (await http.get("/openapi.json")).json()["paths"]
+async def test_the_interface_is_described() -> None:
+    async with (serve(settings(), described=True) as running,
+                httpx.AsyncClient(base_url=running.url, timeout=60) as http):
+        paths = (await http.get("/openapi.json")).json()["paths"]
     for to in ("detect", "faces"):
         operation = paths[f"/v1/vision/{to}"]["post"]
         content = operation["responses"]["200"]["content"]

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import httpx
 from fastapi import FastAPI
@@ -34,17 +34,31 @@ class Running:
         self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
 
 
-def _build(options: Settings, registry: Registry | None) -> Server:
-    server = Server(options, create_app(options, registry=registry))
+_before: list[bool] = []  # applications that this process made
+
+
+def _undescribed() -> NoReturn:
+    raise AssertionError("this server has no openapi.json: it wants to be `serve(..., described=True)`")
+
+
+def _build(options: Settings, registry: Registry | None, described: bool) -> Server:
+    # making openapi.json costs more than all else here; the first time also works routes out, which requests then share
+    app = create_app(options, registry=registry, described=described or not _before)
+    _before.append(True)
+    if not described:
+        setattr(app, "openapi", _undescribed)  # noqa: B010  mypy takes it for a method
+    server = Server(options, app)
     server.config.log_level = "warning"
     server.config.load()  # imports uvicorn's protocols, which `aimass serve` does before anybody is there
     return server
 
 
 @asynccontextmanager
-async def serve(options: Settings | None = None, *, registry: Registry | None = None) -> AsyncIterator[Running]:
+async def serve(options: Settings | None = None, *, registry: Registry | None = None,
+                described: bool = False) -> AsyncIterator[Running]:
+    """The server; whoever asks it for its openapi.json wants it `described`."""
     options = options or settings()
-    server = await asyncio.to_thread(_build, options, registry)
+    server = await asyncio.to_thread(_build, options, registry, described)
     task = asyncio.create_task(server._serve(None))  # without uvicorn's signal handlers: they are the test runner's
     while not server.started:
         if task.done():

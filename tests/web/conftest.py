@@ -45,17 +45,17 @@ def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @contextmanager
-def serving(**options: Any) -> Iterator[str]:
+def serving(*, described: bool = False, **options: Any) -> Iterator[str]:
     """A real server with these settings; answers its URL."""
     with (start_blocking_portal() as portal,
-          portal.wrap_async_context_manager(serve(settings(**options))) as running):
+          portal.wrap_async_context_manager(serve(settings(**options), described=described)) as running):
         yield running.url
 
 
 @pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """URL of an ordinary server."""
-    with serving() as url:
+    with serving(described=True) as url:
         yield url
 
 
