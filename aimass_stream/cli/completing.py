@@ -125,6 +125,10 @@ async def _sessions(client: Client) -> list[str]:
     return [str(session["id"]) for session in await client.sessions()]
 
 
+async def _faces(client: Client) -> list[str]:
+    return [str(person["id"]) for person in (await client.faces.find())["people"]]
+
+
 async def _versions(client: Client, model: str) -> list[str]:
     versions, aliases = await asyncio.gather(client.models.versions(model), client.models.aliases(model))
     return [*(each.alias for each in aliases.aliases), *(str(each.number) for each in versions)]
@@ -142,4 +146,4 @@ def versioned(context: typer.Context, incomplete: str) -> list[str]:
 models, apps, keys = _names("models", _models), _names("apps", _apps), _names("keys", _keys)
 users, teams, jobs = _names("users", _users), _names("teams", _teams), _names("jobs", _jobs)
 requests, sessions = _names("requests", _requests), _names("sessions", _sessions)
-batches = _names("batches", _batches)
+batches, faces = _names("batches", _batches), _names("faces", _faces)

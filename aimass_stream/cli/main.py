@@ -25,6 +25,8 @@ COMMANDS = {  # name -> "module:function"
     "models": "hub:models",
     "predict": "predict:predict",
     "batch": "batch:batch",
+    "vision": "vision:vision",
+    "faces": "vision:faces",
     "jobs": "jobs:jobs",
     "keys": "people:keys",
     "users": "people:users",

@@ -1,23 +1,34 @@
-"""`aimass sessions`: what a node does, live in the terminal."""
+"""`aimass sessions`: what a node does, live in the terminal; one session looked at, changed, ended."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from ..errors import NotFound
-from .common import URL, AsJson, Key, NoVerify, Url, print_json, run
+from . import completing, records
+from .common import URL, AsJson, Key, NoVerify, Url, asked, pipeline_of, print_json, run, say
+from .given import set_of
+from .tables import facts, moment, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ..client import Client
 
+sessions = typer.Typer(help="Watch the sessions of a server. Also: list, show, change, end; transcript, counts, "
+                            "attendance, tracks, heatmap of one.", invoke_without_command=True)
+records.add(sessions)
 
-def sessions(
+Id: TypeAlias = Annotated[str, typer.Argument(metavar="SESSION", help="Its id.", autocompletion=completing.sessions)]
+
+
+@sessions.callback()
+def watch(
+    context: typer.Context,
     url: Url = URL,
     api_key: Key = None,
     no_verify: NoVerify = False,
@@ -25,7 +36,13 @@ def sessions(
     as_json: AsJson = False,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 1.0,
 ) -> None:
-    """Watch the sessions of a server: their pipelines, delays and drops."""
+    """Watch the sessions of a server, their pipelines, delays and drops; or look at one with the commands below."""
+    if context.invoked_subcommand is not None:
+        for name in context.params:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise typer.BadParameter(f"options go behind {context.invoked_subcommand}", param_hint=name)
+        return
 
     async def work(client: Client) -> int:
         from rich.console import Console
@@ -39,6 +56,75 @@ def sessions(
         return 0
 
     run(url, api_key, no_verify, work)
+
+
+@sessions.command("list")
+def list_sessions(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """List one's sessions; all, for admins."""
+    found = asked(url, api_key, no_verify, lambda client: client.sessions())
+    if as_json:
+        print_json(found)
+        return
+    table(("Id", "Over", "State", "Begun", "Whose", "App", "Pipeline"), [
+        (each["id"], each["transport"], each["state"], moment(each["created"]), each["caller"], each["app_id"],
+         stages_of(each)) for each in found], "No sessions now.")
+
+
+@sessions.command()
+def show(session: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
+         ) -> None:
+    """Show what a session does, and how it fares."""
+    async def work(client: Client) -> dict[str, Any]:
+        found, stats = await asyncio.gather(client.session(session), client.stats(session))
+        return found | {"stats": stats}
+
+    _say(asked(url, api_key, no_verify, work), as_json)
+
+
+@sessions.command()
+def change(
+    session: Id,
+    pipeline: Annotated[str | None, typer.Option(
+        "--pipeline", "-p", help="""JSON such as '[{"stage": "mirror"}]', or @FILE with it.""")] = None,
+    given: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="NAME=VALUE", help="What of its app is set; may be said several times.")] = None,
+    sync: Annotated[str | None, typer.Option(help="lowest or lips.",
+                                             autocompletion=lambda: ["lowest", "lips"])] = None,
+    latency: Annotated[int | None, typer.Option(help="ms that the server is to promise from now on; 0: none.")] = None,
+    url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
+) -> None:
+    """Change a session while it runs; what is wrong changes nothing."""
+    stages, parameters = None if pipeline is None else pipeline_of(pipeline), set_of(given or []) or None
+    if stages is None and parameters is None and sync is None and latency is None:
+        raise typer.BadParameter("say what: --pipeline, --set, --sync or --latency")
+    _say(asked(url, api_key, no_verify, lambda client: client.update(
+        session, pipeline=stages, sync=sync, latency_ms=latency, parameters=parameters)), as_json)
+
+
+@sessions.command()
+def end(session: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """End a session; what was said and counted in it is kept for a while."""
+    asked(url, api_key, no_verify, lambda client: client.delete(session))
+    say(as_json, f"{session} is ended.", ended=session)
+
+
+def _say(session: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(session)
+        return
+    stats = session.get("stats", {})
+    hops, drops, latency = stats.get("hops", {}), stats.get("drops", {}), stats.get("latency") or {}
+    facts(Session=session["id"], State=session["state"], Over=session["transport"], Whose=session["caller"],
+          Begun=moment(session["created"]), App=session["app_id"], Pipeline=stages_of(session), Sync=session["sync"],
+          Promised=f"{session['latency_ms']} ms" if session["latency_ms"] else None,
+          Not_kept="it takes longer now" if latency.get("kept") is False else None,
+          Video_ms_p50_p95=total(hops, "video") if hops else None,
+          Audio_ms_p50_p95=total(hops, "audio") if hops else None,
+          Dropped=", ".join(f"{count} {reason}" for reason, count in drops.items() if count))
+
+
+def stages_of(session: dict[str, Any]) -> str:
+    return " > ".join(stage["stage"] for stage in session["pipeline"]) or "(nothing)"
 
 
 async def look(client: Client) -> dict[str, Any]:

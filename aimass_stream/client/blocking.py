@@ -190,8 +190,8 @@ class SyncRecorded(Waiting):
 class SyncVision(Waiting):
     """`SyncClient.vision`."""
 
-    detect, faces, classify, ocr = (waits(Vision.detect), waits(Vision.faces), waits(Vision.classify),
-                                    waits(Vision.ocr))
+    detect, faces, classify, ocr, drawn = (waits(Vision.detect), waits(Vision.faces), waits(Vision.classify),
+                                           waits(Vision.ocr), waits(Vision.drawn))
 
 
 class SyncFaces(Waiting):

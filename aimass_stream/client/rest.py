@@ -155,10 +155,12 @@ class Client(Connection):
         return dict(await self.request("GET", f"/v1/sessions/{session_id}/stats"))
 
     async def update(self, session_id: str, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
-                     latency_ms: int | None = None, stage: tuple[int, dict[str, Any]] | None = None) -> dict[str, Any]:
+                     latency_ms: int | None = None, stage: tuple[int, dict[str, Any]] | None = None,
+                     parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         """Change a running session; `stage` is an index and the parameters to change, `latency_ms` 0 promises nothing
-        any longer. Answers the session."""
-        change: dict[str, Any] = {"pipeline": pipeline, "sync": sync, "latency_ms": latency_ms}
+        any longer, `parameters` are those of its app. Answers the session."""
+        change: dict[str, Any] = {"pipeline": pipeline, "sync": sync, "latency_ms": latency_ms,
+                                  "parameters": parameters}
         if stage is not None:
             change["stage"] = {"index": stage[0], "params": stage[1]}
         body = {key: value for key, value in change.items() if value is not None}

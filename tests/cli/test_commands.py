@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from aimass_stream.cli.main import COMMANDS
-from tests.support.command import aimass, clean, here
+from tests.support.command import Done, aimass, clean, here
 from tests.support.media_files import numbers, write_clip
+from tests.support.picture_files import file
 from tests.support.server import served
+from tests.support.sights import code, pasted, wall
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 KEY = "a key for tests"
@@ -120,6 +123,65 @@ def test_a_running_session_is_shown_and_ctrl_c_keeps_what_was_written(url: str, 
     assert "p95" in printed
     assert "Promised 2000 ms in the server" in printed
     assert 0 < len(numbers(out)) < 800
+
+
+def test_one_session_is_looked_at_changed_and_ended(url: str, long_clip: Path, tmp_path: Path) -> None:
+    def told(*arguments: str) -> Any:
+        done = here("sessions", *arguments, "--json", AIMASS_URL=url, AIMASS_API_KEY=KEY)
+        return json.loads(done.out) if done.code == 0 else done.err
+
+    def said(*arguments: str) -> str:
+        done = here("sessions", *arguments, AIMASS_URL=url, AIMASS_API_KEY=KEY)
+        return done.out + done.err
+
+    with started("stream", str(long_clip), "-o", str(tmp_path / "out.mp4"), "--url", url, "-p", '[{"stage": "gray"}]'):
+        eventually(lambda: told("list"))
+        [session] = told("list")
+        assert [part in said("list") for part in (session["id"], "websocket", "gray")] == [True] * 3
+        eventually(lambda: "total" in told("show", session["id"])["stats"]["hops"].get("video-0", {}))
+        shown = said("show", session["id"])
+        assert all(part in shown for part in (session["id"], "gray", "Video ms p50 p95:", "live")), shown
+        changed = told("change", session["id"], "-p", '[{"stage": "mirror"}]', "--latency", "3000")
+        assert (changed["pipeline"], changed["latency_ms"]) == ([{"stage": "mirror"}], 3000)
+        assert "3000 ms" in said("show", session["id"])
+        for arguments, refusal in ((("change", session["id"]), "say what"),
+                                   (("change", "nobody", "--sync", "lips"), "no session 'nobody'"),
+                                   (("--once", "show", session["id"]), "options go behind show"),
+                                   (("change", session["id"], "--set", "a=1"), "of none"),
+                                   (("transcript", session["id"], "--format", "doc"), "one of txt")):
+            assert refusal in " ".join(said(*arguments).replace("│", " ").split())
+        assert told("transcript", session["id"])["utterances"] == []
+        assert told("counts", session["id"]) == {"zones": [], "lines": []}
+        assert told("attendance", session["id"])["visits"] == []
+        assert told("tracks", session["id"]) == []
+        subtitles = tmp_path / "said.vtt"
+        assert str(subtitles) in said("transcript", session["id"], "--format", "vtt", "-o", str(subtitles))
+        assert subtitles.read_text().startswith("WEBVTT")
+        assert "Nothing was counted." in said("counts", session["id"])
+        assert "Nobody was recognised." in said("attendance", session["id"])
+        assert told("end", session["id"]) == {"ended": session["id"]}
+        eventually(lambda: told("list") == [])
+    assert "no session" in said("show", session["id"])
+
+
+def test_a_picture_is_looked_at(url: str, tmp_path: Path) -> None:
+    sign, drawn = tmp_path / "sign.png", tmp_path / "drawn.jpg"
+    sign.write_bytes(file(pasted(wall(), code("exit 7"), 300, 100)))
+
+    def at(*arguments: str) -> Done:
+        return here(*arguments, AIMASS_URL=url, AIMASS_API_KEY=KEY)
+
+    found = at("vision", "detect", str(sign), "--model", "opencv-codes")
+    assert (found.code, "exit 7" in found.out) == (0, True), found.err
+    [thing] = json.loads(at("vision", "detect", str(sign), "--model", "opencv-codes", "--json").out)["detections"]
+    assert thing["text"] == "exit 7"
+    marked = at("vision", "detect", str(sign), "--model", "opencv-codes", "-o", str(drawn))
+    assert (marked.out.strip(), drawn.read_bytes()[:2]) == (str(drawn), b"\xff\xd8")
+    assert "classification" in at("vision", "classify", str(sign), "--model", "no-such").err
+    refused = at("faces", "enrol", "Ada", str(sign), str(sign), "--consent", " ")
+    assert (refused.code, "consent" in refused.err) == (1, True)
+    assert "Nobody is enrolled." in at("faces", "list").out
+    assert at("faces", "forget", "nobody", "--yes").code == 1
 
 
 def test_a_file_that_is_there_is_not_written_over_unasked(url: str, clip: Path, tmp_path: Path) -> None:
