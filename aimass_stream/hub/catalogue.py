@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Text, and_, delete, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -215,6 +215,28 @@ class Catalogue:
             if files is not None:
                 await connection.execute(delete(FILES).where(FILES.c.version == version))
                 await _keep(connection, version, files)
+            return True
+
+    async def sealed(self) -> list[Version]:
+        """All that are encrypted, the oldest first."""
+        query = select(VERSIONS, MODELS.c.name).join(MODELS, MODELS.c.id == VERSIONS.c.model).where(
+            VERSIONS.c.facts.cast(Text).contains('"sealed"')).order_by(VERSIONS.c.created, VERSIONS.c.id)
+        async with self._database.read() as connection:
+            rows = [row for row in await connection.execute(query) if row.facts.get("sealed")]
+            return [_version(row, row.name, await _files(connection, row.id)) for row in rows]
+
+    async def reseal(self, version: Version, files: Sequence[File], key: str) -> bool:
+        """Its files are these from now on, with the key of this id. False if it is gone, or others are its files."""
+        async with self._database.begin() as connection:
+            row = (await connection.execute(select(VERSIONS).where(VERSIONS.c.id == version.id))).first()
+            if row is None or await _files(connection, version.id) != version.files:
+                return False
+            facts = row.facts | {"sealed": row.facts["sealed"] | {"key": key}}
+            await connection.execute(update(VERSIONS).where(VERSIONS.c.id == version.id).values(
+                facts=facts, size=sum(file.size for file in files)))
+            await connection.execute(delete(FILES).where(FILES.c.version == version.id))
+            await _keep(connection, version.id, files)
+            await connection.execute(update(MODELS).where(MODELS.c.id == row.model).values(updated=time.time()))
             return True
 
     async def blobs(self) -> set[str]:

@@ -14,6 +14,7 @@ from ..errors import NotFound
 from ..inference import Entry
 from ..inference.loader import MANIFEST, read_manifest
 from ..store import Blobs
+from ..store.sealed import sealed_by
 from .importing import link
 from .manifests import toml
 from .records import Version
@@ -28,7 +29,7 @@ class Places:
         """The version's folder, made if it is not there."""
         place = self.folder / version.served
         async with self._lock:
-            if not (place / MANIFEST).is_file():
+            if not await asyncio.to_thread(_stands, place, version):
                 async with AsyncExitStack() as stack:
                     files = [(file.path, await stack.enter_async_context(self._blobs.local(file.sha256)))
                              for file in version.files]
@@ -40,6 +41,15 @@ class Places:
 
     def there(self) -> list[str]:
         return sorted(path.name for path in self.folder.glob("*@*")) if self.folder.is_dir() else []
+
+
+def _stands(place: Path, version: Version) -> bool:
+    """False also where its files have got another key since."""
+    try:
+        return (place / MANIFEST).is_file() and all(
+            sealed_by(place / path) == version.sealed["key"] for path in version.sealed.get("files") or ())
+    except FileNotFoundError:
+        return False
 
 
 def _manifest(version: Version) -> str:

@@ -67,6 +67,13 @@ def is_sealed(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
+def sealed_by(path: Path) -> str:
+    """The id of the key that a file is encrypted with, "" for one that is not."""
+    with path.open("rb") as file:
+        header = file.read(HEADER.size)
+    return header[8:16].hex() if header.startswith(MAGIC) else ""
+
+
 def seal(chunks: Iterable[bytes], target: IO[bytes], key: bytes, size: int = CHUNK) -> None:
     """`chunks` have `size` bytes each, but for the last one."""
     header = HEADER.pack(MAGIC, key_id(key), secrets.token_bytes(32), size)
