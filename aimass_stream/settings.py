@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     job_keep_bytes: int = Field(2 << 30, ge=0, description="bytes of all results kept; the oldest go first")
     max_video_seconds: float = Field(300, gt=0, description="s of a video file that is painted")
 
+    # models
+    upload_pace: float = Field(24e6, ge=0, description="bytes/s that uploads to the hub bring together while sessions "
+                               "are live, lest they make these late; 0: as fast as they come")
+
     # conversation
     brain: str = Field("offline", description="who answers: offline, or the base URL of an OpenAI-compatible chat API")
     brain_model: str = Field("", description="model name for the chat API")
@@ -130,6 +134,11 @@ class Settings(BaseSettings):
     webhook_secret: str | None = Field(None, repr=False, description="whsec_ and the base64 of 24 to 64 random bytes "
                                        "that events are signed with where they are posted; unset: none are")
     webhook_private: bool = Field(False, description="events may be posted to private addresses, and without TLS")
+
+    # rooms of other meeting servers
+    max_rooms: int = Field(4, ge=0, description="rooms of other servers that this one is in at once; 0: none")
+    room_private: bool = Field(False, description="rooms may be joined at private addresses and without TLS, also by "
+                               "who is no admin")
 
     # usage
     usage_days: float = Field(800, gt=0, description="days that usage is kept by the day; by the hour, 32 at most")

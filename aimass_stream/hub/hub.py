@@ -45,9 +45,11 @@ class Hub:
 
     def __init__(self, database: Database, blobs: Blobs, engine: Engine, store: FolderStore, folder: Path, *,
                  specs: Callable[[], Mapping[str, PipelineSpec]] = dict, auditor: Auditor | None = None,
-                 keys: Sequence[bytes] = (), fields: pins.Fields = lambda stage: {}) -> None:
+                 keys: Sequence[bytes] = (), fields: pins.Fields = lambda stage: {}, live: Callable[[], bool] = bool,
+                 upload_pace: float = 0) -> None:
         """`specs` are the pipelines of live sessions, by the sessions' ids; `keys` those that files are sealed with;
-        `fields` the parameters of a stage that name models."""
+        `fields` the parameters of a stage that name models; `upload_pace` is what uploads bring while there are `live`
+        sessions."""
         self.engine, self.store, self.blobs = engine, store, blobs
         self._specs, self._auditor, self._fields = specs, auditor, fields
         # versions that others hold, by who does: what a transport hears with, what waits to be done
@@ -55,7 +57,7 @@ class Hub:
         self.waiting: list[Callable[[], Awaitable[Mapping[str, Sequence[str]]]]] = []  # those that have to be looked up
         self.catalogue = Catalogue(database)
         self.opinions = Opinions(database)
-        self.uploads = Uploads(database, blobs, folder / "uploads")
+        self.uploads = Uploads(database, blobs, folder / "uploads", live=live, pace=upload_pace)
         self.importer = Importer(self.catalogue, blobs, folder / "new" / "work")
         self.importer.converters = folder.parent / "converters"
         self.quarantine = Quarantine(database, self.importer.wake)

@@ -22,12 +22,12 @@ from typing import Any, TypeAlias
 from .. import __version__, children
 from ..errors import Conflict, Unavailable
 from ..inference.loader import MANIFEST, PACKAGE
+from ..store.blobs import pieces
 from .manifests import toml
 from .records import Version
 
 Plain: TypeAlias = Callable[[Version, str], AbstractAsyncContextManager[Path]]
 
-PIECE = 1 << 20  # bytes
 BLOCK = tarfile.BLOCKSIZE
 BUILDING = 300.0  # s
 # what engines need beside a plain installation
@@ -204,21 +204,15 @@ async def packed(given: list[Part], version: Version, plain: Plain) -> AsyncIter
         yield _head(part, version.created)
         if part.of:
             async with plain(version, part.of) as place:
-                async for piece in _pieces(place):
+                async for piece in pieces(place):
                     yield piece
         elif part.file is not None:
-            async for piece in _pieces(part.file):
+            async for piece in pieces(part.file):
                 yield piece
         else:
             yield part.content
         yield bytes(-part.size % BLOCK)
     yield bytes(2 * BLOCK)
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece
 
 
 def _head(part: Part, at: float) -> bytes:

@@ -20,13 +20,14 @@ from .. import sandbox
 from ..errors import AimassError, Conflict, SandboxError
 from ..sandbox.cells import close_named
 from ..store import Blobs
+from ..store.blobs import pieces
 from .archives import is_archive
 from .catalogue import Catalogue
 from .examine import GRAPH, examine
 from .quarantine import approved, digest
 from .records import File, Version
 from .trial import tried
-from .uploads import MOST, pieces
+from .uploads import MOST
 
 log = logging.getLogger(__name__)
 

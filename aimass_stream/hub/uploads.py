@@ -1,19 +1,24 @@
 """Uploads in parts: a file grows on disk as its parts come, in their order, whatever happens between them.
 
 How much is here is the file's own size, so a killed server forgets nothing that it acknowledged. Once all of it is
-here it is hashed and becomes a blob; two uploads of the same content become one.
+here it becomes a blob, as a second name of the same file; two uploads of the same content become one. It is hashed as
+it comes, and once more from the disk only where the server was started anew meanwhile.
+
+While sessions are live, all uploads together bring `pace` bytes a second: what the kernel and the event loop do for
+each byte would otherwise be late packets of those who speak.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,7 @@ from sqlalchemy import delete, func, insert, select, update
 from ..errors import Busy, Conflict, InvalidInput, NoSpace, NotFound, TooLarge
 from ..ports import Caller
 from ..store import Blobs, Database
+from ..store.blobs import digest_of
 from .archives import inner
 from .records import plain
 from .tables import UPLOADS
@@ -32,6 +38,7 @@ KEPT = 24 * 3600.0  # s after its beginning
 FULL = "there is no room left on the server's disk"
 SPARE = 256 << 20  # bytes that stay free on the disk
 PIECE = 1 << 20
+DIGESTS = 64  # uploads whose digest so far is kept
 SYNC = 64 << 20  # bytes after which a part that is on its way is made sure
 
 
@@ -48,13 +55,27 @@ class Upload:
     expires: float
 
 
+@dataclass(slots=True)
+class Digest:
+    so_far: hashlib._Hash = field(default_factory=digest_of)
+    size: int = 0  # bytes it is of
+
+    def add(self, piece: bytes) -> None:
+        self.so_far.update(piece)
+        self.size += len(piece)
+
+
 class Uploads:
     """All methods may be called at once; parts of one upload come one after the other."""
 
-    def __init__(self, database: Database, blobs: Blobs, folder: Path, *, most: int = MOST, keep: float = KEPT) -> None:
+    def __init__(self, database: Database, blobs: Blobs, folder: Path, *, most: int = MOST, keep: float = KEPT,
+                 live: Callable[[], bool] = bool, pace: float = 0) -> None:
+        """`live` tells whether there are sessions; a `pace` of 0 makes no difference."""
         self._database, self._blobs, self._folder = database, blobs, folder
         self.most, self._keep = most, keep
+        self._live, self._pace, self._turn = live, pace, 0.0
         self._locks: dict[str, asyncio.Lock] = {}
+        self._digests: dict[str, Digest] = {}  # of what has come, for the newest uploads
 
     async def begin(self, caller: Caller, name: str, size: int, sha256: str | None = None) -> Upload:
         """Raises `InvalidInput`, `TooLarge`, and `Busy` where the owner has too many under way."""
@@ -146,6 +167,7 @@ class Uploads:
         async with self._database.begin() as connection:
             await connection.execute(delete(UPLOADS).where(UPLOADS.c.id.in_(ids)))
         for each in ids:
+            self._digests.pop(each, None)
             await asyncio.to_thread(self._path(each).unlink, True)
 
     async def _seen(self, row: Any) -> Upload:
@@ -156,12 +178,14 @@ class Uploads:
         """Bytes that are here then."""
         file = await asyncio.to_thread(self._path(upload.id).open, "ab", 0)
         size, sure = upload.offset, upload.offset
+        digest = self._digest(upload)
         try:
             async for piece in _gathered(content):
                 if size + len(piece) > upload.size:
                     raise TooLarge(f"the upload was announced with {upload.size} bytes, and this would be more")
-                await asyncio.to_thread(_append, file, piece, size)
+                await asyncio.to_thread(_append, file, piece, size, digest)
                 size += len(piece)
+                await self._wait_turn(len(piece))
                 if size - sure >= SYNC:
                     await asyncio.to_thread(os.fsync, file.fileno())
                     sure = size
@@ -173,16 +197,35 @@ class Uploads:
         """Hashed and kept as a blob, if all of it is here."""
         if upload.sha256 is not None or upload.offset < upload.size:
             return upload
-        path = self._path(upload.id)
-        try:
-            blob = await self._blobs.put(pieces(path), expected=upload.expected)
-        except InvalidInput:
+        path, digest = self._path(upload.id), self._digests.pop(upload.id, None)
+        if digest is None or digest.size != upload.size:
+            digest = await asyncio.to_thread(_read, path)
+        sha256 = digest.so_far.hexdigest()
+        if upload.expected not in (None, sha256):
             await self._forget([upload.id])
-            raise
+            raise InvalidInput(f"the content's SHA-256 is {sha256}, not {upload.expected}", field="sha256")
+        await self._blobs.share(path, sha256)
         async with self._database.begin() as connection:
-            await connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload.id).values(sha256=blob.sha256))
+            await connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload.id).values(sha256=sha256))
         await asyncio.to_thread(path.unlink, True)
-        return replace(upload, sha256=blob.sha256)
+        return replace(upload, sha256=sha256)
+
+    def _digest(self, upload: Upload) -> Digest | None:
+        """That of all that is here, to go on with; None where it is not known."""
+        digest = Digest() if upload.offset == 0 else self._digests.pop(upload.id, None)
+        if digest is None or digest.size != upload.offset:
+            return None
+        while len(self._digests) >= DIGESTS:
+            self._digests.pop(next(iter(self._digests)))
+        self._digests[upload.id] = digest
+        return digest
+
+    async def _wait_turn(self, size: int) -> None:
+        """After so many bytes."""
+        if self._pace and self._live():
+            now = time.monotonic()
+            self._turn = max(self._turn, now) + size / self._pace
+            await asyncio.sleep(self._turn - now)
 
     def _path(self, upload_id: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -191,17 +234,8 @@ class Uploads:
     def _make_room(self, size: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self._folder).free
-        if 2 * size + SPARE > free:  # once as it comes, once as a blob
+        if size + SPARE > free:
             raise NoSpace(FULL)
-
-
-async def pieces(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece
-    finally:
-        file.close()
 
 
 async def _gathered(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
@@ -223,16 +257,23 @@ async def _gathered(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(parts)
 
 
-def _append(file: Any, piece: bytes, before: int) -> None:
+def _append(file: Any, piece: bytes, before: int, digest: Digest | None) -> None:
     try:
         view = memoryview(piece)
         while view:
             view = view[file.write(view) :]
+        if digest is not None:
+            digest.add(piece)
     except OSError as error:
         file.truncate(before)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NoSpace(FULL) from error
         raise
+
+
+def _read(path: Path) -> Digest:
+    with path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, digest_of), file.tell())
 
 
 def _close(file: Any) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -82,6 +83,17 @@ class Blobs:
         await self._keep(path, blob)
         return blob
 
+    async def share(self, path: Path, sha256: str) -> Blob:
+        """Keep a whole file of that SHA-256 that stays where it is and is not changed any more; it is copied only where
+        the two lie on disks that have no common links. Raises `NoSpace`."""
+        place = self.folder / "new" / secrets.token_hex(16)
+        try:
+            blob = Blob(sha256, await asyncio.to_thread(_linked, path, place))
+            await self._keep(place, blob)
+        finally:
+            place.unlink(missing_ok=True)
+        return blob
+
     async def check(self, sha256: str) -> None:
         """Raises `NotFound`."""
         await asyncio.to_thread(self.path, sha256)
@@ -150,6 +162,15 @@ async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]
             yield piece
 
 
+async def pieces(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece
+    finally:
+        file.close()
+
+
 async def pieces_of(file: IO[bytes]) -> AsyncIterator[bytes]:
     """From the beginning of an open file."""
     await asyncio.to_thread(file.seek, 0)
@@ -193,6 +214,16 @@ def no_space() -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise NoSpace("there is no room left on the server's disk") from error
+
+
+def _linked(path: Path, place: Path) -> int:
+    """The size."""
+    try:
+        place.hardlink_to(path)
+    except OSError:
+        with no_space():
+            shutil.copyfile(path, place)
+    return place.stat().st_size
 
 
 def _settle(path: Path, place: Path) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import errno
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +27,9 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 @asynccontextmanager
-async def opened(folder: Path, **options: float) -> AsyncIterator[Uploads]:
+async def opened(folder: Path, **options: Any) -> AsyncIterator[Uploads]:
     async with Database(folder / "a.db") as database:
-        yield Uploads(database, Blobs(folder / "blobs"), folder / "uploads", **options)  # type: ignore[arg-type]
+        yield Uploads(database, Blobs(folder / "blobs"), folder / "uploads", **options)
 
 
 def files(folder: Path) -> list[str]:
@@ -181,8 +183,8 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
                 return getattr(self.file, name)
 
         append = module._append
-        monkeypatch.setattr(module, "_append", lambda file, piece, before: append(
-            Full(file), piece if len(piece) < 20 else piece[:15], before))
+        monkeypatch.setattr(module, "_append", lambda file, piece, before, digest: append(
+            Full(file), piece if len(piece) < 20 else piece[:15], before, digest))
         with pytest.raises(NoSpace, match="no room left"):
             await uploads.append(ADA, upload.id, 100, whole(CONTENT[100:]))
         assert os.fsync is plain
@@ -195,3 +197,60 @@ async def test_no_room_is_said_before_anything_comes(tmp_path: Path) -> None:
     async with opened(tmp_path, most=1 << 60) as uploads:
         with pytest.raises(NoSpace, match="no room left"):
             await uploads.begin(ADA, "m", 1 << 59)
+
+
+async def test_what_was_hashed_as_it_came_is_not_read_again_and_not_copied(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as uploads:
+        upload = await uploads.begin(ADA, "m", len(CONTENT))
+        await uploads.append(ADA, upload.id, 0, whole(CONTENT[:1234]))
+        [name] = files(tmp_path)
+        number = (tmp_path / "uploads" / name).stat().st_ino
+        monkeypatch.delattr(module, "_read")
+        assert (await uploads.append(ADA, upload.id, 1234, whole(CONTENT[1234:]))).sha256 == DIGEST
+        assert uploads._blobs.path(DIGEST).stat().st_ino == number
+
+
+async def test_what_came_before_a_restart_is_read_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as uploads:
+        upload = await uploads.begin(ADA, "m", len(CONTENT), DIGEST)
+        await uploads.append(ADA, upload.id, 0, whole(CONTENT[:1234]))
+    seen: list[Path] = []
+    read = module._read
+
+    def noting(path: Path) -> module.Digest:
+        seen.append(path)
+        return read(path)
+
+    monkeypatch.setattr(module, "_read", noting)
+    async with opened(tmp_path) as uploads:
+        assert (await uploads.append(ADA, upload.id, 1234, whole(CONTENT[1234:]))).sha256 == DIGEST
+    assert len(seen) == 1
+
+
+async def test_digests_of_more_uploads_than_are_kept_are_found_by_reading(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DIGESTS", 2)
+    async with opened(tmp_path) as uploads:
+        ids = [(await uploads.begin(ADA, f"m{number}", len(CONTENT), DIGEST)).id for number in range(4)]
+        for upload in ids:
+            await uploads.append(ADA, upload, 0, whole(CONTENT[:100]))
+        assert list(uploads._digests) == ids[2:]
+        for upload in ids:
+            assert (await uploads.append(ADA, upload, 100, whole(CONTENT[100:]))).sha256 == DIGEST
+
+
+async def test_uploads_together_keep_their_pace_while_sessions_are_live(tmp_path: Path) -> None:
+    live = True
+    async with opened(tmp_path, live=lambda: live, pace=50_000.0) as uploads:
+        async def upload() -> None:
+            one = await uploads.begin(ADA, "m", len(CONTENT))
+            await uploads.append(ADA, one.id, 0, whole(CONTENT))
+
+        begun = time.monotonic()
+        await asyncio.gather(upload(), upload())
+        assert time.monotonic() - begun >= 0.2  # twice 5000 bytes
+        live = False
+        turn = uploads._turn
+        await upload()
+        assert uploads._turn == turn  # nobody waited

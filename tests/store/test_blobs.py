@@ -155,3 +155,24 @@ async def test_a_full_disk_keeps_nothing_by_halves(small: Path) -> None:
         filled.unlink()
         assert (await jobs.add(Wish("test", {"n": 2}))).state == "queued"
         assert len(await jobs.find()) == len(kept) + 1
+
+
+async def test_a_file_that_stays_where_it_is_is_kept_and_never_changed_by_the_loss_of_its_first_name(
+        blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine"
+    for content, linked in ((b"linked", True), (b"copied", False)):
+        path.write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        with monkeypatch.context() as patch:
+            if not linked:
+                patch.setattr(Path, "hardlink_to", refused)
+            blob = await blobs.share(path, sha256)
+        assert (blob.sha256, blob.size) == (sha256, 6)
+        path.unlink()
+        async with blobs.local(sha256) as place:
+            assert place.read_bytes() == content
+    assert list((blobs.folder / "new").iterdir()) == []
+
+
+def refused(*_: object) -> None:
+    raise OSError("no links on this disk")

@@ -20,10 +20,9 @@ from ...errors import Conflict, Forbidden, InvalidInput, NotFound, SandboxError
 from ...inference.loader import MANIFEST
 from ...jobs import Job, Jobs, Work
 from ...ports import ROLES, Caller
-from ...store.blobs import no_space
+from ...store.blobs import no_space, pieces
 from ...store.sealed import NO_KEY
 from ..records import File, Version
-from ..uploads import pieces
 from .child import convert
 from .kinds import KINDS, Kind
 from .sealing import keys_out
