@@ -41,6 +41,7 @@ LEFT = {  # why there is no method, by how "METHOD path" begins
     "GET /predict": "Client.describe with an empty name", "POST /predict": "Client.predict with an empty name",
 }
 JOB = {"id": "x", "kind": "x", "state": "done"}
+ENDS = {"next": None, "has_more": False}  # of lists: there is no other page
 PLAIN = {"GET /predict", "POST /predict"}  # these alone, not what begins so
 # what else a method is called with, where it depends on that which route it takes
 SAID: dict[str, tuple[dict[str, Any], ...]] = {
@@ -62,7 +63,7 @@ def sample(schema: Mapping[str, Any], schemas: Mapping[str, Any], deep: int = 0)
     if kind == "object":
         if isinstance(schema.get("additionalProperties"), dict) and deep < 3:
             return {"x": sample(schema["additionalProperties"], schemas, deep + 1)}
-        return {name: None if name == "next" else sample(each, schemas, deep + 1)
+        return {name: ENDS[name] if name in ENDS else sample(each, schemas, deep + 1)
                 for name, each in schema.get("properties", {}).items()}
     if kind == "array":
         return [sample(schema.get("items", {}), schemas, deep + 1)] if deep < 4 else []
