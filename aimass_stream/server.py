@@ -266,7 +266,8 @@ async def _hub(settings: Settings, database: Database, engine: Engine, store: Fo
     hub: Hub = module.Hub(database, await open_blobs(settings, "hub-files"), engine, store, settings.data_dir / "hub",
                           specs=lambda: {session.id: session.spec for session in node.sessions()},
                           auditor=accounts.parts.audit, fields=node.stages.models,
-                          keys=sealing_keys(settings.model_key) if settings.model_key else ())
+                          keys=sealing_keys(settings.model_key) if settings.model_key else (),
+                          live=lambda: bool(node.sessions()), upload_pace=settings.upload_pace)
     await hub.start()
     hub.holders.append(lambda: {session.id: session.held for session in node.sessions()})
     node.pin, node.meant, accounts.personal["hub"] = hub.pin, hub.meant, hub
