@@ -52,7 +52,7 @@ class Rule:
     metric: Metric
     above: float
     over_s: int = 300
-    min_requests: int = 10  # in that time; with fewer nothing changes. Of drift, samples; of wrong_share, verdicts
+    min_requests: int = 10  # in that time; with fewer nothing changes. Of drift, samples; of wrong_share, people
     version: int | None = None  # None: all of the model's
     webhook: str = ""
 
@@ -142,7 +142,7 @@ class Alerts:
         if rule.metric == "drift_psi":
             return await _drift(connection, versions, now, rule)
         if rule.metric == "wrong_share":
-            given = await feedback.counted(connection, versions, now - rule.over_s)
+            given = await feedback.counted_by_people(connection, versions, now - rule.over_s)
             total = sum(given.values())
             return Seen(given["wrong"] / total, total) if total else None
         count = await counts.within(connection, versions, now - rule.over_s)

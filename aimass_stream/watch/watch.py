@@ -137,7 +137,7 @@ class Watch:
         async with self._database.read() as connection:
             version = await version_in(connection, await owned(connection, caller, name), number)
             drifted = await drift.of(connection, version.id, now)
-            given = await feedback.counted(connection, [version.id])
+            given = await feedback.counted(connection, version.id)
         by_day = await counts.days(self._database, version.id, now - (days - 1) * DAY)
         total = counts.Count()
         for count in by_day.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from sqlalchemy import func, insert, select, text
 
 from aimass_stream.errors import Busy, Conflict, Forbidden, InvalidInput, ModelFailed, NotFound, TooLarge
 from aimass_stream.hub.records import Change, Deployment
+from aimass_stream.ports import ROLES, Caller
 from aimass_stream.watch import feedback
 from aimass_stream.watch.alerts import MOST, Rule
 from aimass_stream.watch.clock import SETTLES
 from aimass_stream.watch.counts import DAY
+from aimass_stream.watch.feedback import Verdict
 from aimass_stream.watch.tables import ALERTS, BASELINES, COUNTS, FEEDBACK, HOURS
 from tests.support.model_files import linear
 from tests.support.model_hub import ADA, ADMIN, BOB, submitted
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.anyio
 
 RANDOM = np.random.default_rng(2)
 HOOK = "https://hooks.example/fish"
+ANYBODY = Caller("anybody", scopes=ROLES["user"])  # where nobody signed in
 
 
 async def fish(at: Watched) -> None:
@@ -221,6 +225,9 @@ async def test_an_alert_is_told_once_when_it_fires_and_once_when_it_is_well(plac
         assert [each.state for each in kept] == ["firing", "well"]
         for _ in range(3):
             await at.watch.feedback.give(BOB, "fish", 1, "wrong")
+        await look()  # one who says it three times is one
+        assert [each.state for each in await at.watch.alerts.of(ADA, "fish")] == ["firing", "well"]
+        await at.watch.feedback.give(ADA, "fish", 1, "wrong")
         await look()
         assert [each.state for each in await at.watch.alerts.of(ADA, "fish")] == ["firing", "firing"]
         assert len(at.posted.got) == 3  # this one has no webhook
@@ -374,3 +381,27 @@ async def test_rows_of_a_server_that_was_killed_between_two_states(tmp_path: Pat
         await at.watch.look()
         await at.watch.look()
         assert [told["data"]["value"] for _, told, _ in at.posted.got] == [9.0]
+
+
+async def test_everybody_counts_once_with_what_they_said_last(place: Path | str, tmp_path: Path) -> None:
+    async with watched(place, tmp_path) as at:
+        await fish(at)
+        await at.watch.alerts.put(ADA, "fish", [Rule("wrong_share", 0.5, 3600, 3)])
+        keys = [replace(BOB, id=f"key_{number}") for number in range(20)]
+        said: list[tuple[Caller, Verdict]] = [(ADA, "right"), *((key, "wrong") for key in keys), (ANYBODY, "right")]
+        for caller, verdict in said:
+            await at.watch.feedback.give(caller, "fish", 1, verdict)
+            at.time.goes_on(1)
+        await at.watch.look()
+        [alert] = await at.watch.alerts.of(ADA, "fish")
+        assert (alert.state, alert.value) == ("well", None)  # a third, and 20 of 22 verdicts
+        await at.watch.feedback.give(ANYBODY, "fish", 1, "wrong")
+        await at.watch.look()
+        [alert] = await at.watch.alerts.of(ADA, "fish")
+        assert (alert.state, round(alert.value or 0, 3)) == ("firing", 0.667)
+        at.time.goes_on(1)
+        for caller in (BOB, ANYBODY):
+            await at.watch.feedback.give(caller, "fish", 1, "right")
+        await at.watch.look()
+        [alert] = await at.watch.alerts.of(ADA, "fish")
+        assert (alert.state, alert.value) == ("well", 0.0)

@@ -130,7 +130,7 @@ class Rule(BaseModel):
     above: float = Field(ge=0, le=1e9, allow_inf_nan=False)
     over_s: int = Field(300, ge=60, le=86400, description="s that are looked at; of drift, an hour at least")
     min_requests: int = Field(10, ge=1, le=1_000_000, description="with fewer, nothing changes; of drift, inputs that "
-                              "were looked at, of wrong_share, verdicts")
+                              "were looked at, of wrong_share, people who gave a verdict")
     version: int | None = Field(None, ge=1, le=999_999_999, description="null: all of the model's")
     webhook: str = Field("", max_length=2000, description="where it is posted; empty: it is in the audit log alone")
 
