@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -34,7 +33,7 @@ class Usage:
         self._every, self._keep = every, keep_days * 86400
         self._ledger: Ledger | None = None
         self._task: asyncio.Task[None] | None = None
-        self._swept = 0.0
+        self._swept = -SWEEP
 
     @property
     def ledger(self) -> Ledger:
@@ -79,10 +78,13 @@ class Usage:
             await self.write()
             if time.monotonic() - self._swept > SWEEP:
                 self._swept = time.monotonic()
-                with contextlib.suppress(OSError):
+                try:
                     await self._sweep()
+                except Exception as error:  # of a database that will be there again
+                    log.warning("old usage could not be deleted, and is later: %s", error)
 
     async def _sweep(self) -> None:
+        """What is older than the settings say; a stretch goes when the last of its days does."""
         now = time.time()
         for span in SPANS:
             await self.ledger.forget(span, now - (min(HOURS_KEPT, self._keep) if span == "hour" else self._keep))

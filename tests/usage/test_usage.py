@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from aimass_stream.errors import Unavailable
 from aimass_stream.ports import Caller
@@ -15,7 +17,7 @@ from aimass_stream.store.database import Database
 from aimass_stream.usage import Meter, Seen, Sessions, Sum, Usage
 from aimass_stream.usage.ledger import Ledger
 from aimass_stream.usage.meter import BOUNDS, MOST, Of, percentile
-from aimass_stream.usage.used import SPANS
+from aimass_stream.usage.used import SPANS, Kept
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +139,39 @@ async def test_servers_that_write_at_once_lose_nothing(place: Path | str) -> Non
         await asyncio.gather(*(each.add(metered().take(), DAY) for each in ledgers for _ in range(5)))
         [total] = await ledgers[0].read("", "total", "day", int(DAY), int(DAY) + SPANS["day"])
         assert total.sums["request"].count == 60
+
+
+async def test_what_is_old_is_deleted_and_a_failure_of_that_ends_nothing(
+        place: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Database(place) as database:
+        before = Ledger(database)
+        await before.add(metered().take(), DAY)  # years ago: hours, days and what they are added up to
+        failed = asyncio.Event()
+        forget = Ledger.forget
+
+        async def broken(ledger: Ledger, span: Kept, moment: float) -> int:
+            if not failed.is_set():
+                failed.set()
+                raise RuntimeError("the database is away")
+            return await forget(ledger, span, moment)
+
+        monkeypatch.setattr(Ledger, "forget", broken)
+        monkeypatch.setattr("aimass_stream.usage.usage.SWEEP", 0.02)
+        usage = Usage(every=0.01, keep_days=30)
+        await usage.open(database)
+        usage.meter.request(ADA, "cats", 0.02)
+
+        async def spans() -> Counter[str]:
+            async with database.read() as connection:
+                return Counter(await connection.scalars(text("SELECT DISTINCT span FROM usage WHERE start < :then"),
+                                                        {"then": DAY + SPANS["stretch"]}))
+
+        assert set(await spans()) == set(SPANS)
+        while await spans():  # noqa: ASYNC110  it is deleted
+            await asyncio.sleep(0.01)
+        await usage.close()
+        [total] = await before.read("", "total", "day", 0, 1 << 40)
+        assert (total.sums["request"].count, failed.is_set()) == (1, True)
 
 
 async def test_use_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
