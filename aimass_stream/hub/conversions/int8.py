@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,11 @@ def int8(source: Path, target: Path, options: dict[str, Any]) -> dict[str, Any]:
 
     kinds = MATRICES + (CONVOLUTIONS if options["convolutions"] else [])
     made = target / "model.onnx"
+    place = Path.cwd() / "quantised"  # onnxruntime writes beside what it reads, and the source is not ours
+    shutil.copytree(source, place, copy_function=_linked)
     large = sum(path.stat().st_size for path in source.rglob("*") if path.is_file()) > 1 << 30
     try:
-        quantize_dynamic(only(source, ".onnx"), made, op_types_to_quantize=kinds, per_channel=options["per_channel"],
+        quantize_dynamic(only(place, ".onnx"), made, op_types_to_quantize=kinds, per_channel=options["per_channel"],
                          reduce_range=options["reduce_range"], weight_type=QuantType.QInt8,
                          use_external_data_format=large)
     except Exception as error:  # of whatever kind its parts raise
@@ -33,3 +37,10 @@ def int8(source: Path, target: Path, options: dict[str, Any]) -> dict[str, Any]:
         more = "" if options["convolutions"] else "; convolutions are left alone unless the option convolutions is true"
         raise InvalidInput(f"there is nothing in this graph that int8 would change{more}", field="kind")
     return {"operators": count}
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copyfile(source, target)

@@ -46,6 +46,23 @@ def test_int8_is_smaller_and_nearly_the_same(tmp_path: Path) -> None:
     assert {"MatMulInteger", "Conv"} <= operators(made / "model.onnx")
 
 
+def test_int8_writes_nothing_beside_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed half-way, it would stay there, and the next one would find two graphs."""
+    place, manifest = laid_out(tmp_path, {"model.onnx": layers()})
+    seen: list[set[Path]] = []
+    infer = onnx.shape_inference.infer_shapes_path
+
+    def noting(*arguments: Any) -> None:
+        infer(*arguments)
+        seen.append(set(place.rglob("*")))
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes_path", noting)
+    before = set(place.rglob("*"))
+    converted(tmp_path, place, "int8", told_of(manifest))
+    assert seen
+    assert all(files == before for files in seen)
+
+
 def test_int8_of_convolutions_as_well(tmp_path: Path) -> None:
     place, manifest = laid_out(tmp_path, {"model.onnx": layers()})
     report, made = converted(tmp_path, place, "int8", told_of(manifest), convolutions=True, per_channel=True)
