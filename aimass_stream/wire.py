@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from .errors import InvalidMessage
-from .frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE
+from .frames import AUDIO_TIME_BASE, VIDEO_TIME_BASE, TextFrame, now
 
 VERSION = 1
 PROTOCOL = "aimass.v1"  # the websocket subprotocol
@@ -32,6 +32,7 @@ MAX_SOUND = 1.0  # s of sound in one message
 
 AUDIO_TRACK, VIDEO_TRACK = 0, 1  # the numbers of the two tracks a hello can open
 TEXT_TRACK = "text-0"  # the only one a client can open
+WORDS_TICK = Fraction(1, 1_000_000)  # s, of words' pts
 CLOSE_BASE = 4000  # our close codes are this plus an HTTP status: 4401, 4404, 4429
 
 HEADER = struct.Struct("!BBBxq")  # codec, flags, track, zero, pts: 12 bytes, big-endian
@@ -255,6 +256,22 @@ class Text(Message):
     track: Short = TEXT_TRACK
     pts: float | None = Field(default=None, description="s")
     final: bool = True
+
+
+class Words:
+    """What one client says, as frames, each behind the one before. Without a pts it is of the moment it came."""
+
+    def __init__(self) -> None:
+        self._last = -(2**62)  # pts
+
+    def frame(self, said: Text) -> TextFrame:
+        """Raises `InvalidMessage` for any track but ``text-0``."""
+        if said.track != TEXT_TRACK:
+            raise InvalidMessage(f"words from a client are on the track {TEXT_TRACK}", field="track")
+        at = round((said.pts if said.pts is not None else now()) / WORDS_TICK)
+        self._last = max(at, self._last + 1)  # two words of one moment: both count
+        return TextFrame(pts=self._last, time_base=WORDS_TICK, track=said.track, text=said.text, captured=said.pts,
+                         final=said.final)
 
 
 def dump(value: dict[str, Any]) -> str:

@@ -34,7 +34,14 @@ class ConnectTokens:
 
     def take(self, token: str) -> Caller:
         """Who asked for it. It is no longer good afterwards. Raises `Unauthorized`."""
-        caller, end = self._tokens.pop(hash_of(token), (None, 0.0))
+        try:
+            return self.look(token)
+        finally:
+            self._tokens.pop(hash_of(token), None)
+
+    def look(self, token: str) -> Caller:
+        """Who asked for it, and it stays good. Raises `Unauthorized`."""
+        caller, end = self._tokens.get(hash_of(token), (None, 0.0))
         if caller is None or end <= self._clock():
             raise Unauthorized("this connect token was used, has expired, or was never made here")
         return caller

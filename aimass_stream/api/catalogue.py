@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
-from .. import __version__
+from .. import __version__, wire
 from ..events import schemas
-from .deps import CallerDep, NodeDep, SettingsDep
+from .deps import CallerDep, NodeDep, PreparingDep, SettingsDep
 from .problems import RESPONSES
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], responses=RESPONSES)
@@ -21,6 +21,7 @@ class StageList(BaseModel):
 
 class ClientConfig(BaseModel):
     version: str
+    protocol: int = Field(description="of websockets and data channels: the `version` of the hello")
     iceServers: list[dict[str, Any]] = Field(description="for RTCPeerConnection")
     max_width: int
     max_height: int
@@ -48,11 +49,12 @@ async def list_events(caller: CallerDep) -> dict[str, dict[str, Any]]:
 
 
 @router.get("/config")
-async def client_config(settings: SettingsDep, caller: CallerDep) -> ClientConfig:
+async def client_config(settings: SettingsDep, caller: PreparingDep) -> ClientConfig:
+    """What a client asks before it opens a session; a connect token will do, and stays good."""
     servers: list[dict[str, Any]] = [{"urls": url} for url in settings.stun]
     if settings.turn:
         servers.append({"urls": settings.turn, "username": settings.turn_username or "",
                         "credential": settings.turn_credential or ""})
-    return ClientConfig(version=__version__, iceServers=servers, max_width=settings.max_width,
+    return ClientConfig(version=__version__, protocol=wire.VERSION, iceServers=servers, max_width=settings.max_width,
                         max_height=settings.max_height, max_fps=settings.max_fps, max_message=settings.max_message,
                         resume_seconds=settings.resume_seconds)

@@ -101,6 +101,14 @@ async def _caller(connection: HTTPConnection, _: Annotated[object, Security(bear
     return await admitted(connection)
 
 
+async def _preparing(connection: HTTPConnection, _: Annotated[object, Security(bearer)] = None) -> Caller:
+    secret = (text_of(first_of(connection.scope), b"authorization") or "").partition(" ")[2].strip()
+    if secret.startswith(CONNECT):
+        accounts = accounts_of(connection)
+        return accounts.confirm(accounts.tokens.look(secret))
+    return await admitted(connection)
+
+
 async def _opener(connection: HTTPConnection, _: Annotated[object, Security(bearer)] = None) -> Caller:
     return await admitted(connection, opens=True)
 
@@ -118,3 +126,4 @@ SettingsDep = Annotated[Settings, Depends(settings_of)]
 AccountsDep = Annotated[Accounts, Depends(accounts_of)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 OpenerDep = Annotated[Caller, Depends(_opener)]  # who is to open a session, and may have a connect token for that
+PreparingDep = Annotated[Caller, Depends(_preparing)]  # the same, before: the token stays good

@@ -35,7 +35,7 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
     ".webmanifest": "application/manifest+json",
 }
 COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
-FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words"})
+FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words", "sdk"})
 NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
@@ -142,6 +142,17 @@ def docs(request: Request) -> Response:
 def favicon(request: Request) -> Response:
     """Browsers ask for it beside documents that name none, such as /openapi.json."""
     return serve(request, "images/icon.svg")
+
+
+@router.api_route("/sdk/{name}", methods=["GET", "HEAD"])
+def sdk(name: str, request: Request) -> Response:
+    """A module of the browser SDK, for pages from anywhere: it is code that says nothing of this server."""
+    if not name.endswith(".js"):
+        raise NotFound("there is no such module")
+    response = serve(request, f"sdk/{name}")
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 @router.api_route("/web/{name:path}", methods=["GET", "HEAD"])

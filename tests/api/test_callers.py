@@ -104,6 +104,8 @@ async def test_a_connect_token_opens_one_session_which_goes_on_by_its_own() -> N
                              ("POST", "/v1/realtime/client_secrets")):
             refused = await http.request(method, path, headers=shown)
             assert (refused.status_code, "and nothing else" in refused.text) == (403, True)
+        for _ in range(2):  # what has to be known before one opens a session is told, and costs no token
+            assert (await http.get("/v1/config", headers=shown)).json()["protocol"] == 1
         async with joined(server.ws_url, HELLO | {"token": token}) as socket:
             hello = socket.hello
             (session,) = server.node.sessions()

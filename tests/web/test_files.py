@@ -62,6 +62,14 @@ def test_nothing_else_is_served(server: str, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_the_sdk_is_for_pages_from_anywhere(server: str) -> None:
+    answer = httpx.get(f"{server}/sdk/aimass-stream.js")
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    for name in ("package.json", "link.d.ts", "..%2fjs%2fapp.js", "none.js"):
+        assert httpx.get(f"{server}/sdk/{name}").status_code == 404
+
+
 def test_generated_types_are_up_to_date() -> None:
     done = subprocess.run([sys.executable, TOOLS / "make_types.py", "--check"], capture_output=True, timeout=60,
                           env=os.environ | {"PYTHONPATH": str(TOOLS.parent)})
@@ -75,8 +83,9 @@ def asked_for(page: str) -> set[Path]:
         file = wanted.pop()
         found.add(file)
         text = file.read_text("utf-8")
-        named = [ROOT / name for name in re.findall(r'(?:href|src)="/web/((?:js|css)/[^"]+)"', text)]
-        named += [file.parent / name for name in re.findall(r'^import [^;]*"\./([^"]+)";', text, re.MULTILINE)]
+        named = [ROOT / name for name in re.findall(r'(?:href|src)="/web/((?:js|css|sdk)/[^"]+)"', text)]
+        named += [(file.parent / name).resolve()
+                  for name in re.findall(r'^(?:import|export) [^;]*"(\.\.?/[^"]+)";', text, re.MULTILINE)]
         wanted += [name for name in named if name not in found]
     return found
 

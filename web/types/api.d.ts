@@ -88,6 +88,7 @@ export interface OfferAnswer {
 
 export interface ClientConfig {
   version: string;
+  protocol?: number; // of websockets and data channels
   iceServers: RTCIceServer[];
   max_width?: number;
   max_height?: number;

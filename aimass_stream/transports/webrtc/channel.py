@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import InvalidMessage, TooLarge
+from ... import wire
+from ...errors import AimassError, Busy, InvalidMessage, TooLarge
 from ...events import ErrorEvent, Event
+from ...frames import TextFrame
 from ...session import Session
 
 log = logging.getLogger(__name__)
@@ -46,9 +48,11 @@ class Foreign:
 class Channel:
     """One peer's. Events that come before it opens wait; those that are only news are the first to go."""
 
-    def __init__(self, session: Session, foreign: Foreign | None = None) -> None:
+    def __init__(self, session: Session, push: Callable[[TextFrame], None], foreign: Foreign | None = None) -> None:
         self._session = session
         self._foreign = foreign
+        self._push = push
+        self._words = wire.Words()
         self._channel: Any = None
         self._backlog: deque[Event] = deque(maxlen=BACKLOG)
         self._controls: asyncio.Queue[object] = asyncio.Queue(MAX_CONTROLS)
@@ -138,13 +142,25 @@ class Channel:
         except (InvalidMessage, TooLarge) as error:
             self._refuse(error)
 
-    def _refuse(self, error: InvalidMessage | TooLarge) -> None:
+    def _refuse(self, error: AimassError) -> None:
         self._session.event(ErrorEvent(status=error.status, title=error.title, detail=error.detail, field=error.field))
 
     async def run(self) -> None:
         """Apply control messages in their order, until cancelled."""
         while True:
-            await self._session.control(await self._controls.get())
+            message = await self._controls.get()
+            if isinstance(message, dict) and message.get("type") == "text":
+                self._say(message)
+            else:
+                await self._session.control(message)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        try:
+            self._push(self._words.frame(wire.Text.decode(message)))
+        except asyncio.QueueFull:
+            self._refuse(Busy("the pipeline has no room for more words now"))
+        except InvalidMessage as error:
+            self._refuse(error)
 
 
 def _parse(message: str | bytes) -> object:

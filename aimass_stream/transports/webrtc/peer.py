@@ -64,7 +64,7 @@ class Peer:
         self._sections: list[tuple[Inbound, Outbound]] = []
         self._sent: dict[str, Outbound] = {}
         self._foreign = foreign
-        self._channel = Channel(session, foreign)
+        self._channel = Channel(session, self._forward, foreign)
         self._gone = asyncio.Event()
         self._reason = "closed"
         self._closing: asyncio.Task[None] | None = None

@@ -7,7 +7,6 @@ import contextlib
 import weakref
 from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
@@ -32,8 +31,6 @@ CLOSE_TIMEOUT = 1.0  # s for the last events and the close frame
 REFUSE_EVERY = 1.0  # s between two media.refused events of one reason
 JPEG_START, JPEG_MAX = 8_000_000, 30_000_000  # bit/s, where a hello does not say; single pictures need more
 
-WORDS_TICK = Fraction(1, 1_000_000)  # s
-
 _GONE = (WebSocketDisconnect, WebSocketDisconnected)  # what sending raises when nobody is there any more
 
 
@@ -51,7 +48,7 @@ class Connection:
         self._push: Callable[[Frame], None] = lambda frame: None
         self._group: asyncio.TaskGroup | None = None
         self._acknowledged = asyncio.Event()
-        self._last_words = -(2**62)  # pts
+        self._words = wire.Words()
         self._replay: deque[Event] = deque(maxlen=2 * EVENT_LOG)  # what the session has for us before `run`
         self._texts: BoundedQueue[str] = BoundedQueue(MAX_EVENTS, "block")
         self._control: BoundedQueue[dict[str, Any]] = BoundedQueue(MAX_CONTROL, "block")
@@ -130,18 +127,14 @@ class Connection:
             case "hello":
                 raise Conflict("a second hello: this connection has its session; open another for another")
             case "text":
-                self._words(wire.Text.decode(message))
+                self._say(wire.Text.decode(message))
             case _:
                 await self._control.put(message)
 
-    def _words(self, said: wire.Text) -> None:
-        if said.track != wire.TEXT_TRACK:
-            raise InvalidMessage(f"words from a client are on the track {wire.TEXT_TRACK}", field="track")
-        at = round((said.pts if said.pts is not None else now()) / WORDS_TICK)
-        self._last_words = max(at, self._last_words + 1)  # two words of one moment: both count
+    def _say(self, said: wire.Text) -> None:
+        frame = self._words.frame(said)
         try:
-            self._push(TextFrame(pts=self._last_words, time_base=WORDS_TICK, track=said.track, text=said.text,
-                                 captured=said.pts, final=said.final))
+            self._push(frame)
         except asyncio.QueueFull:
             self._refuse(said.track, "overload", "the pipeline has no room for more words now")
 

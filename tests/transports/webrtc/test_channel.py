@@ -64,3 +64,16 @@ async def test_events_before_the_channel_opens_are_kept() -> None:
         client.data.on("message", client._on_message)
         await client.until(lambda: client.event("session.created"))
         assert client.events[0]["seq"] == 1
+
+
+async def test_words_go_into_the_pipeline_and_what_is_none_is_named() -> None:
+    async with serve() as server, Client(server.url, camera=await camera()) as client:
+        await client.connect([{"stage": "tts"}])
+        await client.until(lambda: client.event("session.created"))
+        client.send({"type": "text", "text": "Nine boats left."})
+        await client.until(lambda: client.event("speech.spoken"))
+        client.send({"type": "text", "text": "Elsewhere.", "track": "text-7"})
+        await client.until(lambda: client.event("error"))
+        error = client.event("error")
+        assert error is not None
+        assert error["data"]["field"] == "track"

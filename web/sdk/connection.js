@@ -1,0 +1,322 @@
+/**
+ * A session on the server and the way to it. Makes links, comes back after a cut with the session's id and
+ * resume token, hands out events in order, and carries control messages whose answers are awaited.
+ */
+
+import { Emitter } from "./emitter.js";
+import { AimassError, NetworkError, ServerError, TokenError, explain } from "./errors.js";
+import { Sequence, parseEvent } from "./events.js";
+import { Peer } from "./peer.js";
+
+/**
+ * @typedef {import("../types/events.js").ServerEvent} ServerEvent
+ * @typedef {import("../types/api.js").Pipeline} Pipeline
+ * @typedef {import("../types/api.js").Sync} Sync
+ * @typedef {import("./link.js").Link} Link
+ * @typedef {import("./link.js").Media} Media
+ * @typedef {import("./rest.js").Rest} Rest
+ * @typedef {"idle" | "connecting" | "live" | "reconnecting" | "failed" | "closed"} State
+ * @typedef {{state: State, error: AimassError | null, retryIn: number | null}} Status `retryIn` in seconds
+ * @typedef {{pipeline?: Pipeline, sync?: Sync, latency_ms?: number, app_id?: string, parameters?: Record<string, unknown>}} Wish
+ *   what the session is to run
+ * @typedef {(attempt: number, error: AimassError) => number | null} RetryPolicy seconds until the next try; null
+ *   gives up
+ * @typedef {{id: string, fresh: boolean, epoch: number}} Opened a session was begun (`fresh`), or is gone on with;
+ *   `epoch` counts those that this connection has had
+ */
+
+const CONFIG_SECONDS = 600; // that servers for ICE are good for: credentials may end
+
+/** At once, then slower and slower; the server's own Retry-After counts. What only a person can mend ends it. */
+/** @type {RetryPolicy} */
+export function patientRetry(attempt, error) {
+  if (error instanceof TokenError) return attempt === 0 ? 0 : null; // another one may be had
+  if (error instanceof ServerError) {
+    if (error.reason === "not-found") return 0;
+    if (error.reason === "busy" || error.reason === "unavailable") return error.retryAfter ?? 5;
+    return null;
+  }
+  if (error.reason === "media-blocked") return attempt < 3 ? 3 : null;
+  if (error instanceof NetworkError && error.reason !== "no-webrtc") {
+    return attempt === 0 ? 0 : Math.min(8, 0.5 * 2 ** (attempt - 1));
+  }
+  return null;
+}
+
+/**
+ * @extends {Emitter<{
+ *   status: Status,
+ *   stream: MediaStream,
+ *   event: ServerEvent,
+ *   session: Opened,
+ *   missed: number,
+ * }>}
+ */
+export class Connection extends Emitter {
+  /** @type {Status} */
+  status = { state: "idle", error: null, retryIn: null };
+  /** @type {string | null} */
+  sessionId = null;
+  epoch = 0;
+  sequence = new Sequence();
+  /** @type {string | null} */
+  #token = null;
+  /** @type {Link | null} */
+  #link = null;
+  /** @type {import("./link.js").Tracks} */
+  #tracks = { audio: null, video: null };
+  /** @type {{iceServers: RTCIceServer[], until: number} | null} */
+  #config = null;
+  #stop = new AbortController();
+  #wake = () => {};
+  /** @type {Map<string, {resolve: (event: ServerEvent) => void, reject: (error: Error) => void}>} */
+  #asked = new Map();
+  #count = 0;
+  #together = false; // the picture waits for its sound
+
+  /**
+   * @param {Rest} rest
+   * @param {() => Wish} wish asked for at each start of a session
+   * @param {{retry?: RetryPolicy, seconds?: number, silence?: number, receive?: boolean}} [options]
+   */
+  constructor(rest, wish, { retry = patientRetry, seconds = 8, silence = 4, receive = true } = {}) {
+    super();
+    this.rest = rest;
+    this.wish = wish;
+    this.retry = retry;
+    this.seconds = seconds;
+    this.silence = silence;
+    this.receive = receive;
+  }
+
+  /** Starts, and keeps the session alive until `close`. Safe to call again after it failed. */
+  open() {
+    if (!["idle", "failed", "closed"].includes(this.status.state)) return this.retryNow();
+    this.#stop = new AbortController();
+    void this.#run(this.#stop.signal);
+  }
+
+  /** Does not wait out the pause before the next try. */
+  retryNow() {
+    this.#wake();
+  }
+
+  /** The network is another one, or this page was asleep: looks at once whether the link still carries. */
+  suspect() {
+    this.#link?.suspect();
+    this.retryNow();
+  }
+
+  /** @param {AbortSignal} signal */
+  async #run(signal) {
+    let attempt = 0;
+    this.#set("connecting");
+    while (!signal.aborted) {
+      /** @type {AimassError} */
+      let error;
+      try {
+        const link = await this.#attempt(signal);
+        attempt = 0;
+        this.#link = link;
+        link.setTogether(this.#together); // where that was said before the link was ready
+        this.rest.admitted();
+        this.emit("stream", link.stream);
+        this.#set("live");
+        error = explain(await link.lost);
+      } catch (thrown) {
+        error = explain(thrown);
+      }
+      if (signal.aborted) return;
+      this.#link = null;
+      this.#refuseAll(error);
+      if (error.reason === "not-found" || error instanceof TokenError) this.#forget();
+      const pause = this.retry(attempt, error);
+      attempt += 1;
+      if (pause === null) return this.#set("failed", error);
+      this.#set(this.sessionId ? "reconnecting" : "connecting", error, pause);
+      if (pause > 0) await this.#sleep(pause, signal);
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #attempt(signal) {
+    const link = await this.connect(signal, {
+      tracks: { ...this.#tracks },
+      message: (text) => this.#message(text),
+      together: this.#together,
+      seconds: this.seconds,
+      silence: this.silence,
+      signal,
+      receive: this.receive,
+    });
+    await link.setTrack("audio", this.#tracks.audio); // it may have changed on the way
+    await link.setTrack("video", this.#tracks.video);
+    return link;
+  }
+
+  /**
+   * By WebRTC.
+   * @param {AbortSignal} signal
+   * @param {import("./link.js").LinkOptions} options
+   * @returns {Promise<Link>}
+   */
+  async connect(signal, options) {
+    return Peer.connect({ ...options, iceServers: await this.iceServers(signal),
+      exchange: (sdp) => this.#exchange(sdp, signal) });
+  }
+
+  /** @param {AbortSignal} signal */
+  async iceServers(signal) {
+    if (!this.#config || this.#config.until < performance.now()) {
+      const { iceServers = [] } = await this.rest.config(signal);
+      this.#config = { iceServers, until: performance.now() + CONFIG_SECONDS * 1000 };
+    }
+    return this.#config.iceServers;
+  }
+
+  /**
+   * @param {string} sdp
+   * @param {AbortSignal} signal
+   */
+  async #exchange(sdp, signal) {
+    const known = this.known();
+    const answer = await this.rest.offer({ sdp, type: "offer", ...(known ?? this.wish()) }, signal);
+    this.opened(answer.session_id, answer.resume_token, known === null);
+    return answer.sdp;
+  }
+
+  /** What to show for going on with the session there was, null where there is none. */
+  known() {
+    return this.sessionId && this.#token
+      ? { session_id: this.sessionId, resume_token: this.#token, last_seq: this.sequence.last } : null;
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} token that resumes it
+   * @param {boolean} fresh
+   */
+  opened(id, token, fresh) {
+    this.sessionId = id;
+    this.#token = token;
+    if (fresh) this.epoch += 1;
+    this.emit("session", { id, fresh, epoch: this.epoch });
+  }
+
+  /** @param {string} text */
+  #message(text) {
+    const event = parseEvent(text);
+    const missed = this.sequence.missed;
+    if (!event || !this.sequence.admit(event)) return;
+    if (this.sequence.missed > missed) this.emit("missed", this.sequence.missed - missed);
+    if (event.type === "session.ended") this.#forget();
+    if (event.type === "session.created" || event.type === "session.updated") {
+      this.#together = event.data.sync === "lips";
+      this.#link?.setTogether(this.#together);
+    }
+    const id = event.type === "session.updated" || event.type === "error" ? event.data.request_id : null;
+    const asked = id ? this.#asked.get(id) : undefined;
+    if (asked && id) {
+      this.#asked.delete(id);
+      if (event.type === "error") asked.reject(new ServerError(event.data));
+      else asked.resolve(event);
+    }
+    this.emit("event", event);
+  }
+
+  /**
+   * Sends a control message and waits for its answer. Rejects with the `ServerError` that refused it.
+   * @param {Record<string, unknown>} message
+   * @returns {Promise<ServerEvent>}
+   */
+  request(message) {
+    const id = `r${++this.#count}`;
+    return new Promise((resolve, reject) => {
+      if (!this.#link?.send(JSON.stringify({ ...message, id }))) {
+        reject(new NetworkError("media-lost", { title: "Not connected", message: "The change was not sent." }));
+        return;
+      }
+      this.#asked.set(id, { resolve, reject });
+    });
+  }
+
+  /**
+   * Sends a control message that has no answer.
+   * @param {Record<string, unknown>} message
+   * @returns {boolean} false where there is no way to the server just now
+   */
+  tell(message) {
+    return this.#link?.send(JSON.stringify(message)) ?? false;
+  }
+
+  /**
+   * @param {Media} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async setTrack(kind, track) {
+    this.#tracks[kind] = track;
+    await this.#link?.setTrack(kind, track);
+  }
+
+  /** What the browser measures of this connection, null while there is none. */
+  async stats() {
+    return (await this.#link?.stats()) ?? null;
+  }
+
+  /** By what it is connected now. */
+  get transport() {
+    return this.#link?.name ?? null;
+  }
+
+  /** Ends the session here and on the server. */
+  close() {
+    const id = this.sessionId;
+    this.#stop.abort();
+    this.tell({ type: "session.close" }); // a token that was good once can say it so only
+    this.#link?.close();
+    this.#link = null;
+    this.#forget();
+    this.#set("closed");
+    if (id) this.rest.end(id).catch(() => undefined); // gone already: that is what we want
+  }
+
+  #forget() {
+    this.sessionId = this.#token = null;
+    this.sequence = new Sequence();
+    this.#config = null; // the server may be another one
+  }
+
+  /** @param {Error} error */
+  #refuseAll(error) {
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
+  }
+
+  /**
+   * @param {State} state
+   * @param {AimassError | null} [error]
+   * @param {number | null} [retryIn]
+   */
+  #set(state, error = null, retryIn = null) {
+    this.status = { state, error, retryIn };
+    this.emit("status", this.status);
+  }
+
+  /**
+   * @param {number} seconds
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>}
+   */
+  #sleep(seconds, signal) {
+    return new Promise((resolve) => {
+      const now = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", now);
+        resolve();
+      };
+      const timer = setTimeout(now, seconds * 1000);
+      this.#wake = now;
+      signal.addEventListener("abort", now, { once: true });
+    });
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * What can go wrong, each with a `reason` for programs and, for people, what happened (`title`, `message`)
+ * and what to do about it (`next`).
+ *
+ *     AimassError
+ *     +-- SourceError     camera, microphone, screen or file: 'permission-denied', 'no-device', 'device-busy',
+ *     |                   'insecure-origin', 'unsupported', 'bad-file', 'cancelled', 'track-ended'
+ *     +-- ServerError     an answer of the server: 'unauthorized', 'forbidden', 'invalid', 'not-found', 'busy',
+ *     |   |               'conflict', 'unavailable', 'refused'
+ *     |   +-- TokenError  'token-expired': it was good before and is no longer
+ *     +-- NetworkError    no answer: 'server-gone'; no media: 'media-blocked', 'media-lost'; 'no-webrtc'
+ *     +-- VersionError    'server-too-old', 'server-too-new'
+ *     +-- ClosedError     'closed': this session was closed, by its page, by another or by the server
+ */
+
+/** @typedef {import("../types/api.js").Problem} Problem */
+
+export class AimassError extends Error {
+  /**
+   * @param {string} reason
+   * @param {{title: string, message: string, next?: string, cause?: unknown}} words
+   */
+  constructor(reason, { title, message, next = "", cause }) {
+    super(message, { cause });
+    this.name = new.target.name;
+    this.reason = reason;
+    this.title = title;
+    this.next = next;
+  }
+}
+
+export class SourceError extends AimassError {}
+export class NetworkError extends AimassError {}
+
+export class ServerError extends AimassError {
+  /**
+   * @param {Problem} problem
+   * @param {number | null} [retryAfter] seconds
+   */
+  constructor(problem, retryAfter = null) {
+    const [reason, title, next] = ANSWERS[problem.status] ?? ["refused", problem.title || "The server refused", ""];
+    super(reason, { title, message: sentence(problem.detail || problem.title), next });
+    this.status = problem.status;
+    this.field = problem.field ?? null;
+    this.retryAfter = retryAfter ?? problem.retry_after ?? null;
+  }
+}
+
+export class TokenError extends ServerError {
+  /** @param {ServerError} cause */
+  constructor(cause) {
+    super({ title: cause.title, status: cause.status, detail: cause.message });
+    this.cause = cause;
+    this.reason = "token-expired";
+    this.title = "The token is no longer good";
+    this.next = "Give connect() a function as its token: it is asked for another one whenever one is needed.";
+  }
+}
+
+export class VersionError extends AimassError {
+  /**
+   * @param {number} server
+   * @param {number} ours
+   */
+  constructor(server, ours) {
+    const old = server < ours;
+    super(old ? "server-too-old" : "server-too-new", {
+      title: old ? "The server is too old for this page" : "The server is too new for this page",
+      message: `It speaks version ${server} of the protocol, and this page ${ours}.`,
+      next: old ? "Update the server, or take the SDK from it: SERVER/sdk/aimass-stream.js."
+        : "Update the package aimass-stream, or take it from the server: SERVER/sdk/aimass-stream.js.",
+    });
+  }
+}
+
+export class ClosedError extends AimassError {
+  /** @param {string} [why] */
+  constructor(why = "It was closed.") {
+    super("closed", { title: "This session is over", message: sentence(why), next: "Connect again." });
+  }
+}
+
+/** @type {Record<number, [reason: string, title: string, next: string]>} */
+const ANSWERS = {
+  400: ["invalid", "The server could not read that", ""],
+  401: ["unauthorized", "This server asks for an API key", "Enter the key that the server was started with."],
+  403: ["forbidden", "Not allowed", "Ask whoever runs the server to add this page's origin."],
+  404: ["not-found", "That session is over", "A new one is started."],
+  409: ["conflict", "Not possible right now", ""],
+  413: ["invalid", "Too large", ""],
+  422: ["invalid", "The server refused this", "Nothing runs yet: correct what is marked, or take it out."],
+  429: ["busy", "The server is busy", "It has no room for another session. This page tries again by itself."],
+  503: ["unavailable", "The server is not ready", "It is starting or stopping. This page tries again by itself."],
+};
+
+const FILE = /^(?:\S*\.\w|[^.]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|mp4|m4v|mov|mkv|webm|avi|wav|mp3|ogg)\b)/i; // in front
+
+/** As a sentence; a file's name in front stays as it is. @param {string} text */
+export function sentence(text) {
+  const trimmed = text.trim();
+  if (!trimmed) return "";
+  const first = FILE.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?]$/.test(first) ? first : first + ".";
+}
+
+/** @param {unknown} [cause] */
+export const serverGone = (cause) => new NetworkError("server-gone", {
+  title: "The server does not answer",
+  message: "No connection to this server can be made.",
+  next: "Check that it is still running and that this device is online. This page tries again by itself.",
+  cause,
+});
+
+export const mediaBlocked = () => new NetworkError("media-blocked", {
+  title: "The server answers, but no media gets through",
+  message: "Sound and picture travel over UDP, and none of it arrives. A firewall, a VPN or a container without "
+    + "its UDP ports published is the usual cause.",
+  next: "Open the server's UDP ports (setting udp_ports), tell it its outside address (advertised_address), or "
+    + "give it a TURN server (turn).",
+});
+
+export const mediaLost = () => new NetworkError("media-lost", {
+  title: "The connection was cut",
+  message: "Nothing has come from the server for a while.",
+  next: "The session waits for us; this page is connecting to it again.",
+});
+
+export const noWebRtc = () => new NetworkError("no-webrtc", {
+  title: "This browser has no WebRTC",
+  message: "Live pictures and sound can't be sent from here: RTCPeerConnection is missing or switched off.",
+  next: "Open the page in a current Chrome, Edge, Firefox or Safari, and allow WebRTC in its settings.",
+});
+
+/** @param {string} kind */
+export const trackEnded = (kind) => new SourceError("track-ended", {
+  title: kind === "video" ? "The picture has ended" : "The sound has ended",
+  message: "The track that was sent has ended: its device was unplugged, its sharing stopped, or somebody called stop().",
+  next: "Open the device again and give process() or send() its new track; the processed one goes on.",
+});
+
+export const insecureOrigin = () => new SourceError("insecure-origin", {
+  title: "Camera and microphone need https",
+  message: "Browsers hand them out only to https pages and to localhost, and this page came over plain http.",
+  next: "Start the server with --tls self (or --tls cert,key) and open the https address it prints. The clip and "
+    + "local files work without.",
+});
+
+/** What getUserMedia and getDisplayMedia throw, by name (W3C Media Capture, section 10.2). */
+/** @type {Record<string, [reason: string, title: string, message: string, next: string]>} */
+const CAPTURE = {
+  NotAllowedError: ["permission-denied", "Permission was not given",
+    "This browser did not let the page use the {what}.",
+    "Click the icon left of the address, allow the {what}, and try again. Some systems ask a second time in their "
+      + "own privacy settings."],
+  NotFoundError: ["no-device", "No {what} was found", "This device has no {what}, or none that is plugged in.",
+    "Plug one in, or use the clip, the screen or a file."],
+  NotReadableError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",
+    "Close what else uses the {what} and try again."],
+  OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",
+    "Choose another device or size."],
+  AbortError: ["device-busy", "The {what} stopped", "The device gave up while it was being opened.", "Try again."],
+  NotSupportedError: ["unsupported", "Not possible in this browser", "It has no way to capture the {what}.",
+    "Use another source or another browser."],
+};
+
+/**
+ * @param {unknown} cause
+ * @param {string} what "camera", "screen"...
+ * @returns {SourceError}
+ */
+export function sourceError(cause, what) {
+  if (cause instanceof SourceError) return cause;
+  const name = cause instanceof Error ? cause.name : "";
+  const [reason, title, message, next] = CAPTURE[name]
+    ?? ["unsupported", "The {what} can't be used", cause instanceof Error ? cause.message : String(cause), ""];
+  /** @param {string} text */
+  const fill = (text) => text.replaceAll("{what}", what);
+  return new SourceError(reason, { title: fill(title), message: fill(message), next: fill(next), cause });
+}
+
+/**
+ * Anything that was thrown, in words.
+ * @param {unknown} error
+ * @returns {AimassError}
+ */
+export function explain(error) {
+  if (error instanceof AimassError) return error;
+  return new AimassError("unexpected", {
+    title: "Something unexpected happened",
+    message: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Events of a session: read, put in order, handed out by type. Knows nothing of how they arrive.
+ */
+
+/** @typedef {import("../types/events.js").ServerEvent} ServerEvent */
+
+/**
+ * @param {unknown} text
+ * @returns {ServerEvent | null} null for anything that is no event
+ */
+export function parseEvent(text) {
+  if (typeof text !== "string") return null;
+  try {
+    const value = JSON.parse(text);
+    const whole = value && typeof value.type === "string" && Number.isInteger(value.seq)
+      && value.data && typeof value.data === "object";
+    return whole ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * After a reconnection the server repeats what we may have missed: this lets each event through once and
+ * counts what is missing for good.
+ */
+export class Sequence {
+  last = 0;
+  missed = 0;
+
+  /** @param {ServerEvent} event */
+  admit(event) {
+    if (event.seq <= this.last) return false;
+    if (this.last > 0) this.missed += event.seq - this.last - 1;
+    this.last = event.seq;
+    return true;
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * A session as a page has it: tracks in, processed tracks and events out, over whatever link there is.
+ */
+
+import { Connection } from "./connection.js";
+import { Emitter } from "./emitter.js";
+import { AimassError, ClosedError, explain, trackEnded } from "./errors.js";
+import { openOutlet } from "./outlet.js";
+import { Rest } from "./rest.js";
+import { rates } from "./stats.js";
+
+/**
+ * @typedef {import("../types/events.js").EventMap} EventMap
+ * @typedef {import("../types/events.js").ServerEvent} ServerEvent
+ * @typedef {import("../types/api.js").Pipeline} Pipeline
+ * @typedef {import("../types/api.js").Sync} Sync
+ * @typedef {import("./connection.js").RetryPolicy} RetryPolicy
+ * @typedef {import("./connection.js").Status} Status
+ * @typedef {import("./connection.js").Wish} Wish
+ * @typedef {import("./link.js").Media} Media
+ * @typedef {import("./link.js").Transport} Transport
+ * @typedef {import("./outlet.js").Fallback} Fallback
+ *
+ * @typedef {object} Options
+ * @property {string | URL} url the server, as https://host:8000
+ * @property {import("./rest.js").Token} [token] an API key or a connect token, or a function that fetches one
+ * @property {Pipeline} [pipeline] [{stage: "mirror"}]; without, tracks come back as they are
+ * @property {Sync} [sync] "lowest" (as it comes) or "lips"
+ * @property {number} [latency] ms that are promised; 0: none
+ * @property {string} [app] an app's id or slug, in place of a pipeline
+ * @property {Record<string, unknown>} [parameters] what of the app is to be set
+ * @property {AbortSignal} [signal] ends the connecting, and later the session
+ * @property {Fallback} [fallback] what stands in for a processed track while none comes: "raw" (as it comes),
+ *   "black", "hold"
+ * @property {number} [patience] s without a processed picture, after which that is so
+ * @property {boolean} [receive] false: tracks are only sent, and nothing but events comes back
+ * @property {RetryPolicy} [retry] when to try again
+ *
+ * @typedef {{epoch: number, sessionId: string, resumed: boolean, previous: {sessionId: string, lastSeq: number} | null}} Epoch
+ *   a session was begun or gone on with. Where it could not be gone on with, `previous` is the one that is lost: what
+ *   it said behind `lastSeq` is missing, and so is what stages remembered
+ * @typedef {{[Type in keyof EventMap]: Extract<ServerEvent, {type: Type}>}} ServerEvents
+ * @typedef {ServerEvents & {
+ *   event: ServerEvent,
+ *   status: Status,
+ *   epoch: Epoch,
+ *   missed: number,
+ *   ended: {kind: Media, error: AimassError},
+ *   away: {kind: Media, away: boolean},
+ * }} Events `event` is each one of the server, which are also told by their types; `missed` how many of them are gone for
+ *   good; `ended`: a track that was sent has ended; `away`: something stands in for the processed track, or no longer
+ */
+
+const TICK = 200; // ms between two looks at the tracks
+const FAREWELL = 300; // ms that the server may take to say that the session is over
+
+/** @extends {Emitter<Events>} */
+export class Session extends Emitter {
+  #connection;
+  /** @type {Wish} */
+  #wish;
+  #options;
+  /** @type {Map<Media, {raw: MediaStreamTrack, outlet: import("./outlet.js").Outlet | null, away: boolean}>} */
+  #sent = new Map();
+  /** @type {MediaStream | null} */
+  #stream = null;
+  /** @type {{sessionId: string, lastSeq: number} | null} */
+  #before = null;
+  /** @type {EventMap["session.stats"] | null} */
+  #serverStats = null;
+  /** @type {import("./stats.js").Snapshot | null} */
+  #last = null;
+  #timer;
+  #over = new AbortController();
+
+  /**
+   * @param {Connection} connection
+   * @param {Wish} wish
+   * @param {{fallback: Fallback, patience: number, receive: boolean}} options
+   */
+  constructor(connection, wish, options) {
+    super();
+    this.#connection = connection;
+    this.#wish = wish;
+    this.#options = options;
+    connection.on("event", (event) => this.#told(event));
+    connection.on("missed", (count) => this.emit("missed", count));
+    connection.on("status", (status) => this.#became(status));
+    connection.on("stream", (stream) => {
+      this.#stream = stream;
+      for (const kind of this.#sent.keys()) this.#wire(kind);
+    });
+    connection.on("session", ({ id, fresh, epoch }) => {
+      this.emit("epoch", { epoch, sessionId: id, resumed: !fresh, previous: fresh ? this.#before : null });
+      this.#before = { sessionId: id, lastSeq: connection.sequence.last };
+    });
+    this.#timer = setInterval(() => this.#look(), TICK);
+    const { signal } = this.#over;
+    addEventListener("pagehide", () => this.#end(), { signal });
+    addEventListener("online", () => connection.suspect(), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || connection.suspect(), { signal });
+    /** @type {any} */ (navigator).connection?.addEventListener?.("change", () => connection.suspect(), { signal });
+  }
+
+  /** The server's name for it; another one in each epoch. */
+  get id() {
+    return this.#connection.sessionId;
+  }
+
+  /** How many sessions the server has had to begin for this one. */
+  get epoch() {
+    return this.#connection.epoch;
+  }
+
+  get status() {
+    return this.#connection.status;
+  }
+
+  /** By what it is connected now, null while it is not. @returns {Transport | null} */
+  get transport() {
+    return this.#connection.transport;
+  }
+
+  /** What runs, as the server said last. @returns {Pipeline} */
+  get pipeline() {
+    return this.#wish.pipeline ?? [];
+  }
+
+  /**
+   * Sends a track and answers the processed one, which stays the same for each kind: called again with the track of
+   * another device, a screen or another size, that one is sent from then on.
+   * @param {MediaStreamTrack} track
+   * @returns {MediaStreamTrack}
+   */
+  process(track) {
+    if (!this.#options.receive) {
+      throw new AimassError("invalid", { title: "Nothing comes back", message: "This session only sends.",
+        next: "Leave out `receive: false`, or use send()." });
+    }
+    const kind = this.#take(track);
+    const { fallback, patience } = this.#options;
+    let outlet = this.#sent.get(kind)?.outlet ?? null;
+    if (outlet?.track.readyState === "ended") outlet.close();
+    if (!outlet || outlet.track.readyState === "ended") outlet = openOutlet(kind, fallback, patience);
+    this.#sent.set(kind, { raw: track, outlet, away: true });
+    outlet.setRaw(track);
+    this.#wire(kind);
+    this.#carry(kind, track);
+    return outlet.track;
+  }
+
+  /**
+   * Sends a track for what its events say: nothing is made of what comes back.
+   * @param {MediaStreamTrack} track
+   */
+  send(track) {
+    const kind = this.#take(track);
+    const outlet = this.#sent.get(kind)?.outlet ?? null;
+    outlet?.setRaw(track);
+    this.#sent.set(kind, { raw: track, outlet, away: true });
+    this.#carry(kind, track);
+  }
+
+  /**
+   * Sends nothing of this kind any more; its processed track ends.
+   * @param {Media} kind
+   */
+  remove(kind) {
+    this.#sent.get(kind)?.outlet?.close();
+    this.#sent.delete(kind);
+    this.#carry(kind, null);
+  }
+
+  /**
+   * Has the server run another pipeline; what differs from before begins anew, all else goes on.
+   * While the connection is away it waits for it. Rejects with the `ServerError` that names the `field`.
+   * @param {Pipeline | {pipeline?: Pipeline, sync?: Sync, latency?: number, parameters?: Record<string, unknown>}} change
+   */
+  async update(change) {
+    const { latency, ...rest } = Array.isArray(change) ? { pipeline: change, latency: undefined } : change;
+    await this.#request({ type: "session.update", ...rest, ...(latency === undefined ? {} : { latency_ms: latency }) });
+    if ("parameters" in rest) this.#wish.parameters = { ...this.#wish.parameters, ...rest.parameters };
+  }
+
+  /**
+   * Changes some parameters of one stage.
+   * @param {number} index its place in the pipeline, from 0
+   * @param {Record<string, unknown>} params
+   */
+  async adjust(index, params) {
+    await this.#request({ type: "stage.update", index, params });
+  }
+
+  /**
+   * Words into the pipeline: a stage `tts` speaks them.
+   * @param {string} text
+   */
+  async say(text) {
+    await this.#live();
+    this.#connection.tell({ type: "text", text });
+  }
+
+  /** Throws away what is on its way out: who speaks falls silent. */
+  hush() {
+    this.#connection.tell({ type: "output.flush" });
+  }
+
+  /** How it does: here, on the way, and on the server, hop by hop. */
+  async stats() {
+    const now = await this.#connection.stats();
+    const rate = now ? rates(this.#last, now) : null;
+    this.#last = now;
+    return {
+      id: this.id, epoch: this.epoch, state: this.status.state, transport: this.transport,
+      link: now, rates: rate,
+      /** hops by track in ms, drops, what the transport measures; once a second */
+      server: this.#serverStats,
+      tracks: Object.fromEntries([...this.#sent].map(([kind, { outlet }]) =>
+        [kind, outlet && { away: outlet.away, frames: outlet.frames }])),
+      missed: this.#connection.sequence.missed,
+    };
+  }
+
+  /** Ends it here and on the server. Processed tracks end, those that were sent are left alone. */
+  async close() {
+    if (this.#over.signal.aborted) return;
+    if (this.#connection.tell({ type: "session.close" })) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, FAREWELL);
+        this.#connection.on("status", resolve);
+        this.#connection.on("event", (event) => event.type === "session.ended" && resolve(null));
+      });
+    }
+    this.#end();
+  }
+
+  #end() {
+    if (this.#over.signal.aborted) return;
+    this.#over.abort(new ClosedError());
+    clearInterval(this.#timer);
+    this.#connection.close();
+    for (const { outlet } of this.#sent.values()) outlet?.close();
+    this.#sent.clear();
+    this.#stream = null;
+  }
+
+  /**
+   * Resolves once media can flow; rejects where the policy gives up.
+   * @returns {Promise<void>}
+   */
+  #live() {
+    if (this.status.state === "live") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      /** @param {Status} status */
+      const look = ({ state, error }) => {
+        if (state === "live") resolve();
+        else if (state === "failed" || state === "closed") reject(error ?? new ClosedError());
+        else return;
+        stop();
+      };
+      const stop = this.#connection.on("status", look);
+      look(this.status);
+    });
+  }
+
+  /** @param {Record<string, unknown>} message */
+  async #request(message) {
+    await this.#live();
+    await this.#connection.request(message);
+  }
+
+  /** @param {MediaStreamTrack} track @returns {Media} */
+  #take(track) {
+    if (this.#over.signal.aborted) throw new ClosedError();
+    const kind = /** @type {Media} */ (track.kind);
+    if (track.readyState === "ended") throw trackEnded(kind);
+    return kind;
+  }
+
+  /**
+   * @param {Media} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  #carry(kind, track) {
+    this.#connection.setTrack(kind, track).catch(() => undefined); // this link is gone: the next one carries it
+  }
+
+  /** What comes back goes to the track that the page has. @param {Media} kind */
+  #wire(kind) {
+    const [track] = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
+    const outlet = this.#sent.get(kind)?.outlet;
+    if (outlet && outlet.processed !== (track ?? null)) outlet.setProcessed(track ?? null);
+  }
+
+  /** @param {Status} status */
+  #became(status) {
+    if (status.state !== "live") {
+      this.#stream = null;
+      for (const kind of this.#sent.keys()) this.#wire(kind);
+    }
+    this.emit("status", status);
+  }
+
+  /** @param {ServerEvent} event */
+  #told(event) {
+    if (this.#before) this.#before.lastSeq = event.seq;
+    if (event.type === "session.stats") this.#serverStats = event.data;
+    if (event.type === "session.created" || event.type === "session.updated") {
+      const { pipeline, sync, latency_ms } = event.data; // an app's pipeline is its own
+      if (!this.#wish.app_id) this.#wish.pipeline = /** @type {Pipeline} */ (pipeline);
+      Object.assign(this.#wish, { sync, latency_ms: latency_ms ?? 0 });
+    }
+    this.emit("event", event);
+    this.emit(event.type, /** @type {any} */ (event));
+  }
+
+  #look() {
+    for (const [kind, sent] of this.#sent) {
+      if (sent.raw.readyState === "ended") { // its own stop() fires no event
+        this.remove(kind);
+        this.emit("ended", { kind, error: trackEnded(kind) });
+        continue;
+      }
+      sent.outlet?.tick();
+      if (!sent.outlet || sent.outlet.away === sent.away) continue;
+      sent.away = sent.outlet.away;
+      this.emit("away", { kind, away: sent.away });
+    }
+  }
+
+  /**
+   * @param {Options} options
+   * @returns {Promise<Session>}
+   */
+  static async open({ url, token = null, pipeline, sync, latency, app, parameters, signal, fallback = "raw", patience = 1,
+    receive = true, retry }) {
+    signal?.throwIfAborted();
+    /** @type {Wish} */
+    const wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
+    const connection = new Connection(new Rest(url, token), () => wish, { receive, ...(retry ? { retry } : {}) });
+    const session = new Session(connection, wish, { fallback, patience, receive });
+    const abort = () => session.#end();
+    signal?.addEventListener("abort", abort, { signal: session.#over.signal });
+    connection.open();
+    try {
+      await session.#live();
+    } catch (error) {
+      session.#end();
+      throw signal?.aborted ? signal.reason : explain(error);
+    }
+    return session;
+  }
+}
+
+/**
+ * Opens a session on a server. Rejects with an `AimassError` whose `reason` and `next` say what to do, or with the signal's
+ * own reason.
+ * @param {Options} options
+ * @returns {Promise<Session>}
+ */
+export const connect = (options) => Session.open(options);
