@@ -14,12 +14,14 @@ from .deps import CallerDep, NodeDep, SettingsDep, needs
 from .limits import text_of
 from .problems import RESPONSES
 from .webrtc import WebRtcDep
-from .whip import CREATED, FRAGMENT, FRAGMENT_BODY, SDP, SDP_BODY, created, patched
+from .whip import CREATED, FRAGMENT, FRAGMENT_BODY, SDP, SDP_BODY, created, described, patched
 
-router = APIRouter(prefix="/v1/whep", tags=["whep"], responses=RESPONSES, dependencies=[needs("media")])
+router = APIRouter(prefix="/v1/whep", tags=["whep"], responses=RESPONSES)
+MEDIA = [needs("media")]  # of all but OPTIONS: a preflight has no key
 
 
-@router.post("/{session_id}", status_code=201, response_class=Response, responses=CREATED, openapi_extra=SDP_BODY)
+@router.post("/{session_id}", status_code=201, response_class=Response, responses=CREATED, openapi_extra=SDP_BODY,
+             dependencies=MEDIA)
 async def watch(session_id: str, request: Request, node: NodeDep, settings: SettingsDep, webrtc: WebRtcDep,
                 caller: CallerDep) -> Response:
     """Answer a viewer's offer. Its n-th video m-section gets `video-n`, and so on."""
@@ -33,9 +35,9 @@ async def watch(session_id: str, request: Request, node: NodeDep, settings: Sett
 
 
 @router.options("/{session_id}", status_code=204, response_class=Response)
-async def describe_endpoint(session_id: str) -> Response:
-    """What may be posted here."""
-    return Response(status_code=204, headers={"Accept-Post": SDP})
+async def describe_endpoint(session_id: str, request: Request, settings: SettingsDep) -> Response:
+    """What may be posted here; as for WHIP."""
+    return described(request, settings)
 
 
 @router.options("/{session_id}/{viewer}", status_code=204, response_class=Response)
@@ -43,13 +45,14 @@ async def describe_resource(session_id: str, viewer: str) -> Response:
     return Response(status_code=204, headers={"Accept-Patch": FRAGMENT})
 
 
-@router.patch("/{session_id}/{viewer}", status_code=204, response_class=Response, openapi_extra=FRAGMENT_BODY)
+@router.patch("/{session_id}/{viewer}", status_code=204, response_class=Response, openapi_extra=FRAGMENT_BODY,
+              dependencies=MEDIA)
 async def trickle(session_id: str, viewer: str, request: Request, webrtc: WebRtcDep, caller: CallerDep) -> Response:
     """More ICE candidates; as for WHIP."""
     return await patched(_viewer(webrtc, session_id, viewer, caller), request)
 
 
-@router.delete("/{session_id}/{viewer}", response_class=Response)
+@router.delete("/{session_id}/{viewer}", response_class=Response, dependencies=MEDIA)
 async def leave(session_id: str, viewer: str, webrtc: WebRtcDep, caller: CallerDep) -> Response:
     """Stop watching; the session goes on."""
     await _viewer(webrtc, session_id, viewer, caller).close("ended by the WHEP client")

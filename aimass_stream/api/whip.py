@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from ..errors import InvalidInput, NotFound
+from ..accounts.secret import CONNECT
+from ..errors import Forbidden, InvalidInput, NotFound, Unauthorized
 from ..ports import AppCall
 from ..settings import Settings
 from ..spec import PipelineSpec
 from ..transports.webrtc import Peer, link_headers
 from ..transports.webrtc.sdp import read_fragment, read_offer
-from .deps import CallerDep, NodeDep, OpenerDep, SettingsDep
+from .deps import CallerDep, NodeDep, OpenerDep, SettingsDep, caller_of
 from .limits import text_of
 from .problems import RESPONSES
 from .webrtc import WebRtcDep
@@ -66,9 +67,9 @@ def object_of(text: str) -> dict[str, Any]:
 
 
 @router.options("", status_code=204, response_class=Response)
-async def describe_endpoint() -> Response:
-    """What may be posted here (RFC 9725 section 4.2)."""
-    return Response(status_code=204, headers={"Accept-Post": SDP})
+async def describe_endpoint(request: Request, settings: SettingsDep) -> Response:
+    """What may be posted here, and ICE servers for who may post it (RFC 9725 sections 4.2 and 4.6)."""
+    return described(request, settings)
 
 
 @router.options("/{session_id}", status_code=204, response_class=Response)
@@ -96,6 +97,21 @@ def created(answer: str, location: str, peer: Peer, settings: Settings) -> Respo
     """201 with all that RFC 9725 section 4.2 wants."""
     response = Response(answer, 201, media_type=SDP)
     response.headers.update({"Location": location, "ETag": peer.etag, "Accept-Patch": FRAGMENT})
+    for link in link_headers(settings):
+        response.headers.append("Link", link)
+    return response
+
+
+def described(request: Request, settings: Settings) -> Response:
+    """Servers as well, for clients that want them before they make an offer. A browser's preflight has no key."""
+    response = Response(status_code=204, headers={"Accept-Post": SDP})
+    shown = request.headers.get("authorization", "").partition(" ")[2].strip()
+    if shown.startswith(CONNECT):  # good for one offer: not to be used up here
+        return response
+    try:
+        caller_of(request)
+    except (Unauthorized, Forbidden):
+        return response
     for link in link_headers(settings):
         response.headers.append("Link", link)
     return response

@@ -90,7 +90,7 @@ async def test_headers_methods_and_content_types() -> None:
         assert described.status_code in (200, 204)
         assert described.headers["accept-post"] == SDP
         assert (await client.http.options("/v1/whep/s_x")).headers["accept-post"] == SDP
-        for method in ("GET", "PUT"):
+        for method in ("GET", "HEAD", "PUT"):
             assert (await client.http.request(method, client.endpoint)).status_code == 405
         assert (await client.post("v=0", "text/plain")).status_code == 415
         wrong = await client.post("v=0\r\n")
@@ -111,10 +111,18 @@ async def test_ice_servers_are_announced_and_the_key_is_asked_for() -> None:
             refused = await nobody.post(await nobody.peer.offer())
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"] == "Bearer"
+            for path in ("/v1/whip", "/v1/whep/s_x"):  # as a browser's preflight, and with a wrong key
+                for key in ({}, {"authorization": "Bearer wrong-secret"}):
+                    described = await nobody.http.options(path, headers=key)
+                    assert described.status_code == 204
+                    assert "link" not in described.headers
         async with WhipClient(f"{server.url}/v1/whip", camera=await camera(), token="a-long-secret") as publisher:
             await publisher.start()
             assert publisher.created is not None
             assert publisher.created.headers["link"] == '<stun:127.0.0.1:9>; rel="ice-server"'
+            for path in ("/v1/whip", "/v1/whep/s_x"):  # for clients that want it before they make an offer
+                described = await publisher.http.options(path)
+                assert described.headers["link"] == publisher.created.headers["link"]
             assert publisher.etag.startswith('"')
 
 

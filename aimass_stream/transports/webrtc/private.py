@@ -43,6 +43,10 @@ Gate: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 """Entered for a DTLS handshake: a few at once, so that their cryptography does not hold up the media."""
 
 STREAMS = 64  # SSRCs learned from packets
+# aiortc's, and the same for peers with an RSA certificate, as GStreamer makes them (RFC 8827 section 6.5)
+CIPHERS = b":".join(b"ECDHE-%s-%s" % (key, cipher)
+                    for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES128-SHA", b"AES256-SHA")
+                    for key in (b"ECDSA", b"RSA"))
 GATHER_SECONDS = 1.5  # for STUN and TURN servers; an answer waits for them
 
 
@@ -60,6 +64,7 @@ class Certificate(RTCCertificate):  # type: ignore[misc]
     def _create_ssl_context(self, srtp_profiles: list[Any]) -> Any:
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
+            self._context.set_cipher_list(CIPHERS)
         return self._context
 
 
