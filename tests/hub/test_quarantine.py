@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aimass_stream.errors import Conflict, Forbidden, InvalidInput
+from aimass_stream.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from aimass_stream.hub.examine import examine
 from aimass_stream.hub.formats import recognise
 from aimass_stream.hub.quarantine import approved, digest, is_own
-from aimass_stream.hub.records import Change, File, HubModel, Version
+from aimass_stream.hub.records import Change, Deployment, File, HubModel, Version
 from aimass_stream.ports import SCOPES, Caller
+from aimass_stream.sandbox.cells import ways
+from aimass_stream.spec import PipelineSpec
 from tests.support.hostile import pickled
-from tests.support.model_hub import ADA, ADMIN, BOB, TEAM, opened
+from tests.support.model_hub import ADA, ADMIN, BOB, TEAM, checked, opened, submitted
 
+X = {"x": np.ones((1, 2), np.float32)}
+TOLD: dict[str, Any] = {"inputs": [{"name": "x", "shape": ["n", 2]}], "example": {"x": [[1, 2]]},
+                        "task": "noise-suppression", "capabilities": {"batchable": False}}
 TWICE = pickled("def f(x): return 2 * x")
 MODEL = HubModel("mdl_1", "fish", "usr_ada", "public", False, "", "", "", (), "", 1, 0, 0, 0, None, 0)
 VERSION = Version("ver_1", "mdl_1", "fish", 1, "quarantined", "it acts", "", 0, "usr_ada", "pickle", "", 5,
@@ -120,3 +126,44 @@ async def test_the_longest_wait_comes_first(tmp_path: Path) -> None:
             "why": "acts 2", "reason": "it acts", "rejected_by": "usr_admin", "rejected": 0}
         assert 0 <= time.time() - seen.facts["code"]["rejected"] < 60
         assert len(await hub.quarantine.waiting(ADMIN, 5)) == 2
+
+
+@pytest.mark.anyio
+async def test_a_canary_and_the_way_back_as_with_every_other_model(tmp_path: Path) -> None:
+    """Two versions, each in its own cell; a session has the one that it began with, whatever is deployed meanwhile."""
+    try:
+        ways()
+    except Unavailable as error:
+        pytest.skip(error.detail)
+    specs: dict[str, PipelineSpec] = {}
+    async with opened(tmp_path, specs, sandboxed=False) as hub:
+        for factor in (2, 3):
+            sent = await submitted(hub, "times", {"m.pkl": pickled(f"def f(x): return {factor} * x")}, **TOLD)
+            assert sent.state == "quarantined", sent.reason
+            with pytest.raises(Conflict, match="quarantined"):
+                await hub.deployments.deploy(ADA, "times", Deployment("production", 1, sent.number, 10))
+            await hub.quarantine.approve(ADMIN, "times", sent.number, "read it")
+            ready = await checked(hub, sent)
+            assert ready.state == "ready", ready.reason
+            if factor == 2:
+                await hub.deployments.deploy(ADA, "times", Deployment("production", 1))
+
+        async def answers(count: int) -> Counter[float]:
+            found = [hub.resolve("times", ADA).served for _ in range(count)]
+            asked = [await hub.engine.submit(name, X, session="test") for name in found]
+            return Counter(float(made["output"][0, 0]) for made in asked)
+
+        await hub.deployments.deploy(ADA, "times", Deployment("production", 1, 2, 25))
+        assert await answers(20) == {2: 15, 3: 5}
+        specs["s_1"] = hub.pin(PipelineSpec.parse([{"stage": "denoise", "model": "times@2"}]), ADA, PipelineSpec())
+        assert (await hub.deployments.roll_back(ADA, "times")).numbers == {1}
+        assert await answers(4) == {2: 4}
+        await hub.deployments.deploy(ADA, "times", Deployment("production", 2))
+        assert await answers(4) == {3: 4}
+        assert (await hub.deployments.roll_back(ADA, "times")).numbers == {1}
+        assert await answers(4) == {2: 4}
+        with pytest.raises(Conflict, match="times@2 is in use: by session s_1"):
+            await hub.delete_version(ADA, "times", 2)
+        specs.clear()
+        await hub.delete_version(ADA, "times", 2)
+        assert await answers(4) == {2: 4}

@@ -13,6 +13,7 @@ import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401  its import takes a wh
 
 from aimass_stream.hub.examine import examine
 from aimass_stream.hub.hub import Hub
+from aimass_stream.hub.quarantine import approved
 from aimass_stream.hub.records import Change, Version
 from aimass_stream.inference import CpuDevice, Engine, FolderStore
 from aimass_stream.ports import ROLES, Caller
@@ -49,7 +50,7 @@ async def opened(folder: Path, specs: dict[str, PipelineSpec] | None = None, mod
 
 
 async def _examined(version: Version, place: Path, archive: str) -> dict[str, Any]:
-    said = await asyncio.to_thread(lambda: list(examine(str(place), archive, version.told, 1 << 30)))
+    said = await asyncio.to_thread(lambda: list(examine(str(place), archive, version.told, 1 << 30, approved(version))))
     result: dict[str, Any] = json.loads(said[-1])["result"]
     return result
 
