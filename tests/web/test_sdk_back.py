@@ -1,0 +1,129 @@
+"""The browser SDK when the way to the server, or the server, goes away and comes back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from ..support.browser import Visitor
+from ..support.options import settings
+from ..support.sdk import run, sdk_page
+from ..support.server import serve
+from .conftest import Visit, serving
+from .test_sdk import CAMERA, MIRROR, until_mirrored
+
+pytestmark = pytest.mark.browser
+
+
+def in_order(visitor: Visitor) -> int:
+    """How many events came; each session's are whole and in order."""
+    seqs = run(visitor, "return said('session.created').length && told('event').map((event) => event.seq)")
+    starts = [place for place, seq in enumerate(seqs) if seq == 1]
+    assert starts[0] == 0
+    for begin, end in zip(starts, [*starts[1:], len(seqs)], strict=True):
+        assert seqs[begin:end] == list(range(1, end - begin + 1))
+    return len(seqs)
+
+
+def test_a_cut_is_mended_and_another_picture_stands_in(visit: Visit, server: str) -> None:
+    """The same session goes on, with its pipeline, all of its events, and the very track that the page has."""
+    guest = sdk_page(visit(permissions=["camera", "microphone"]), server)
+    run(guest, CAMERA + MIRROR)
+    until_mirrored(guest, True)
+    run(guest, "await session.update([{ stage: 'mirror' }, { stage: 'level' }])")
+    guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+    run(guest, "window.id = session.id; peers.at(-1).close()")
+    guest.until("session.status.state === 'reconnecting'")
+    until_mirrored(guest, False)  # as it came from the camera
+    update = "window.later = session.update([{ stage: 'mirror', direction: 'horizontal' }])"
+    run(guest, update + "; return null")
+    guest.page.unroute("**/v1/webrtc/offer")
+    run(guest, "await later")
+    until_mirrored(guest, True)
+    told = run(guest, "return [session.id === id, session.epoch, told('epoch').at(-1).resumed, told('missed').length]")
+    assert told == [True, 1, True, 0]
+    guest.until("told('away').at(-1).away === false")
+    assert [each["away"] for each in run(guest, "return told('away')")][-3:] == [False, True, False]
+    started = time.perf_counter()
+    run(guest, """
+      const before = told("status").length;
+      peers.at(-1).close();
+      const live = () => told("status").slice(before).some(({ state }) => state === "live");
+      while (!live()) await new Promise((go) => setTimeout(go, 5));
+    """)
+    until_mirrored(guest, True)
+    assert time.perf_counter() - started < 15
+    assert in_order(guest) > 4
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs the offers that were kept back
+
+
+def test_black_in_place_of_what_nobody_is_to_see(visit: Visit, server: str) -> None:
+    guest = sdk_page(visit(permissions=["camera", "microphone"]), server)
+    run(guest, CAMERA + """
+      const retry = (attempt) => (attempt < 3 ? 0.05 : null);
+      await begin({ pipeline: [{ stage: "mirror" }], fallback: "black", retry });
+      show("processed", session.process(camera));
+    """)
+    until_mirrored(guest, True)
+    guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+    run(guest, "peers.at(-1).close()")
+    guest.until("session.status.state === 'failed'")  # by the policy it was given
+    for _ in range(200):
+        if guest.look("processed", (64, 36)).max() < 24:
+            break
+        guest.page.wait_for_timeout(30)
+    assert guest.look("processed", (64, 36)).max() < 24
+    assert run(guest, "return session.status.error.reason") == "server-gone"
+    assert run(guest, "return trouble(session.update([]))")["reason"] == "server-gone"
+    run(guest, "await session.close()")
+    guest.complaints.clear()
+
+
+def test_a_server_that_is_started_anew(visit: Visit) -> None:
+    """The same pipeline in a new epoch, and what may be missing is told."""
+    guest = visit(permissions=["camera", "microphone"])
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings())) as running):
+        url = running.url
+        sdk_page(guest, url)
+        run(guest, CAMERA + """
+          window.asked = 0;
+          const token = async () => `token ${++asked}`;
+          await begin({ token, retry: (attempt) => (attempt === 0 ? 0 : 0.1) });
+          show("processed", session.process(camera));
+          await session.update([{ stage: "mirror" }]);
+        """)
+        until_mirrored(guest, True)
+        first = run(guest, "return session.id")
+    until_mirrored(guest, False)  # the camera itself, and not a picture that stands still
+    with serving(port=int(url.rsplit(":", 1)[1])):
+        until_mirrored(guest, True)
+        epoch = run(guest, "return told('epoch').at(-1)")
+        assert (epoch["epoch"], epoch["resumed"], epoch["previous"]["sessionId"]) == (2, False, first)
+        assert epoch["previous"]["lastSeq"] > 0
+        assert run(guest, "return [session.pipeline[0].stage, session.id]") == ["mirror", epoch["sessionId"]]
+        in_order(guest)
+        run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs every request that found nobody
+
+
+def test_a_browser_without_streams_of_frames(visit: Visit, server: str) -> None:
+    guest = visit(permissions=["camera", "microphone"])
+    guest.context.add_init_script("delete window.MediaStreamTrackGenerator; delete window.MediaStreamTrackProcessor")
+    sdk_page(guest, server)
+    run(guest, CAMERA + MIRROR + """
+      const [voice] = (await sdk.capture({ audio: true })).getAudioTracks();
+      window.sound = session.process(voice);
+    """)
+    until_mirrored(guest, True)
+    guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+    run(guest, "peers.at(-1).close()")
+    until_mirrored(guest, False)
+    guest.page.unroute("**/v1/webrtc/offer")
+    until_mirrored(guest, True)
+    run(guest, "await session.close()")
+    assert run(guest, "return sound.readyState") == "ended"
+    guest.complaints.clear()
