@@ -36,6 +36,7 @@ from .api import (
     predict,
     problems,
     sessions,
+    sources,
     speech,
     tracks,
     transcripts,
@@ -111,6 +112,7 @@ for _router in ROUTERS:
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None, described: bool = True) -> FastAPI:
+    sources.tell(_router.routes)
     """The whole server as an ASGI application, `described` by its openapi.json. Raises `InvalidInput` for settings that
     are not safe."""
     check(settings)
