@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     turn: Annotated[list[str], NoDecode] = Field(default=[], description="turn: URLs, comma-separated")
     turn_username: str | None = Field(None, description="for the turn: URLs")
     turn_credential: str | None = Field(None, repr=False, description="for the turn: URLs")
+    turn_secret: str | None = Field(None, min_length=8, repr=False, description="shared with the TURN server (coturn's "
+                                    "static-auth-secret): everybody gets credentials that end, in place of those two")
+    turn_seconds: float = Field(86_400, ge=900, description="s that such credentials are good for")
     video_codecs: Annotated[list[str], NoDecode] = Field(default=["VP8", "H264"], description="in order of preference")
     min_bitrate: int = Field(150_000, ge=30_000, description="bit/s of video")
     start_bitrate: int = Field(1_000_000, ge=30_000, description="bit/s of video before the first estimate")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from .. import __version__, wire
 from ..events import schemas
+from ..transports.webrtc import ice_servers
 from .deps import CallerDep, NodeDep, PreparingDep, SettingsDep
 from .problems import RESPONSES
 
@@ -51,10 +52,6 @@ async def list_events(caller: CallerDep) -> dict[str, dict[str, Any]]:
 @router.get("/config")
 async def client_config(settings: SettingsDep, caller: PreparingDep) -> ClientConfig:
     """What a client asks before it opens a session; a connect token will do, and stays good."""
-    servers: list[dict[str, Any]] = [{"urls": url} for url in settings.stun]
-    if settings.turn:
-        servers.append({"urls": settings.turn, "username": settings.turn_username or "",
-                        "credential": settings.turn_credential or ""})
-    return ClientConfig(version=__version__, protocol=wire.VERSION, iceServers=servers, max_width=settings.max_width,
-                        max_height=settings.max_height, max_fps=settings.max_fps, max_message=settings.max_message,
-                        resume_seconds=settings.resume_seconds)
+    return ClientConfig(version=__version__, protocol=wire.VERSION, iceServers=ice_servers(settings, caller.user),
+                        max_width=settings.max_width, max_height=settings.max_height, max_fps=settings.max_fps,
+                        max_message=settings.max_message, resume_seconds=settings.resume_seconds)

@@ -31,7 +31,7 @@ async def watch(session_id: str, request: Request, node: NodeDep, settings: Sett
         raise Busy(f"all {settings.max_viewers} places for viewers are taken", retry_after=5)
     name = secrets.token_urlsafe(16)
     peer, answer = await webrtc.watch(session, offer, name, caller)
-    return created(answer, f"/v1/whep/{session.id}/{name}", peer, settings)
+    return created(answer, f"/v1/whep/{session.id}/{name}", peer, settings, caller)
 
 
 @router.options("/{session_id}", status_code=204, response_class=Response)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from ..accounts.secret import CONNECT
 from ..errors import Forbidden, InvalidInput, NotFound, Unauthorized
-from ..ports import AppCall
+from ..ports import AppCall, Caller
 from ..settings import Settings
 from ..spec import PipelineSpec
 from ..transports.webrtc import Peer, link_headers
@@ -52,7 +52,7 @@ async def publish(request: Request, node: NodeDep, settings: SettingsDep, webrtc
     except BaseException:
         await session.close("the offer could not be answered")
         raise
-    return created(answer, f"/v1/whip/{session.id}", peer, settings)
+    return created(answer, f"/v1/whip/{session.id}", peer, settings, caller)
 
 
 def object_of(text: str) -> dict[str, Any]:
@@ -93,11 +93,11 @@ async def unpublish(session_id: str, node: NodeDep, caller: CallerDep) -> Respon
     return Response(status_code=200)
 
 
-def created(answer: str, location: str, peer: Peer, settings: Settings) -> Response:
+def created(answer: str, location: str, peer: Peer, settings: Settings, caller: Caller) -> Response:
     """201 with all that RFC 9725 section 4.2 wants."""
     response = Response(answer, 201, media_type=SDP)
     response.headers.update({"Location": location, "ETag": peer.etag, "Accept-Patch": FRAGMENT})
-    for link in link_headers(settings):
+    for link in link_headers(settings, caller.user):
         response.headers.append("Link", link)
     return response
 
@@ -109,10 +109,10 @@ def described(request: Request, settings: Settings) -> Response:
     if shown.startswith(CONNECT):  # good for one offer: not to be used up here
         return response
     try:
-        caller_of(request)
+        caller = caller_of(request)
     except (Unauthorized, Forbidden):
         return response
-    for link in link_headers(settings):
+    for link in link_headers(settings, caller.user):
         response.headers.append("Link", link)
     return response
 

@@ -96,14 +96,14 @@ class RtcSession(MediaSession):
         self._main: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        config = await self._client.config()
-        self._resume_seconds = float(config.get("resume_seconds", 30))
-        self._ice = [RTCIceServer(**server) for server in config.get("iceServers", [])]
         await self._connect()
         self._main = asyncio.create_task(self._live(), name="aimass rtc")
 
     async def _connect(self, resume: bool = False) -> None:
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice))
+        config = await self._client.config()  # each time: what a TURN server takes may have ended
+        self._resume_seconds = float(config.get("resume_seconds", 30))
+        servers = [RTCIceServer(**server) for server in config.get("iceServers", [])]
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._peer, self._broken = peer, asyncio.Event()
         try:
             connected = self._prepare(peer, self._broken)

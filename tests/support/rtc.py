@@ -25,7 +25,7 @@ import anyio._backends._asyncio  # noqa: F401  httpx would import it in its firs
 import av
 import httpx
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
@@ -182,6 +182,7 @@ class Client:
     receive: tuple[str, ...] = ()
     channel: bool = True
     headers: dict[str, str] = field(default_factory=dict)
+    servers: list[RTCIceServer] = field(default_factory=list)
     pictures: list[Seen] = field(default_factory=list)
     sounds: list[Heard] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -189,7 +190,7 @@ class Client:
     resume_token: str = ""
 
     def __post_init__(self) -> None:
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=self.servers))
         self.data: Any = None
         # without verifying: reading the list of authorities takes 40 ms, and there is nothing to verify
         self.http = httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=20, verify=False)

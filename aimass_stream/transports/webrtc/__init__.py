@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .channel import Channel, Foreign
 from .peer import Peer
-from .server import WebRtc, link_headers
+from .server import WebRtc
+from .turn import ice_servers, link_headers
 
-__all__ = ["Channel", "Foreign", "Peer", "WebRtc", "link_headers"]
+__all__ = ["Channel", "Foreign", "Peer", "WebRtc", "ice_servers", "link_headers"]

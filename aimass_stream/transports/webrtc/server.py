@@ -15,6 +15,7 @@ from ...errors import Conflict
 from ...ports import Caller
 from ...session import Session
 from ...settings import Settings
+from . import turn
 from .channel import Foreign
 from .output import Outputs
 from .peer import Peer
@@ -82,11 +83,7 @@ class WebRtc:
 
     def ice_servers(self) -> list[RTCIceServer]:
         """For our own gathering; what a client asks for is never used."""
-        settings = self.settings
-        servers = [RTCIceServer(urls=url) for url in settings.stun]
-        servers += [RTCIceServer(urls=url, username=settings.turn_username, credential=settings.turn_credential)
-                    for url in settings.turn]
-        return servers
+        return [RTCIceServer(**server) for server in turn.ice_servers(self.settings, turn.OURSELVES)]
 
     async def connect(self, session: Session, offer: Offer, *, last_seq: int = 0,
                       foreign: Foreign | None = None) -> tuple[Peer, str]:
@@ -156,12 +153,3 @@ def _check(session: Session) -> None:
     """Raises `Conflict` when the session ended while its peer was being made."""
     if session.state == "closed":
         raise Conflict("the session ended meanwhile", field="session_id")
-
-
-def link_headers(settings: Settings) -> list[str]:
-    """The servers of the settings for a client, as Link headers (RFC 9725 section 4.5)."""
-    links = [f'<{url}>; rel="ice-server"' for url in settings.stun]
-    for url in settings.turn:
-        links.append(f'<{url}>; rel="ice-server"; username="{settings.turn_username or ""}"; '
-                     f'credential="{settings.turn_credential or ""}"; credential-type="password"')
-    return links
