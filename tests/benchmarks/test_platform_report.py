@@ -33,6 +33,7 @@ def spread(p95: float) -> dict[str, float]:
 
 def beside(p95: float) -> dict[str, Any]:
     return {"quiet": {"per_s": 30.0, "video": spread(6.0), "audio": spread(3.0)},
+            "counting": {"per_s": 30.0, "video": spread(6.5), "audio": spread(3.0)},
             "busy": {"per_s": 30.0, "video": spread(p95), "audio": spread(3.1)}, "predict": figures(1.0, 50.0),
             "uploaded": 500_000_000, "conversions": 2, "errors": []}
 
