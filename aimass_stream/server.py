@@ -52,6 +52,7 @@ from .api.apps import ROUTERS as APPS
 from .api.audit import router as audit_router
 from .api.batch import ROUTERS as BATCH
 from .api.batch.batches import register as register_batches
+from .api.direct import Direct
 from .api.hub import ROUTERS as HUB
 from .api.hub.served import HubCatalogue
 from .api.keys import connect_router
@@ -211,6 +212,7 @@ def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Ac
     problems.install(app)
     install_pages(app)
     app.short(infer, settings)
+    app.direct = Direct(infer, settings, accounts)
     app.add_middleware(Shortcut, infer=infer, settings=settings)  # the innermost
     app.add_middleware(metering.Metered, accounts=accounts)
     app.add_middleware(origin.OriginGuard, settings=settings)

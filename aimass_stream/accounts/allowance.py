@@ -147,6 +147,7 @@ class Allowance:
         self._directory, self.counters = directory, counters
         self._usual: dict[str, int] = {name: getattr(settings, f"limit_{name}") for name in QUOTAS}
         self._per_address = settings.limit_per_address
+        self.at_hand = isinstance(counters, Memory)  # nothing here is waited for
 
     async def request(self, caller: Caller) -> None:
         """Raises `Busy`."""

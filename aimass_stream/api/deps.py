@@ -11,13 +11,14 @@ from starlette.types import Scope
 
 from ..accounts import Accounts
 from ..accounts.secret import CONNECT
-from ..errors import Forbidden, TooLarge
+from ..errors import AimassError, Forbidden, TooLarge
 from ..node import Node
 from ..ports import Caller
 from ..settings import Settings
 from .headers import first_of, text_of
 from .metering import CALLER
 
+ADMITTED = "aimass.admitted"  # in a request's scope: who was let in, or why not, before ASGI
 INSIDE = "aimass.inside"  # in a request's scope: for whom this server makes it, known before
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110 section 9.2.1)
 CSRF = b"x-csrf-token"
@@ -76,6 +77,8 @@ async def admit(scope: Scope, csrf: str | None = None, *, opens: bool = False) -
     headers, accounts = first_of(scope), cast(Accounts, scope["app"].state.accounts)
     if not opens and (text_of(headers, b"authorization") or "").partition(" ")[2].strip().startswith(CONNECT):
         raise Forbidden("a connect token opens a session, and nothing else")
+    if ADMITTED in scope:
+        return _let_in(scope)
     caller = _shown(scope, accounts, csrf)
     allowance = accounts.parts.allowance
     await allowance.request(caller)
@@ -86,6 +89,14 @@ async def admit(scope: Scope, csrf: str | None = None, *, opens: bool = False) -
     elif b"transfer-encoding" in headers:
         await allowance.upload(caller, 0)
     return caller
+
+
+def _let_in(scope: Scope) -> Caller:
+    known: Caller | AimassError = scope[ADMITTED]
+    if isinstance(known, AimassError):
+        raise known
+    scope[CALLER] = known
+    return known
 
 
 async def _in_form(request: Request) -> str | None:

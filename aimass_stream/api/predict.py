@@ -25,6 +25,7 @@ from . import pictures, values
 from .deps import CallerDep, SettingsDep
 from .oip import bodies
 from .oip.infer import Infer
+from .oip.offered import SERVED, Served, who
 from .pictures import UploadRoute
 from .problems import RESPONSES
 from .uploads import Upload, form_of
@@ -91,14 +92,13 @@ async def asked(model: str, request: Request, settings: Settings, caller: Caller
     """The answer as JSON, and its headers, in small letters."""
     caller.need("media")
     infer = infer_of(request)
-    who = caller.user or caller.id or caller.address
-    served = infer.offered.catalogue.resolve(model, caller=caller)
+    served = request.scope.get(SERVED) or infer.offered.catalogue.resolve(model, caller=caller)
     entry = infer.offered.catalogue.entry(served)
     begun = time.perf_counter()
     try:
         given = await _given(request, settings, infer, entry)
         ready = await infer.offered.loaded(served)
-        results = await infer.offered.run(served, ready, given.inputs, caller=who)
+        results = await infer.offered.run(served, ready, given.inputs, caller=who(caller))
         text = await _written(infer, ready, results, given.bare)
     except (InvalidInput, InvalidMedia) as error:
         error.data.setdefault("input", values.input_schema(entry))
@@ -107,6 +107,22 @@ async def asked(model: str, request: Request, settings: Settings, caller: Caller
         infer.asked(caller, served, time.perf_counter() - begun, sys.exception())
     headers = {"x-model": f"{served.name}@{served.version}"}
     return text, headers | {"x-model-reason": served.reason} if served.reason else headers
+
+
+def at_once(infer: Infer, caller: Caller, served: Served, body: bytes, begun: float) -> bytes | None:
+    """The answer, where `Offered.at_hand`. None, or an error, where it takes the usual way: nothing was counted then.
+    """
+    entry = infer.offered.catalogue.entry(served)
+    model = infer.offered.engine.model(served.engine)
+    if model is None or values.picture_input(entry) is not None or any(map(values.is_picture, model.outputs)):
+        return None
+    given = values.given(values.body_of(body), entry.inputs, entry.capabilities.batchable)
+    results = infer.offered.engine.at_once(served.engine, given.inputs)
+    if results is None or sum([array.size for array in results.values()]) > bodies.VALUES_HERE:
+        return None
+    text = values.dumped(values.answered(model, results, given.bare))
+    infer.asked(caller, served, time.perf_counter() - begun)
+    return text
 
 
 def _only(request: Request, settings: Settings) -> str:

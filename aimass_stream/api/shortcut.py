@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -19,6 +20,9 @@ from .oip.infer import Infer
 from .predict import asked
 from .problems import UNEXPECTED, headers_of
 from .problems import respond as problem
+
+if TYPE_CHECKING:
+    from .direct import Direct
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ class Shortcut:
             return None
         path: str = scope["path"]
         if path.startswith(MODELS):
-            params = _params(path)
+            params = params_of(path)
             if params is None:
                 return None
             scope["path_params"] = params
@@ -70,6 +74,7 @@ class Application(FastAPI):
     """
 
     shortcut: Shortcut | None = None
+    direct: Direct | None = None  # past ASGI, too
 
     def short(self, infer: Infer, settings: Settings) -> None:
         self.shortcut = Shortcut(super().__call__, infer, settings)
@@ -97,7 +102,7 @@ class Application(FastAPI):
         return self.shortcut.way(scope, receive, send)
 
 
-def _params(path: str) -> dict[str, str] | None:
+def params_of(path: str) -> dict[str, str] | None:
     """Those of the protocol's routes for inference, where it is one of them."""
     if not path.endswith(INFER):
         return None

@@ -288,6 +288,18 @@ class Engine:
             if loaded.desk.waiting.remove(request):
                 loaded.tally.drop("cancelled")
 
+    def short(self, model: str) -> bool:
+        """Whether `at_once` may have an answer."""
+        loaded = self._models.get(model)
+        return loaded is not None and loaded.inline.rows > 0 and not loaded.failed and not self._closed
+
+    def at_once(self, model: str, inputs: Batch) -> Batch | None:
+        """As `submit`, where the run is so short that it is made on the loop; who calls sees to it that others get
+        turns. None where it is not, or fails. Raises `InvalidInput`."""
+        loaded = self._ready(model)
+        rows = check_inputs(loaded.model, inputs)
+        return self._run_inline(loaded, inputs, rows) if rows <= loaded.inline.rows else None
+
     async def _pause(self) -> None:
         """Who asks again and again would never let go of the loop: after a few runs all others get a turn."""
         self._inline = (self._inline + 1) % IN_A_ROW

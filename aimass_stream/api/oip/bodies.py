@@ -165,6 +165,14 @@ async def respond(send: Send, status: int, text: bytes, parts: list[bytes] | Non
         await send({"type": "http.response.body", "body": part, "more_body": index < len(parts) - 1})
 
 
+def head_of(text: bytes, parts: list[bytes]) -> bytes:
+    """The lines of headers with which `respond` answers 200."""
+    if not parts:
+        return b"content-type: application/json\r\ncontent-length: %d\r\n" % len(text)
+    return b"content-type: application/octet-stream\r\ncontent-length: %d\r\n%b: %d\r\n" % (
+        len(text) + sum(map(len, parts)), HEADER, len(text))
+
+
 def status_of(error: AimassError) -> int:
     """What does not make sense is 400 in this protocol, not 422."""
     return 400 if error.status == 422 else error.status

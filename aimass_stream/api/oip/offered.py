@@ -18,6 +18,7 @@ PER_LANE = 8  # requests that the engine lets one session have waiting
 LANES = 16  # of one caller
 PATIENCE = 30.0  # s that a request waits for its turn at most
 MOST_STREAMS = 256
+SERVED = "aimass.served"  # in a request's scope: what its model's name leads to, where that was looked up before
 STREAM_SECONDS = 600.0  # after which a stream that was not ended is given up
 
 
@@ -115,10 +116,17 @@ class Offered:
 
     # which -----------------------------------------------------------------------------------------
 
-    async def ready(self, name: str, version: str = "", caller: Caller | None = None) -> tuple[Served, Model]:
-        """The model, loaded by now. Raises `NotFound`, `Unavailable` if it was unloaded, and as `Engine.load`."""
-        served = self.catalogue.resolve(name, version, caller=caller)
+    async def ready(self, name: str, version: str = "", caller: Caller | None = None,
+                    served: Served | None = None) -> tuple[Served, Model]:
+        """The model, loaded by now; `served` where its name was looked up. Raises `NotFound`, `Unavailable` if it was
+        unloaded, and as `Engine.load`."""
+        served = served or self.catalogue.resolve(name, version, caller=caller)
         return served, await self.loaded(served)
+
+    def at_hand(self, served: Served, caller: Caller) -> bool:
+        """Whether this may be answered at once: it is loaded, its runs are short, and nothing of the caller waits."""
+        return (served.engine not in self.aside and self.engine.short(served.engine)
+                and who(caller) not in self._lanes)
 
     async def loaded(self, served: Served) -> Model:
         """Raises as `ready`."""
@@ -202,6 +210,11 @@ class Offered:
     def count(self, served: Served) -> Counts:
         key = f"{served.name} {served.version}"
         return self.counts.get(key) or self.counts.setdefault(key, Counts())
+
+
+def who(caller: Caller) -> str:
+    """Whose requests wait in one queue."""
+    return caller.user or caller.id or caller.address
 
 
 def metadata(served: Served, entry: Entry | Model, versions: list[str]) -> dict[str, Any]:
