@@ -13,6 +13,7 @@ import pytest
 from aimass_stream import tls
 from aimass_stream.errors import InvalidInput
 from aimass_stream.server import check
+from tests.support.command import here
 from tests.support.options import settings
 from tests.support.server import served
 
@@ -44,15 +45,14 @@ def test_serve_refuses_a_public_address_with_a_sentence() -> None:
     ([], {"AIMASS_UDP_PORTS": "many"}, "AIMASS_UDP_PORTS: "),
     (["--port", "{taken}"], {"AIMASS_PRT": "1"}, "AIMASS_PRT is no setting"),
 ])
-def test_a_wrong_option_is_named_in_a_sentence(arguments: list[str], environment: dict[str, str], says: str) -> None:
+def test_a_wrong_option_is_named_in_a_sentence(arguments: list[str], environment: dict[str, str], says: str,
+                                               tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = str(other.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "aimass_stream", "serve", *(word.format(taken=taken) for word in arguments)],
-            capture_output=True, text=True, timeout=60, env=os.environ | {"COLUMNS": "200"} | environment)
-    assert done.returncode == 2
-    assert says.format(taken=taken) in done.stderr
-    assert "Traceback" not in done.stderr
+        done = here("serve", *(word.format(taken=taken) for word in arguments),
+                    **{"COLUMNS": "200", "AIMASS_DATA_DIR": str(tmp_path)} | environment)
+    assert done.code == 2
+    assert says.format(taken=taken) in done.err
 
 
 def test_a_public_server_with_its_own_certificate_shows_a_qr_code(tmp_path: Path) -> None:

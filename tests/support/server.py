@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,33 @@ class Running:
         self.ws_url = f"ws://127.0.0.1:{server.bound_port}"
 
 
+class Prompt(Server):
+    """Ends once it is told to: uvicorn looks ten times a second, and waits as long for those who may just be there."""
+
+    def __init__(self, settings: Settings, app: FastAPI) -> None:
+        super().__init__(settings, app)
+        self._told = asyncio.Event()
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        both = [asyncio.ensure_future(each) for each in (super().main_loop(), self._told.wait())]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for each in both:
+            each.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+            await server.wait_closed()
+        await self.lifespan.shutdown()
+
+
 _before: list[bool] = []  # applications that this process made
 
 
@@ -41,13 +69,13 @@ def _undescribed() -> NoReturn:
     raise AssertionError("this server has no openapi.json: it wants to be `serve(..., described=True)`")
 
 
-def _build(options: Settings, registry: Registry | None, described: bool) -> Server:
+def _build(options: Settings, registry: Registry | None, described: bool) -> Prompt:
     # making openapi.json costs more than all else here; the first time also works routes out, which requests then share
     app = create_app(options, registry=registry, described=described or not _before)
     _before.append(True)
     if not described:
         setattr(app, "openapi", _undescribed)  # noqa: B010  mypy takes it for a method
-    server = Server(options, app)
+    server = Prompt(options, app)
     server.config.log_level = "warning"
     server.config.load()  # imports uvicorn's protocols, which `aimass serve` does before anybody is there
     return server
@@ -68,7 +96,7 @@ async def serve(options: Settings | None = None, *, registry: Registry | None = 
         yield Running(server)
     finally:
         await server.node.close()
-        server.should_exit = True
+        server.leave()
         await task
 
 
