@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from aimass_stream import clips
-from aimass_stream.inference import FolderStore, installed
+from aimass_stream.inference import FolderStore
 from aimass_stream.painting.inline import encoded
 from tests.support import recordings, styles
 from tests.support.options import settings
 from tests.support.picture_files import file
 from tests.support.server import Running, serve
+from tests.support.shelves import shelved
 from tests.support.speech import speak
 from tests.support.video_files import write_video
 
@@ -38,14 +39,8 @@ APP = {"name": "Everything", "pipeline": STAGES, "permissions": ["camera"],
 
 @pytest.fixture(scope="module", autouse=True)
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
-    folder = tmp_path_factory.mktemp("styles")
-    styles.write(folder, "style-starry-night", seed=1, title="The Starry Night")
-    styles.write(folder, "style-udnie", seed=2, title="Udnie")
-    styles.write_any(folder)
-    store, before = installed(), installed().folders
-    store.folders = (folder,)
-    yield store
-    store.folders = before
+    with shelved(styles.library(tmp_path_factory.mktemp("styles"))) as store:
+        yield store
 
 
 @pytest.fixture

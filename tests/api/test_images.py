@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import struct
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +17,14 @@ from PIL import Image
 from aimass_stream import clips
 from aimass_stream.api import pictures
 from aimass_stream.frames import Pixels
-from aimass_stream.inference import FolderStore, installed
+from aimass_stream.inference import FolderStore
 from aimass_stream.painting.paintings import paintings
 from aimass_stream.painting.upsample import upsampled
 from tests.support import styles
 from tests.support.options import settings
+from tests.support.picture_files import bomb, file
 from tests.support.server import Running, serve
+from tests.support.shelves import shelved
 
 pytestmark = pytest.mark.anyio
 
@@ -35,14 +34,8 @@ RGB = np.ascontiguousarray(SCENE[:, :, ::-1])
 
 @pytest.fixture(scope="module", autouse=True)
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
-    folder = tmp_path_factory.mktemp("styles")
-    styles.write(folder, "style-starry-night", seed=1, title="The Starry Night")
-    styles.write(folder, "style-udnie", seed=2, title="Udnie")
-    styles.write_any(folder)
-    store, before = installed(), installed().folders
-    store.folders = (folder,)
-    yield store
-    store.folders = before
+    with shelved(styles.library(tmp_path_factory.mktemp("styles"))) as store:
+        yield store
 
 
 @pytest.fixture
@@ -55,23 +48,6 @@ async def server() -> AsyncIterator[Running]:
 async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
         yield client
-
-
-def file(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    data = io.BytesIO()
-    picture.save(data, kind, **options)
-    return data.getvalue()
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A grey PNG of that size in a few KB."""
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    packer = zlib.compressobj()
-    body = b"".join(packer.compress(bytes(width + 1)) for _ in range(height)) + packer.flush()
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 LARGE = file(Image.fromarray(RGB).resize((2000, 1500)), "JPEG")

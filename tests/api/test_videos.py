@@ -17,11 +17,12 @@ from PIL import Image
 from aimass_stream import clips
 from aimass_stream.api import jobs as api_jobs
 from aimass_stream.api.videos import VideoPlace
-from aimass_stream.inference import FolderStore, installed
+from aimass_stream.inference import FolderStore
 from tests.support import styles
 from tests.support.options import settings
 from tests.support.picture_files import file
 from tests.support.server import Running, serve
+from tests.support.shelves import shelved
 from tests.support.video_files import shown, write_video
 
 pytestmark = pytest.mark.anyio
@@ -34,10 +35,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
     folder = tmp_path_factory.mktemp("styles")
     styles.write(folder, "style-starry-night", seed=1, title="The Starry Night")
     styles.write(folder, "style-udnie", seed=2, title="Udnie")
-    store, before = installed(), installed().folders
-    store.folders = (folder,)
-    yield store
-    store.folders = before
+    with shelved(folder) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from tests.support.mediapipe import needs
 from tests.support.options import settings
 from tests.support.picture_files import bomb, file
 from tests.support.server import Running, serve
+from tests.support.shelves import shelved
 from tests.support.sights import code, pasted, person, wall
 from tests.support.writing import needs_reader, put
 
@@ -50,10 +51,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderStore]:
     many[0] = np.random.default_rng(1).random((5, 30_000)) * [[320], [320], [40], [40], [1]]
     made.constant(folder, "thing", one, {"head": "yolo", "labels": ["thing", "other"]})
     made.constant(folder, "crowd", many, {"head": "yolo", "labels": ["one"]})
-    store, before = installed(), installed().folders
-    store.folders = (*before, folder)
-    yield store
-    store.folders = before
+    with shelved(*installed().folders, folder) as store:
+        yield store
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from PIL import Image
 
 import aimass_stream.engines.onnx  # noqa: F401  its import takes a while: not inside a test
 from aimass_stream import fonts
-from aimass_stream.inference import FolderStore, installed
+from aimass_stream.inference import FolderStore
 from tests.support import small_networks
 from tests.support.options import settings
 from tests.support.picture_files import file
 from tests.support.server import serve
+from tests.support.shelves import shelved
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +28,8 @@ RED = file(Image.new("RGB", (320, 180), (200, 60, 60)))
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[FolderStore]:
-    store, before = installed(), installed().folders
-    store.folders = (tmp_path,)
-    yield store
-    store.folders = before
+    with shelved(tmp_path) as store:
+        yield store
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,9 @@ from aimass_stream.errors import Conflict, InvalidInput, NotFound, TooLarge
 from aimass_stream.store.blobs import Blobs
 from aimass_stream.store.database import Database
 from aimass_stream.store.jobs import Jobs, Wish
+from tests.support.clocks import Clock
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager

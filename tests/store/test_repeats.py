@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,11 @@ from aimass_stream.errors import Busy, Conflict, InvalidInput
 from aimass_stream.store import repeats
 from aimass_stream.store.database import Database
 from aimass_stream.store.repeats import KEPT, MOST_BODY, SECONDS, Answer, Repeats
+from tests.support.clocks import Clock
 
 pytestmark = pytest.mark.anyio
 
 MADE = Answer(201, {"location": "/v1/things/1"}, b'{"id": 1}')
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager

@@ -66,6 +66,14 @@ def write_any(folder: Path, data: bytes | None = None) -> Entry:
                     "arbitrary-style", "aimass_stream.engines.style.any:AnyStyle", "")
 
 
+def library(folder: Path) -> Path:
+    """Two painters, and the network that paints after pictures."""
+    write(folder, "style-starry-night", seed=1, title="The Starry Night")
+    write(folder, "style-udnie", seed=2, title="Udnie")
+    write_any(folder)
+    return folder
+
+
 def _written(folder: Path, name: str, data: bytes, title: str, task: str, engine: str, card: str) -> Entry:
     (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / name / "style.safetensors").write_bytes(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,30 +16,11 @@ from aimass_stream.errors import Stale
 from tests.support import model_hub
 from tests.support.accounts import OWNER, PASSWORD
 from tests.support.model_files import linear
-from tests.support.options import settings
-from tests.support.server import Running, serve
+from tests.support.server import Running
 
 pytestmark = pytest.mark.anyio
 
-SERVERS = "a key for tests"
 MANIFEST = {"name": "Soft", "pipeline": [{"stage": "blur", "sigma": 4}]}
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serve(settings(accounts=True, sign_up=True, api_key=SERVERS)) as running:
-        yield running
-
-
-@pytest.fixture
-async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {SERVERS}"}) as client:
-        yield client
 
 
 async def signed_in(http: httpx.AsyncClient, name: str) -> dict[str, str]:
@@ -123,13 +103,13 @@ async def test_teams_keys_and_accounts(http: httpx.AsyncClient) -> None:
 
 
 async def test_sessions(http: httpx.AsyncClient, server: Running) -> None:
-    async with Client(server.url, SERVERS) as client, client.stream(video="jpeg") as session:
+    async with Client(server.url, server.node.settings.api_key) as client, client.stream(video="jpeg") as session:
         await held(http, f"/v1/sessions/{session.id}", "PATCH", [
             {"pipeline": [{"stage": "blur", "sigma": 2}]}, {"pipeline": [{"stage": "mirror"}]}])
 
 
 async def test_the_client_says_stale(server: Running) -> None:
-    async with Client(server.url, SERVERS) as client:
+    async with Client(server.url, server.node.settings.api_key) as client:
         first = await client.models.create("bream")
         await client.models.change("bream", title="Bream", revision=first.revision)
         with pytest.raises(Stale):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,29 +12,9 @@ import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
 import aimass_stream.hub.hub
 import aimass_stream.store.repeats  # noqa: F401
 from tests.support.accounts import PASSWORD
-from tests.support.options import settings
-from tests.support.server import Running, serve
+from tests.support.server import Running
 
 pytestmark = pytest.mark.anyio
-
-SERVERS = "a key for tests"
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serve(settings(accounts=True, sign_up=True, api_key=SERVERS)) as running:
-        yield running
-
-
-@pytest.fixture
-async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {SERVERS}"}) as client:
-        yield client
 
 
 def key(name: str) -> dict[str, str]:
