@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from aimass_stream import sandbox
-from aimass_stream.inference import installed
 from aimass_stream.jobs import Work
 from aimass_stream.ports import Caller
 from aimass_stream.signing import signature
 from tests.support import laborious, postgres, styles
 from tests.support.options import settings
 from tests.support.server import Running, serve, served
+from tests.support.shelves import shelved
 from tests.support.video_files import write_video
 from tests.test_webhooks import KEY, SECRET, Receiver, receiving
 
@@ -31,10 +31,8 @@ LIMITS = sandbox.Limits(seconds=30)
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[None]:
     styles.write(tmp_path / "styles", "style-udnie", title="Udnie")
-    store, before = installed(), installed().folders
-    store.folders = (tmp_path / "styles",)
-    yield
-    store.folders = before
+    with shelved(tmp_path / "styles"):
+        yield
 
 
 @pytest.fixture
