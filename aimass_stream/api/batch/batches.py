@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, FastAPI, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import ASGIApp
 
 from ...accounts import Accounts
-from ...errors import InvalidInput, NotFound
+from ...errors import Busy, InvalidInput, NotFound
 from ...jobs import Here, Job, Jobs, Progress
 from ...ports import Caller
 from ...settings import Settings
@@ -34,6 +35,7 @@ ENDPOINTS = ("/predict", "/v2/models")
 STATES = {"queued": "validating", "running": "in_progress", "done": "completed", "failed": "failed",
           "cancelled": "cancelled"}
 HOST = [(b"host", b"localhost")]
+LOOK = 1  # s until a line that has to wait looks again
 
 BatchId = Annotated[str, Path(max_length=64)]
 
@@ -94,11 +96,23 @@ class BatchList(BaseModel):
     has_more: bool
 
 
-def register(app: FastAPI, board: Jobs, settings: Settings, accounts: Accounts) -> None:
-    """What a job of this kind does: asks this server, for whoever began it."""
+def asking(app: ASGIApp, accounts: Accounts) -> lines.Ask:
+    """Asks this server, for whoever began a batch. A quarter of their requests a minute is left to themselves: to look
+    at the batch, or to end it."""
     async def ask(path: str, body: bytes, caller: Caller) -> inside.Answer:
+        requests = (await accounts.parts.allowance.report(caller))["requests"]
+        limit, used = requests["limit"], requests["used"]
+        if limit is not None and used is not None and used >= max(1, limit * 3 // 4):
+            return inside.problem(Busy(f"a batch takes three quarters of {limit} requests a minute", retry_after=LOOK))
         return await inside.ask(app, path, body, headers=HOST, address=caller.address, most=lines.MOST_ANSWER,
                                 caller=caller)
+
+    return ask
+
+
+def register(app: FastAPI, board: Jobs, settings: Settings, accounts: Accounts) -> None:
+    """What a job of this kind does."""
+    ask = asking(app, accounts)
 
     async def work(row: Row, target: File) -> AsyncGenerator[Progress, None]:
         folder = settings.data_dir / FOLDER

@@ -52,7 +52,9 @@ def path_of(method: str, path: str, where: str) -> str:
 
 
 def problem(error: AimassError) -> Answer:
-    return Answer(error.status, {}, json.dumps(error.problem()).encode())
+    told = error.problem()
+    headers = {"retry-after": str(told["retry_after"])} if "retry_after" in told else {}
+    return Answer(error.status, headers, json.dumps(told).encode())
 
 
 def shown(scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -6,16 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from aimass_stream.api.batch import inside, lines
+from aimass_stream.api.batch import batches, inside, lines
 from aimass_stream.api.oip.bodies import Desk
 from aimass_stream.errors import InvalidInput, Unauthorized
 from aimass_stream.ports import Caller
 from tests.api.batch.place import asked, double, jsonl
+from tests.support.accounts import person
 from tests.support.models import Doubler
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +135,17 @@ async def test_a_line_that_is_answered_is_not_asked_again_by_who_comes_after_a_k
     assert (last.share, last.facts) == (1, {"total": 50, "completed": 50, "failed": 0})
     assert sorted([*already, *asked_for]) == list(range(50))
     assert len({json.loads(line)["id"] for line in target.read_bytes().splitlines()}) == 50
+
+
+async def test_a_batch_leaves_its_owner_a_quarter_of_their_requests(tmp_path: Path) -> None:
+    async with asked(tmp_path, limit_requests=8) as (server, _):
+        accounts = server.state.accounts
+        ada, ask = await person(accounts, "ada"), batches.asking(cast(FastAPI, server.server.config.app), accounts)
+        told = [await ask("/predict/doubler", b'{"input": [1]}', ada) for _ in range(9)]
+        assert [each.status for each in told] == [200] * 6 + [429] * 3
+        assert all(int(each.headers["retry-after"]) > 0 and b"requests" in each.body for each in told[6:])
+        for _ in range(2):  # by hand: to look at it, or to end it
+            await accounts.parts.allowance.request(ada)
 
 
 async def test_over_a_limit_a_line_waits_and_a_revoked_key_ends_it(tmp_path: Path) -> None:
