@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aimass_stream.engines.onnx.graph import fields
 from aimass_stream.errors import InvalidInput
 from aimass_stream.hub.formats import Found, recognise
 from aimass_stream.hub.formats.pickles import calls, told
@@ -105,6 +106,13 @@ BROKEN: list[tuple[Files, str]] = [
     ({"m.pt": b"PK\x03\x04 but no more"}, "neither a pickle nor a file of torch.save"),
     ({"m.skops": b"no zip"}, "no file of skops"),
 ]
+
+
+def test_a_file_of_zeros_is_refused_at_its_first() -> None:
+    some = fields(b"\x08\x07" + bytes(1000))
+    assert next(some).number == 1
+    with pytest.raises(InvalidInput, match="no ONNX"):  # protobuf has no field 0
+        next(some)
 
 
 @pytest.mark.parametrize(("files", "told"), BROKEN, ids=[told for _, told in BROKEN])

@@ -39,6 +39,8 @@ def fields(message: View) -> Iterator[Field]:
         begin = at
         key, at = _varint(message, at)
         wire = key & 7
+        if key < 8:  # protobuf has no field 0; a large file of zeros would take minutes
+            raise _none()
         if wire == VARINT:
             start = at
             _, at = _varint(message, at)
@@ -48,10 +50,14 @@ def fields(message: View) -> Iterator[Field]:
         elif wire in (FIXED64, FIXED32):
             start, at = at, at + (8 if wire == FIXED64 else 4)
         else:
-            raise InvalidInput("onnxruntime can't run this file: it is no ONNX", field="files")
+            raise _none()
         if at > len(message):
             raise InvalidInput("onnxruntime can't run this file: it is cut off", field="files")
         yield Field(key >> 3, wire, message[start:at], message[begin:at])
+
+
+def _none() -> InvalidInput:
+    return InvalidInput("onnxruntime can't run this file: it is no ONNX", field="files")
 
 
 def external(data: bytes) -> set[str]:
