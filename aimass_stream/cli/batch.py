@@ -32,6 +32,9 @@ def send(
     url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
 ) -> None:
     """Send a file of requests, follow it to its end, and save the answers. Ctrl-C does not end it."""
+    if wait:
+        out = _place(out or file.with_name(f"{file.stem}-answers.jsonl"))
+
     async def begin(client: Client) -> Batch:
         sent = await client.batches.send(file)
         return await client.batches.begin(sent.id, endpoint)
@@ -41,14 +44,14 @@ def send(
         _say(begun, as_json)
         return
     typer.echo(f"{begun.id} has begun.", err=True)
-    _follow(begun.id, out or file.with_name(f"{file.stem}-answers.jsonl"), url, api_key, no_verify, as_json)
+    _follow(begun.id, out, url, api_key, no_verify, as_json)
 
 
 @batch.command()
 def watch(batch_id: Id, out: Out = None, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
           as_json: AsJson = False) -> None:
     """Follow a batch to its end; with --out, save its answers. Ctrl-C does not end it."""
-    _follow(batch_id, out, url, api_key, no_verify, as_json)
+    _follow(batch_id, None if out is None else _place(out), url, api_key, no_verify, as_json)
 
 
 @batch.command("list")
@@ -73,6 +76,7 @@ def show(batch_id: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify 
 def answers(batch_id: Id, out: Annotated[Path, typer.Option("--out", "-o", help="The file: JSON lines.")],
             url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Save the answers of a batch that is completed."""
+    _place(out)
     path = asked(url, api_key, no_verify, lambda client: client.batches.answers(batch_id, out))
     say(as_json, str(path), file=str(path))
 
@@ -101,6 +105,14 @@ def files(
     table(("Id", "Name", "Size", "Sent", "Kept until"), [
         (each.id, each.filename, amount(each.bytes), moment(each.created_at), moment(each.expires_at))
         for each in found], "No files.")
+
+
+def _place(out: Path) -> Path:
+    """Where the answers will be written, looked at before anything is asked."""
+    if out.is_dir() or not out.parent.is_dir():
+        wrong = f"{out} is a folder" if out.is_dir() else f"there is no folder {out.parent}"
+        raise typer.BadParameter(wrong, param_hint="--out")
+    return out
 
 
 def _follow(batch_id: str, out: Path | None, url: str, api_key: str | None, no_verify: bool, as_json: bool) -> None:

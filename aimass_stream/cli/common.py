@@ -104,9 +104,13 @@ def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client
 
 
 def refuse(error: AimassError) -> None:
-    """Print what was wrong, and where."""
+    """Print what was wrong and where, and when to come again."""
+    from ..errors import Busy
+
     said = not error.field or error.detail.startswith(f"{error.field}: ")
     where = "" if said else f" ({error.field})"
+    if isinstance(error, Busy):
+        where += f"; again in {error.retry_after} s"
     typer.secho(f"{error.detail}{where}", fg="red", err=True)
 
 

@@ -38,7 +38,7 @@ def rate(name: Name, stars: Annotated[int, typer.Argument(min=0, max=5, help="1 
     elif made.rating is None:
         typer.echo(f"Nobody rates {name}.")
     else:
-        typer.echo(f"{name} has {made.rating:.1f} stars of {made.ratings}.")
+        typer.echo(f"{name} has {made.rating:.1f} of 5 stars; rated by {made.ratings}.")
 
 
 def comments(name: Name, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False

@@ -197,7 +197,7 @@ def _say(made: records.User, as_json: bool) -> None:
 
 async def _id(client: Client, key: str) -> str:
     """Of a key that is named by its id or its beginning."""
-    found = [key] if key.startswith("key_") else [
+    found = [key] if not key or key.startswith("key_") else [
         each.id for each in await client.keys.find() if key.startswith(each.prefix)]
     return found[0] if found else key
 

@@ -116,7 +116,7 @@ def audit(
 
 async def _team(client: Client, team: str) -> Team:
     if not team.startswith("team_"):
-        for each in await client.teams.find():
+        for each in await client.teams.find() if team else ():
             if each.name == team.casefold():
                 return each
     return await client.teams.show(team)

@@ -72,7 +72,7 @@ class Connection:
     async def checked(self, method: str, path: str, *, seconds: float | None = None, **given: Any) -> httpx.Response:
         """What httpx takes. Raises the server's refusal, and `Unavailable` when nobody answers."""
         response = await self.send(method, path, seconds=seconds, **given)
-        if response.is_error:
+        if response.is_error or response.has_redirect_location:
             raise error_of(response)
         return response
 
@@ -115,7 +115,9 @@ def body_of(value: object) -> bytes:
 
 
 def part(name: str | int) -> str:
-    """A name as one part of a path, whatever is in it."""
+    """A name as one part of a path, whatever is in it. Raises `InvalidInput` where there is none."""
+    if name == "":
+        raise InvalidInput("a name is empty: say which one is meant")
     return quote(str(name), safe="@") if str(name) not in (".", "..") else quote(str(name)).replace(".", "%2E")
 
 
@@ -125,6 +127,9 @@ def error_of(response: httpx.Response) -> AimassError:
         problem = response.json()
     except ValueError:
         problem = {}
+    if response.has_redirect_location:  # not followed: a key goes to nobody but the server that it was given for
+        problem = {"title": "Elsewhere", "detail": "nothing was done: the server sends to "
+                                                   f"{response.headers['Location'][:200]}"}
     if isinstance(problem, dict) and response.status_code == 404 and problem.get("detail") == "Not Found":
         problem["detail"] = f"there is nothing at {response.request.url.path} on this server"
     return problems.error_from(response.status_code, problem if isinstance(problem, dict) else {})

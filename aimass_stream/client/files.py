@@ -53,7 +53,7 @@ class FileReader:
         try:
             return av.open(self.path)
         except (av.FFmpegError, OSError) as error:
-            raise InvalidMedia(f"{self.path} can't be read: {error}") from error
+            raise InvalidMedia(f"{self.path} can't be read: {error.strerror or error}") from error
 
     def pictures(self) -> Iterator[VideoFrame]:
         """Upright, and no larger than the server takes. What is damaged is left out."""

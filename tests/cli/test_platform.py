@@ -124,7 +124,7 @@ def test_a_model_goes_up_serves_and_goes_back(aimass: Aimass, tmp_path: Path) ->
     assert "1 changed (" in compared
     assert "MatMul" in aimass("models", "graph", "fish").out
     assert told(aimass("models", "try", "fish@2", '{"x": [[1, 1, 1]]}')) == {"y": [[19, 25]]}
-    assert "4.0 stars of 1" in aimass("models", "rate", "fish", "4", "--comment", "good").out
+    assert "4.0 of 5 stars; rated by 1" in aimass("models", "rate", "fish", "4", "--comment", "good").out
     assert "good" in aimass("models", "comments", "fish").out
     fetched = aimass("models", "download", "fish@1", "--out", str(tmp_path / "into")).out.split()
     assert Path(fetched[0]).read_bytes() == one.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from aimass_stream.cli.common import refuse
 from aimass_stream.cli.tables import amount
 from aimass_stream.client import Client
 from aimass_stream.client.connection import error_of
+from aimass_stream.client.files import FileReader
 from aimass_stream.client.records import Percentiles, Quarantined, Version
-from aimass_stream.errors import InvalidInput, NotFound
+from aimass_stream.errors import AimassError, Busy, InvalidInput, NotFound
 from aimass_stream.figures import short
 from tests.support.command import here
 from tests.support.model_files import linear
@@ -89,6 +91,52 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     missing = error_of(httpx.Response(404, json={"detail": "Not Found"}, request=httpx.Request("GET", "http://a/v1/x")))
     assert isinstance(missing, NotFound)
     assert missing.detail == "there is nothing at /v1/x on this server"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["models", "show", ""], ["models", "delete", "", "--yes"], ["models", "graph", ""], ["apps", "show", ""],
+    ["apps", "delete", "", "--yes"], ["jobs", "show", ""], ["jobs", "delete", ""], ["keys", "revoke", ""],
+    ["requests", "withdraw", ""], ["batch", "show", ""], ["batch", "watch", ""], ["teams", "delete", "", "--yes"]])
+def test_an_empty_name_is_none(arguments: list[str]) -> None:
+    done = here(*arguments, AIMASS_URL=NOWHERE)
+    assert (done.code, done.out, done.err.strip()) == (1, "", "a name is empty: say which one is meant")
+
+
+@pytest.mark.anyio
+async def test_a_server_that_sends_elsewhere_has_done_nothing() -> None:
+    async def moved(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://else.example/v1/jobs/a\r\n"
+                     b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(moved, "127.0.0.1", 0)
+    async with server, Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+        with pytest.raises(AimassError, match=r"sends to https://else\.example/v1/jobs/a") as refused:
+            await client.jobs.delete("a")
+        assert refused.value.problem()["status"] == 308
+
+
+def test_when_to_come_again_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    refuse(Busy("3 requests a minute are allowed, and they are used up", retry_after=57))
+    assert capsys.readouterr().err == "3 requests a minute are allowed, and they are used up; again in 57 s\n"
+
+
+def test_what_is_no_film_is_told_without_numbers_of_errors(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    with pytest.raises(InvalidInput, match=r"notes\.txt can't be read: Invalid data found when processing input$"):
+        FileReader(tmp_path / "notes.txt")
+
+
+def test_answers_that_have_no_place_begin_no_batch(tmp_path: Path) -> None:
+    lines = tmp_path / "in.jsonl"
+    lines.write_text("{}")
+    for out, says in ((tmp_path / "none" / "out.jsonl", "there is no folder"), (tmp_path, "is a folder")):
+        for command in (["batch", "send", str(lines)], ["batch", "watch", "batch_1"], ["batch", "answers", "batch_1"]):
+            done = here(*command, "--out", str(out), AIMASS_URL=NOWHERE)
+            assert done.code == 2, done
+            assert says in " ".join(done.err.replace("│", " ").split())
 
 
 def converted(kind: str, after: tuple[int, float]) -> dict[str, Any]:
