@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -222,19 +223,24 @@ async def test_a_phone_that_does_not_read_is_bounded_and_ended(bound: str, monke
     monkeypatch.setattr(telephony, bound, {"STALL": 0.5, "MAX_WAITING": 300}[bound])
     noise = np.random.default_rng(2).integers(-20_000, 20_000, (STEP, 1)).astype(np.int16)
     media = base64.b64encode(g711.encode(noise, "mu")).decode()
-    async with serve() as running, connect(f"{running.ws_url}/v1/telephony/twilio", proxy=None, close_timeout=0.1,
-                                           max_queue=1, ping_interval=None) as websocket:
-        phone = Twilio(websocket)
-        await phone.start(pipeline="[]")
-        await until(running.node.sessions)
-        [session] = running.node.sessions()
-        waiting, at = 0, 0
-        async with asyncio.timeout(30):
-            while session.state != "closed":  # it speaks, gets all of it back, and reads nothing
-                with contextlib.suppress(ConnectionClosed):
-                    await phone.send("media", media={"track": "inbound", "timestamp": str(at), "payload": media})
-                at += 20
-                waiting = max(waiting, session.stats().transport.get("waiting", 0))
-                await asyncio.sleep(0)
-        assert 0 < waiting <= telephony.MAX_WAITING
-        await until(lambda: not running.node.sessions())
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel holds megabytes that nobody reads
+    async with serve() as running:
+        line.connect(("127.0.0.1", running.server.bound_port))
+        line.setblocking(False)
+        async with connect(f"{running.ws_url}/v1/telephony/twilio", proxy=None, close_timeout=0.1, sock=line,
+                           max_queue=1, ping_interval=None) as websocket:
+            phone = Twilio(websocket)
+            await phone.start(pipeline="[]")
+            await until(running.node.sessions)
+            [session] = running.node.sessions()
+            waiting, at = 0, 0
+            async with asyncio.timeout(30):
+                while session.state != "closed":  # it speaks, gets all of it back, and reads nothing
+                    with contextlib.suppress(ConnectionClosed):
+                        await phone.send("media", media={"track": "inbound", "timestamp": str(at), "payload": media})
+                    at += 20
+                    waiting = max(waiting, session.stats().transport.get("waiting", 0))
+                    await asyncio.sleep(0)
+            assert 0 < waiting <= telephony.MAX_WAITING
+            await until(lambda: not running.node.sessions())
