@@ -146,6 +146,8 @@ def test_how_the_node_does_is_for_admins(place: Running) -> None:
     told = httpx.get(f"{place.url}/v1/node", headers=owner).json()
     assert (told["state"], told["sessions"]) == ("ready", 0)
     assert told["memory"]["process"] < told["memory"]["total"]
+    shown = httpx.get(f"{place.url}/admin/nodes", headers=owner).text
+    assert [words in shown for words in ("This is the server that answered.", told["host"])] == [True, True]
 
 
 def test_what_was_used_is_drawn(place: Running, visit: Visit) -> None:
