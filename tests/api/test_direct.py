@@ -231,8 +231,8 @@ async def test_a_connection_on_which_nothing_comes_any_more_is_closed() -> None:
 async def test_who_asks_is_counted_once() -> None:
     options = settings(host="0.0.0.0", insecure=True, limit_requests=3, limit_per_address=1)
     async with place(options) as here:
-        request = raw(PREDICT, short(), key=None)
-        for direct in (False, True):
+        once, long = raw(PREDICT, short(), key=None), raw(PREDICT, short([[1, 2]] * 3), key=None)
+        for direct, request in ((False, once), (True, once), (True, long)):  # the last takes the usual way after all
             meter = here.server.state.infer.meter = Meter()
             await here.server.state.accounts.parts.allowance.counters.close()  # they begin anew
             async with here.line(direct=direct) as line:
