@@ -61,6 +61,7 @@ from .api.oip import routes as oip
 from .api.oip.infer import Infer
 from .api.oip.offered import Offered
 from .api.realtime import router as realtime_router
+from .api.rooms import router as rooms_router
 from .api.shortcut import Application, Shortcut
 from .api.sign_in import router as sign_in_router
 from .api.site import ROUTERS as SITE
@@ -77,6 +78,7 @@ from .jobs import Job, Jobs
 from .jobs.personal import JobsOfPeople
 from .node import Node
 from .ports import Caller
+from .rooms.rooms import Rooms
 from .session import Session
 from .settings import Settings
 from .signing import sealing_keys
@@ -106,7 +108,7 @@ ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, wh
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, *BATCH, vision.router, attendance.router, faces.router,
            models.router, sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router,
-           *APPS, *HUB, *SITE, pages.router)
+           rooms_router, *APPS, *HUB, *SITE, pages.router)
 DOORS = APIRouter()  # how FastAPI solves these routes is worked out once a process, and not for every application
 for _router in ROUTERS:
     DOORS.include_router(_router)
@@ -126,12 +128,14 @@ def create_app(settings: Settings, *, registry: Registry | None = None, describe
     store.prepare()  # likewise
     node = Node(settings, registry, engine)
     peers = WebRtc(settings)
+    rooms = Rooms(node, settings.max_rooms)
     accounts = Accounts(settings)
     node.gate, accounts.live = accounts.admit, node.callers
 
     def end(those: Callable[[Caller], bool], reason: str) -> None:
         node.end_those(those, reason)
         peers.end_those(those, reason)
+        rooms.end_those(those, reason)
 
     accounts.end = end
     toolbox = Toolbox().load()
@@ -176,6 +180,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None, describe
             await asyncio.wait(beside)
             await fetcher.close()
             await wyoming.close()
+            await rooms.close()
             await node.close()
             await apps.close()
             await board.close()
@@ -196,6 +201,7 @@ def create_app(settings: Settings, *, registry: Registry | None = None, describe
     app.state.settings = settings
     app.state.node = node
     app.state.webrtc = peers
+    app.state.rooms = rooms
     app.state.wyoming = wyoming
     app.state.fetcher = fetcher
     app.state.offered, app.state.infer, app.state.usage = offered, infer, metered
@@ -427,6 +433,7 @@ class Server(uvicorn.Server):
             self._draining = asyncio.create_task(self._drain(), name="drain")
 
     async def _drain(self) -> None:
+        await self._state.rooms.close()
         await self.node.drain(self.settings.drain_seconds)
         await self._state.jobs.close()
         self.should_exit = True

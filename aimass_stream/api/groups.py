@@ -6,7 +6,8 @@ from typing import Any
 
 # front: what pages and devices of people need; service: what programs call; admin: what who runs or reviews it does
 GROUPS: dict[str, tuple[str, ...]] = {
-    "front": ("sessions", "webrtc", "whip", "whep", "realtime", "apps", "requests", "accounts", "health", "catalogue"),
+    "front": ("sessions", "webrtc", "whip", "whep", "rooms", "realtime", "apps", "requests", "accounts", "health",
+              "catalogue"),
     "service": ("inference", "open inference protocol", "speech", "audio", "images", "vision", "faces", "jobs", "batch",
                 "models"),
     "admin": ("keys", "teams", "usage", "audit"),

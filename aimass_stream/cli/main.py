@@ -16,6 +16,8 @@ COMMANDS = {  # name -> "module:function"
     "dev": "dev:dev",
     "stream": "stream:stream",
     "talk": "talk:talk",
+    "join": "join:join",
+    "rooms": "join:rooms",
     "sessions": "sessions:sessions",
     "load": "load:load",
     "doctor": "doctor:doctor",

@@ -19,6 +19,7 @@ from .pictures import Faces, Vision
 from .recorded import Recorded
 from .requests import Requests
 from .rest import Client
+from .rooms import Rooms
 from .uploads import Uploads
 from .usage import Usage
 from .watch import Watch
@@ -179,6 +180,13 @@ class SyncRequests(Waiting):
     answer, withdraw = waits(Requests.answer), waits(Requests.withdraw)
 
 
+class SyncRooms(Waiting):
+    """`SyncClient.rooms`."""
+
+    join, find, show, captions = waits(Rooms.join), waits(Rooms.find), waits(Rooms.show), waits(Rooms.captions)
+    follow, leave = iterates(Rooms.follow), waits(Rooms.leave)
+
+
 class SyncRecorded(Waiting):
     """`SyncClient.recorded`."""
 
@@ -273,6 +281,10 @@ class SyncClient(Waiting):
     @cached_property
     def requests(self) -> SyncRequests:
         return SyncRequests(self._portal, self._twin.requests)
+
+    @cached_property
+    def rooms(self) -> SyncRooms:
+        return SyncRooms(self._portal, self._twin.rooms)
 
     @cached_property
     def recorded(self) -> SyncRecorded:

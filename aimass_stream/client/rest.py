@@ -17,6 +17,7 @@ from .pictures import Faces, Vision
 from .recorded import Recorded
 from .records import Described, Prediction
 from .requests import Requests
+from .rooms import Rooms
 from .uploads import Uploads
 from .usage import Usage
 from .watch import Watch
@@ -87,6 +88,10 @@ class Client(Connection):
     @cached_property
     def watch(self) -> Watch:
         return Watch(self)
+
+    @cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self)
 
     @cached_property
     def recorded(self) -> Recorded:

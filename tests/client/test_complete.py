@@ -100,7 +100,7 @@ class Answers(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length", 0)))
         status, body = self.server.answer(self.command, self.path.partition("?")[0])
         content = b"" if body is None else json.dumps(body).encode()
-        streamed = self.path.startswith("/v1/jobs/") and self.path.endswith("/events")
+        streamed = self.path.startswith(("/v1/jobs/", "/v1/rooms/")) and self.path.partition("?")[0].endswith("/events")
         content = b"data: " + json.dumps(JOB).encode() + b"\n\n" if streamed else content
         self.send_response(status)
         self.send_header("Content-Type", "text/event-stream" if streamed else "application/json")

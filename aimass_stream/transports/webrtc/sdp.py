@@ -75,12 +75,25 @@ class Offer:
 
 def read_offer(text: str, settings: Settings) -> Offer:
     """Check an offer. Raises `TooLarge` or `InvalidMedia`, both with field "sdp"."""
+    return _read(text, settings, media=True)
+
+
+def read_answer(text: str, settings: Settings) -> Offer:
+    """Check an answer to an offer of ours, likewise; it may be about data channels alone."""
+    return _read(text, settings, media=False)
+
+
+def _read(text: str, settings: Settings, *, media: bool) -> Offer:
     if len(text) > settings.max_sdp_bytes or len(text.encode(errors="replace")) > settings.max_sdp_bytes:
         raise TooLarge(f"the SDP has more than {settings.max_sdp_bytes} bytes", field="sdp")
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     if lines[0] != "v=0" or len(lines) > MAX_LINES:
         raise _invalid("this is not an SDP session description (RFC 8866)")
     session, head, sections = _scan(lines)
+    if media and not any(each.kind in ("audio", "video") and each.direction != "inactive" for each in sections):
+        raise _invalid("the offer has no audio or video to send or receive")
+    if not sections:
+        raise _invalid("the answer has no m-sections")
     _check_sections(session, sections, settings)
     sdp = "\r\n".join((*head, *(line for section in sections for line in section.kept()), ""))
     try:
@@ -145,8 +158,6 @@ def _attribute(section: Section, name: str, value: str, number: int) -> None:
 
 
 def _check_sections(session: dict[str, str], sections: list[Section], settings: Settings) -> None:
-    if not any(each.kind in ("audio", "video") and each.direction != "inactive" for each in sections):
-        raise _invalid("the offer has no audio or video to send or receive")
     if sum(each.kind == "application" for each in sections) > 1:
         raise _invalid("more than one m-section for data channels")
     if sum(name in OURS for each in sections for name in each.codecs.values()) > MAX_CODECS:

@@ -17,6 +17,7 @@ from ...session import Session
 from ...settings import Settings
 from . import turn
 from .channel import Foreign
+from .offering import Offerer, Texts
 from .output import Outputs
 from .peer import Peer
 from .private import Certificate, PeerConnection
@@ -125,13 +126,23 @@ class WebRtc:
             if viewer.session is session:
                 viewer.end("the session is over")
 
+    async def publisher(self, session: Session) -> Offerer:
+        """A peer that offers what comes out of the session. Who asks for it awaits its `run`, and closes it."""
+        return Offerer(session, self.settings, self.outputs.of(session), await self._connection(), viewer=True)
+
+    async def texts(self, label: str) -> Texts:
+        """A peer that offers one data channel. Who asks for it closes it."""
+        return Texts(await self._connection(), label)
+
+    async def _connection(self) -> PeerConnection:
+        configuration = RTCConfiguration(iceServers=self.ice_servers(), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        return PeerConnection(configuration, await self._get_certificate(), self._ports, self._handshakes)
+
     async def _answer(self, session: Session, offer: Offer, *, viewer: bool, foreign: Foreign | None = None
                       ) -> tuple[Peer, str]:
         async with self._offers():
             _check(session)
-            configuration = RTCConfiguration(iceServers=self.ice_servers(), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-            connection = PeerConnection(configuration, await self._get_certificate(), self._ports, self._handshakes)
-            peer = Peer(session, self.settings, self.outputs.of(session), connection, viewer=viewer,
+            peer = Peer(session, self.settings, self.outputs.of(session), await self._connection(), viewer=viewer,
                         foreign=foreign)
             try:
                 answer = await peer.answer(offer)

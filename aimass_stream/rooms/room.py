@@ -1,0 +1,243 @@
+"""One room that this server is in: who is there, who of them is served, what was said. It outlives a cut stay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections import deque
+from typing import Any, Literal, TypeAlias
+
+from ..client import reconnect
+from ..errors import AimassError, Conflict, Forbidden, NotFound, Unavailable
+from ..node import Node
+from ..ports import Caller
+from ..session import Session
+from .log import RoomLog
+from .ports import Join, Participant, Stay
+from .served import Served
+from .wish import Wish
+
+log = logging.getLogger(__name__)
+
+State: TypeAlias = Literal["joining", "joined", "waiting", "ended"]
+
+JOIN_SECONDS = 15.0
+RETURN_SECONDS = 60.0  # that a cut stay is tried to be taken up again
+LOOK_SECONDS = 5.0  # between looks at whether there is room for who waits
+SAID = 500  # captions that are kept
+
+
+class Room:
+    """`start` it, and `close` it. All calls are made on the loop."""
+
+    def __init__(self, node: Node, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> None:
+        self.id = "room_" + secrets.token_urlsafe(12)
+        self.caller = caller
+        self.wish = wish
+        self.kind = kind
+        self.name = name  # the room's own, as the other server has it
+        self.state: State = "joining"
+        self.reason = ""
+        self.created = time.time()
+        self.log = RoomLog()
+        self.said: deque[dict[str, Any]] = deque(maxlen=SAID)  # final captions of all, in their order: the context
+        self.captions = self.captions_lost = 0
+        self._node = node
+        self._join = join
+        self._stay: Stay | None = None
+        self._roster: dict[str, Participant] = {}
+        self._served: dict[str, tuple[Served, asyncio.Task[None]]] = {}
+        self._told: dict[str, tuple[str, str, str | None]] = {}  # of each one's state, last
+        self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    # life ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Joined when it returns. Raises `AimassError`; then nothing is left of it."""
+        try:
+            stay = await self._enter()
+        except BaseException:
+            self._end("it could not be joined")
+            raise
+        self._begin(stay)
+        self._main = asyncio.create_task(self._run(stay), name=self.id)
+
+    async def _enter(self) -> Stay:
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                return await self._join(self._changed.set)
+        except TimeoutError:
+            raise Unavailable(f"the room could not be joined within {JOIN_SECONDS:g} s", field="url") from None
+
+    async def _run(self, stay: Stay | None) -> None:
+        reason = "an internal error"
+        try:
+            while stay is not None:
+                await self._attend(stay)
+                reason = self.reason or stay.reason
+                if stay.final or self._closing.is_set():
+                    return
+                log.info("%s: %s", self.id, reason)
+                self.state, self.reason = "waiting", reason
+                self.log.tell("room.waiting", reason=reason)
+                stay = await self._return()
+                if stay is not None:
+                    self._begin(stay)
+        except Exception:
+            log.exception("%s failed", self.id)
+        finally:
+            self._end(reason)
+
+    async def _return(self) -> Stay | None:
+        """A new stay after one that was cut, or None."""
+        for delay in reconnect.delays(RETURN_SECONDS):
+            try:
+                async with asyncio.timeout(delay):
+                    await self._closing.wait()
+                return None
+            except TimeoutError:
+                pass
+            try:
+                return await self._enter()
+            except (Forbidden, NotFound, Conflict) as error:  # that will not change by asking again
+                log.info("%s: %s", self.id, error.detail)
+                return None
+            except AimassError as error:
+                log.info("%s: %s", self.id, error.detail)
+        return None
+
+    def _end(self, reason: str) -> None:
+        if self.state != "ended":
+            self.state, self.reason = "ended", reason
+            self.log.tell("room.ended", reason=reason)
+
+    async def close(self, reason: str) -> None:
+        """Leave, and wait until nothing is left in the room. May be called again."""
+        if not self._closing.is_set():
+            self.reason = reason
+            self._closing.set()
+            self._changed.set()
+        if self._main is not None:
+            await asyncio.wait([self._main])
+
+    # a stay ----------------------------------------------------------------------------------------
+
+    def _begin(self, stay: Stay) -> None:
+        self._stay, self.state, self.reason = stay, "joined", ""
+        self.log.tell("room.joined")
+        self._tell_who(dict(stay.roster))
+
+    async def _attend(self, stay: Stay) -> None:
+        try:
+            while not (stay.left.is_set() or self._closing.is_set()):
+                self._changed.clear()
+                await self._look(stay)
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._stay = None
+            await self._dismiss(list(self._served))
+            await stay.leave()
+            self._tell_who({})
+
+    async def _look(self, stay: Stay) -> None:
+        """Make of who is served what it should be."""
+        roster = dict(stay.roster)
+        self._tell_who(roster)
+        wanted = {each.id: each for each in map(self.wish.takes, roster.values()) if each is not None}
+        gone = [each for each in self._served if each not in wanted]
+        await self._dismiss(gone)
+        for number, (served, task) in list(self._served.items()):
+            if served.participant != wanted[number]:
+                if served.state == "ended" and served.participant.tracks != wanted[number].tracks:
+                    await self._dismiss([number])
+                else:
+                    await served.changed(wanted[number])
+            elif task.done() and served.state == "waiting":
+                await self._dismiss([number])  # there may be room for them by now
+        for participant in wanted.values():
+            if participant.id not in self._served and self._count() < self.wish.most:
+                self._serve(stay, participant)
+
+    def _count(self) -> int:
+        return sum(not task.done() for _, task in self._served.values())
+
+    def _tell_who(self, roster: dict[str, Participant]) -> None:
+        before, self._roster = self._roster, roster
+        for number, participant in roster.items():
+            if number not in before:
+                self.log.tell("participant.joined", participant)
+            elif participant.name != before[number].name:
+                self.log.tell("participant.renamed", participant, before=before[number].name)
+        for number, participant in before.items():
+            if number not in roster:
+                self._told.pop(number, None)
+                self.log.tell("participant.left", participant)
+
+    def _serve(self, stay: Stay, participant: Participant) -> None:
+        served = Served(participant, self.wish, stay, self._open, self._caption, self._tell_state)
+        task = asyncio.create_task(served.run(), name=f"{self.id} {participant.id}")
+        task.add_done_callback(lambda _: self._changed.set() if served.state == "ended" else None)
+        self._served[participant.id] = served, task
+
+    async def _dismiss(self, numbers: list[str]) -> None:
+        tasks = [self._served.pop(number)[1] for number in numbers]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("%s: a participant could not be served", self.id, exc_info=error)
+
+    async def _open(self, participant: Participant) -> Session:
+        return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind)
+
+    def _tell_state(self, served: Served) -> None:
+        session = None if served.session is None else served.session.id
+        told = served.state, served.detail, session
+        if self._told.get(served.participant.id) != told:  # who waits for room is looked at again and again
+            self._told[served.participant.id] = told
+            self.log.tell("participant.state", served.participant, state=served.state, detail=served.detail,
+                          session_id=session)
+
+    def _caption(self, participant: Participant, said: dict[str, Any]) -> None:
+        event = self.log.tell("caption", participant, **said)
+        if said["final"]:
+            self.said.append({"at": event.at, **event.data})
+        if self.wish.captions and self._stay is not None:
+            self.captions += 1
+            message = {"type": "caption", "at": event.at, **event.data}
+            if not self._stay.say(json.dumps(message, ensure_ascii=False, separators=(",", ":"))):
+                self.captions_lost += 1
+
+    # what REST shows -------------------------------------------------------------------------------
+
+    def json(self) -> dict[str, Any]:
+        """No secrets."""
+        return {"id": self.id, "kind": self.kind, "room": self.name, "state": self.state, "reason": self.reason,
+                "created": self.created, "caller": self.caller.name, "pipeline": self.wish.pipeline.json(),
+                "publish": list(self.wish.publish), "captions": self.wish.captions,
+                "max_participants": self.wish.most, "captions_sent": self.captions - self.captions_lost,
+                "captions_lost": self.captions_lost, "last_event": self.log.seq,
+                "participants": [self._shown(each) for each in self._roster.values()]}
+
+    def _shown(self, participant: Participant) -> dict[str, Any]:
+        served = self._served.get(participant.id)
+        shown: dict[str, Any] = {"id": participant.id, "name": participant.name, "state": "idle", "detail": "",
+                                 "session_id": None, "tracks": [kind for _, kind in participant.tracks]}
+        if served is not None:
+            session = served[0].session
+            return shown | {"state": served[0].state, "detail": served[0].detail,
+                            "session_id": None if session is None else session.id}
+        if self.wish.takes(participant) is not None:
+            return shown | {"state": "waiting", "detail": f"at most {self.wish.most} participants are served at once"}
+        return shown

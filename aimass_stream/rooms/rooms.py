@@ -1,0 +1,100 @@
+"""The rooms that this server is in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from ..errors import Busy, NotFound, Unavailable
+from ..node import Node
+from ..ports import Caller
+from ..spec import PipelineSpec
+from .ports import Join, Kind
+from .room import Room
+from .wish import Wish
+
+log = logging.getLogger(__name__)
+
+KEPT = 32  # rooms that are over and can still be asked about
+
+
+class Rooms:
+    """Made once by the server; `close` it before the node."""
+
+    def __init__(self, node: Node, most: int) -> None:
+        self._node = node
+        self._most = most
+        self._rooms: OrderedDict[str, Room] = OrderedDict()
+        self._joining = 0
+        self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def kinds(self, pipeline: PipelineSpec, publish: tuple[Kind, ...]) -> frozenset[Kind]:
+        """What has to be taken of participants so that the pipeline has something to do. Raises `InvalidPipeline`."""
+        pipeline.validate(self._node.stages.params, self._node.stages.names)
+        accepted = {stage["name"]: stage["accepts"] for stage in self._node.stages.describe()}
+        kinds: tuple[Kind, ...] = ("audio", "video")
+        return frozenset(kind for kind in kinds if kind in publish
+                         or any(kind in accepted[stage.name] for stage in pipeline.stages))
+
+    async def open(self, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> Room:
+        """Join. Raises `Busy`, `Unavailable`, or why it can't be joined."""
+        caller.need("media")
+        self._go_on()
+        if sum(room.state != "ended" for room in self._rooms.values()) + self._joining >= self._most:
+            raise Busy(f"this server is in as many rooms as it may be ({self._most})", retry_after=5)
+        self._joining += 1
+        try:
+            room = Room(self._node, caller, join, wish, kind=kind, name=name)
+            await room.start()
+        finally:
+            self._joining -= 1
+        self._rooms[room.id] = room
+        try:
+            self._go_on()
+        except Unavailable:
+            await room.close("the server stopped")
+            raise
+        over = [number for number, each in self._rooms.items() if each.state == "ended"]
+        for number in over[:-KEPT]:
+            del self._rooms[number]
+        log.info("%s joined for %s", room.id, caller.name)
+        return room
+
+    def _go_on(self) -> None:
+        if self._closed or self._node.draining:
+            raise Unavailable("the server is stopping", retry_after=10)
+
+    def get(self, room_id: str, caller: Caller) -> Room:
+        """If it is theirs. Raises `NotFound`."""
+        room = self._rooms.get(room_id)
+        if room is None or not _shows(room, caller):
+            raise NotFound(f"there is no room {room_id[:64]!r}", field="room_id")
+        return room
+
+    def all(self, caller: Caller) -> list[Room]:
+        return [room for room in self._rooms.values() if _shows(room, caller)]
+
+    async def leave(self, room_id: str, caller: Caller) -> None:
+        """Raises `NotFound`."""
+        await self.get(room_id, caller).close("ended by request")
+        self._rooms.pop(room_id, None)
+
+    def end_those(self, those: Callable[[Caller], bool], reason: str) -> None:
+        """Begin to leave the rooms of these callers."""
+        for room in self._rooms.values():
+            if room.state != "ended" and those(room.caller):
+                task = asyncio.create_task(room.close(reason), name="end of a room")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Leave all rooms, and join no more."""
+        self._closed = True
+        await asyncio.gather(*(room.close("the server stopped") for room in self._rooms.values()))
+
+
+def _shows(room: Room, caller: Caller) -> bool:
+    return caller.owns(room.caller.owner) or (caller.owner == "" == room.caller.owner)

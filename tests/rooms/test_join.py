@@ -1,0 +1,130 @@
+"""`aimass join` and the tutorial's program, as people run them, against the real Janus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aimass_stream.client import Client
+from aimass_stream.frames import Samples
+from tests.support.command import clean, here
+from tests.support.janus import meeting
+from tests.support.meeting import Voice
+from tests.support.options import settings
+from tests.support.server import serve
+from tests.support.speech import speak
+
+pytestmark = pytest.mark.anyio
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "captions-in-a-meeting.md"
+PROGRAM = re.findall(r"^```python\n(.*?)^```", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)[0]
+LEVEL = '[{"stage": "level"}]'
+
+
+@pytest.fixture(scope="module")
+def clip() -> Samples:
+    return speak()
+
+
+@asynccontextmanager
+async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program that is interrupted at the end, if it is still there."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE,
+                                                   stderr=asyncio.subprocess.PIPE, env=clean())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(90):
+        return (await process.stdout.readline()).decode().strip()
+
+
+async def test_the_command_tells_what_happens_and_leaves_with_ctrl_c() -> None:
+    async with serve(settings()) as server, meeting() as held:
+        ann = await held.guest("Ann\x1b[31m [bold]", Voice())
+        given = ("-m", "aimass_stream", "join", "janus", held.url, str(held.room), "--server", server.url, "-p", LEVEL,
+                 "--name", "Scribe", "--json")
+        async with running(*given) as process:
+            told: list[dict[str, Any]] = []
+            while not told or told[-1]["type"] != "participant.state":
+                told.append(json.loads(await line(process)))
+            assert [each["type"] for each in told] == ["room.joined", "participant.joined", "participant.state"]
+            assert told[1]["name"] == "Ann [31m [bold]"
+            assert set(await ann.others()) == {"Scribe (AI Mass)"}
+            process.send_signal(signal.SIGINT)
+            _, said = await process.communicate()
+        assert (process.returncode, "The server has left the room." in said.decode()) == (130, True)
+        assert await ann.others() == {}
+
+
+async def test_a_room_that_is_left_to_the_server() -> None:
+    async with serve(settings()) as server, meeting() as held:
+        ann = await held.guest("Ann")
+        to = ("--server", server.url)
+
+        async def command(*arguments: str) -> str:
+            done = await asyncio.to_thread(here, *arguments, *to)
+            assert done.code == 0, done.err
+            return done.out
+
+        joined = json.loads(await command("join", "janus", held.url, str(held.room), "--detach", "--json"))
+        assert len(await ann.others()) == 1
+        assert json.loads(await command("rooms", "list", "--json"))[0]["id"] == joined["id"]
+        assert f"janus {held.room}" in await command("rooms", "list")
+        assert "Ann" in await command("rooms", "show", joined["id"])
+        assert json.loads(await command("rooms", "show", joined["id"], "--json"))["participants"][0]["name"] == "Ann"
+        assert json.loads(await command("rooms", "captions", joined["id"], "--json")) == []
+        assert await command("rooms", "captions", joined["id"]) == ""
+        assert "Left." in await command("rooms", "leave", joined["id"])
+        assert await ann.others() == {}
+        refused = await asyncio.to_thread(here, "join", "janus", held.url, "999", *to)
+        assert (refused.code, "No such room" in refused.err) == (1, True)
+        wrong = await asyncio.to_thread(here, "join", "janus", held.url, "999", "--publish", "smell", *to)
+        assert wrong.code == 2
+
+
+async def test_the_program_of_the_tutorial(clip: Samples, tmp_path: Path) -> None:
+    async with serve(settings()) as server, meeting() as held:
+        voice = Voice()
+        ann = await held.guest("Ann", voice)
+        program = PROGRAM
+        for written, meant in (("http://127.0.0.1:8000", server.url), ("ws://127.0.0.1:8188", held.url),
+                               ("1234", str(held.room))):
+            assert program.count(written) == 1
+            program = program.replace(written, meant)
+        file = tmp_path / "program.py"
+        file.write_text(program)
+        async with running("-u", str(file)) as process:
+            await ann.until(lambda: any(each["display"] == "Scribe (AI Mass)" for told in ann.told
+                                        for each in told.get("publishers", ())))
+            await until_served(server.url)
+            voice.say(clip)
+            assert re.fullmatch(r"Ann: \w.*", await line(process))
+            process.send_signal(signal.SIGINT)
+            await process.communicate()
+        assert await ann.others() == {}
+
+
+async def until_served(url: str) -> None:
+    """The room's only participant is."""
+    async with Client(url) as client:
+        (room,) = await client.rooms.find()
+        async for event in client.rooms.follow(room["id"]):
+            if event["type"] == "participant.state":
+                assert event["state"] == "served"
+                return

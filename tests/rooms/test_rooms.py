@@ -1,0 +1,274 @@
+"""This server in a room of the real Janus: captions, shown video, and whatever ends one or the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets.asyncio.client  # noqa: F401  here, and not on the loop
+
+from aimass_stream.client import Client
+from aimass_stream.errors import AimassError, Busy, Forbidden, InvalidInput, InvalidPipeline, NotFound
+from aimass_stream.frames import Samples
+from tests.support.janus import SECRET, Meeting, Running, meeting
+from tests.support.meeting import Voice
+from tests.support.options import settings
+from tests.support.rtc import Camera
+from tests.support.server import Running as Server
+from tests.support.server import serve
+from tests.support.speech import speak
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+MIRROR = [{"stage": "mirror"}]
+LEVEL = [{"stage": "level"}]
+MARKUP = '<b onclick="x">Ann</b> [red]\x1b[31m'
+SHOWN_MARKUP = '<b onclick="x">Ann</b> [red] [31m'
+
+
+@pytest.fixture(scope="module")
+def clip() -> Samples:
+    return speak()
+
+
+@pytest.fixture
+def drawn() -> Camera:
+    """Its pictures, drawn before a loop runs."""
+    return Camera(160, 120, cycle=10)
+
+
+class Followed:
+    """A room of the server's, and what is told of it."""
+
+    def __init__(self, client: Client, room: dict[str, Any]) -> None:
+        self.id, self.client = room["id"], client
+        self.events: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        async for event in self.client.rooms.follow(self.id):
+            self.events.append(event)
+            self._news.set()
+
+    def of(self, kind: str, **said: Any) -> list[dict[str, Any]]:
+        return [each for each in self.events
+                if each["type"] == kind and all(each.get(key) == value for key, value in said.items())]
+
+    async def until(self, kind: str, count: int = 1, **said: Any) -> dict[str, Any]:
+        """The last of so many events."""
+        async with asyncio.timeout(60):
+            while len(self.of(kind, **said)) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.of(kind, **said)[count - 1]
+
+    async def over(self) -> str:
+        """Why it is over."""
+        async with asyncio.timeout(60):
+            await self._task
+        return str(self.events[-1]["reason"])
+
+    async def show(self) -> dict[str, dict[str, Any]]:
+        """The participants by name."""
+        return {each["name"]: each for each in (await self.client.rooms.show(self.id))["participants"]}
+
+
+@asynccontextmanager
+async def both(**options: Any) -> AsyncIterator[tuple[Server, Meeting, Client]]:
+    async with serve(settings(**options)) as server, meeting() as held, Client(server.url) as client:
+        yield server, held, client
+
+
+async def joined(held: Meeting, client: Client, **wanted: Any) -> Followed:
+    return Followed(client, await client.rooms.join(held.url, held.room, **wanted))
+
+
+async def test_captions_come_by_the_room_s_data_channel_with_the_speaker_s_name(clip: Samples) -> None:
+    async with both() as (server, held, client):
+        voice = Voice()
+        await held.guest(MARKUP, voice)
+        bob = await held.guest("Bob")
+        room = await joined(held, client, name="Scribe")
+        await bob.subscribe("Scribe (AI Mass)")
+        served = await room.until("participant.state", state="served", name=SHOWN_MARKUP)
+        voice.say(clip)
+        await bob.until(lambda: any('"final":true' in text for _, text in bob.texts))
+        arrived, text = bob.texts[-1]
+        caption = json.loads(text)
+        assert arrived - voice.said_at < 20  # idle it is half a second
+        assert (caption["type"], caption["name"]) == ("caption", SHOWN_MARKUP)
+        assert len(caption["text"].split()) > 3
+        assert json.loads(bob.texts[0][1])["text"] != caption["text"]  # it was told while it was being said
+        assert (await room.until("caption", final=True))["text"] == caption["text"]
+        kept = await client.rooms.captions(room.id)
+        assert [(each["name"], each["text"]) for each in kept] == [(SHOWN_MARKUP, caption["text"])]
+        words = server.node.get(served["session_id"]).transcript
+        assert len(words)
+        assert server.node.get(served["session_id"]).transport == "janus"
+        whole = await client.rooms.show(room.id)
+        assert (whole["captions_sent"], whole["captions_lost"]) == (len(bob.texts), 0)
+        await client.rooms.leave(room.id)
+        assert await room.over() == "ended by request"
+        assert set(await bob.others()) == {MARKUP}
+        assert server.node.sessions() == []
+        with pytest.raises(NotFound):
+            await client.rooms.show(room.id)
+
+
+async def test_what_comes_of_each_is_shown_by_a_publisher_of_its_own(drawn: Camera) -> None:
+    async with both() as (server, held, client):
+        ann, bob = await held.guest("Ann", drawn, Voice()), await held.guest("Bob")
+        room = await joined(held, client, pipeline=MIRROR, publish=["video", "audio"], captions=False)
+        await room.until("participant.state", state="served", name="Ann")
+        await bob.subscribe("Ann (AI Mass)")
+        await bob.until(lambda: bob.pictures > 3 and bob.sounds > 3)
+        assert set(await room.show()) == {"Ann", "Bob"}  # our own are nobody
+        await ann.ask(request="configure", display="Anna")
+        await room.until("participant.renamed", name="Anna", before="Ann")
+        await bob.until(lambda: any(told.get("display") == "Anna (AI Mass)" for told in bob.told))
+        assert (await room.show())["Anna"]["state"] == "served"
+        assert len(server.node.sessions()) == 1
+        await ann.leave()
+        held.guests.remove(ann)
+        await room.until("participant.left", name="Anna")
+        await bob.until(lambda: len([told for told in bob.told if "leaving" in told]) >= 2)
+        assert set(await bob.others()) == {"AI Mass (AI Mass)"}
+        await until(lambda: not server.node.sessions())
+        await client.rooms.leave(room.id)
+
+
+async def test_who_mutes_and_comes_back_keeps_their_session(drawn: Camera) -> None:
+    async with both() as (server, held, client):
+        ann = await held.guest("Ann", Voice())
+        room = await joined(held, client, pipeline=[*LEVEL, *MIRROR], captions=False)
+        first = await room.until("participant.state", state="served")
+        await ann.publish_more(drawn)
+        session = server.node.get(first["session_id"])
+        await until(lambda: bool(session.shown))
+        assert (await room.show())["Ann"]["session_id"] == first["session_id"]
+        assert sorted((await room.show())["Ann"]["tracks"]) == ["audio", "video"]
+        await ann.ask(request="unpublish")
+        await until(lambda: not server.node.sessions())
+        assert (await room.show())["Ann"]["state"] == "idle"
+        await client.rooms.leave(room.id)
+
+
+async def test_a_hundred_who_are_idle_and_more_who_speak_than_are_served() -> None:
+    async with both() as (server, held, client):
+        for number in range(100):
+            await held.guest(f"idle {number}")
+        for name in ("Ann", "Bob", "Cyd"):
+            await held.guest(name, Voice())
+        room = await joined(held, client, pipeline=LEVEL, max_participants=2)
+        await room.until("participant.state", 2, state="served")
+        shown = await room.show()
+        assert len(shown) == 103
+        assert {each["state"] for name, each in shown.items() if "idle" in name} == {"idle"}
+        assert sorted(shown[name]["state"] for name in ("Ann", "Bob", "Cyd")) == ["served", "served", "waiting"]
+        gone = next(guest for guest in held.guests[100:] if guest.name == room.of("participant.state")[0]["name"])
+        await gone.leave()
+        held.guests.remove(gone)
+        await room.until("participant.state", 3, state="served")
+        assert len(server.node.sessions()) == 2
+        await client.rooms.leave(room.id)
+
+
+async def test_only_those_who_were_named_and_only_while_there_is_room() -> None:
+    async with both(max_sessions=1) as (_, held, client):
+        for name in ("Ann", "Bob", "Cyd"):
+            await held.guest(name, Voice())
+        room = await joined(held, client, pipeline=LEVEL, participants=["Ann", "Cyd"])
+        served = await room.until("participant.state", state="served")
+        await room.until("participant.state", state="waiting", detail="all 1 sessions are taken")
+        shown = await room.show()
+        assert shown["Bob"]["state"] == "idle"
+        assert {shown["Ann"]["state"], shown["Cyd"]["state"]} == {"served", "waiting"}
+        await client.delete(served["session_id"])
+        ended = await room.until("participant.state", state="ended")
+        assert "ended by request" in ended["detail"]
+        await client.rooms.leave(room.id)
+
+
+async def test_shown_out_and_closed(drawn: Camera) -> None:
+    async with both() as (server, held, client):
+        ann = await held.guest("Ann", drawn)
+        room = await joined(held, client, pipeline=MIRROR, publish=["video"])
+        await room.until("participant.state", state="served")
+        await ann.ask(request="kick", secret=SECRET, id=(await ann.others())["AI Mass (AI Mass)"]["id"])
+        assert await room.over() == "we were shown out of the room"
+        assert await ann.others() == {}
+        assert server.node.sessions() == []
+        assert (await client.rooms.find())[0]["state"] == "ended"
+        room = await joined(held, client, pipeline=MIRROR)
+        await room.until("participant.state", state="served")
+        await ann.ask(request="destroy", secret=SECRET)
+        assert await room.over() == "the room was closed"
+        assert server.node.sessions() == []
+        held.guests.clear()
+        await ann.leave()
+
+
+async def test_janus_dies_and_comes_back() -> None:
+    running = await asyncio.to_thread(Running)
+    try:
+        async with serve(settings()) as server, Client(server.url) as client:
+            async with meeting(running) as held:
+                ann = await held.guest("Ann", Voice())
+                room = await joined(held, client, pipeline=LEVEL, publish=["audio"])
+                await room.until("participant.state", state="served")
+                await asyncio.to_thread(running.kill)
+                cut = await room.until("room.waiting")
+                assert "cut" in cut["reason"]
+                assert server.node.sessions() == []
+                held.guests.clear()
+                await ann.leave()
+            await asyncio.to_thread(running.start)
+            async with meeting(running, room=held.room) as again:
+                await room.until("room.joined", 2)
+                await again.guest("Ann", Voice())
+                await room.until("participant.state", 2, state="served")
+                await client.rooms.leave(room.id)
+                assert set(await again.guests[0].others()) == set()
+    finally:
+        await asyncio.to_thread(running.close)
+
+
+async def test_what_can_not_be_joined() -> None:
+    async with serve(settings(max_rooms=1)) as server, meeting(pin="1111") as held, Client(server.url) as client:
+        refusals: tuple[tuple[type[AimassError], dict[str, Any]], ...] = (
+            (NotFound, {"room": 99, "pin": "1111"}), (Forbidden, {"pin": "2222"}), (InvalidInput, {}),
+            (InvalidInput, {"url": "http://127.0.0.1"}), (InvalidPipeline, {"pipeline": [{"stage": "nothing"}]}),
+            (InvalidInput, {"pipeline": []}), (InvalidInput, {"publish": ["smell"]}), (InvalidInput, {"kind": "zoom"}))
+        for kind, wanted in refusals:
+            given: dict[str, Any] = {"url": held.url, "room": held.room} | wanted
+            with pytest.raises(kind):
+                await client.rooms.join(**given)
+        ann = await held.guest("Ann", pin="1111")
+        assert await ann.others() == {}
+        assert await client.rooms.find() == []
+        room = await joined(held, client, pin="1111")
+        with pytest.raises(Busy):
+            await joined(held, client, pin="1111")
+        server.node.draining = True
+        await client.rooms.leave(room.id)
+        with pytest.raises(AimassError, match="stopping"):
+            await joined(held, client, pin="1111")
+        server.node.draining = False
+
+
+async def test_a_server_that_stops_leaves() -> None:
+    async with meeting() as held:
+        ann = await held.guest("Ann", Voice())
+        async with serve(settings()) as server, Client(server.url) as client:
+            room = await joined(held, client, pipeline=LEVEL)
+            await room.until("participant.state", state="served")
+            assert len(await ann.others()) == 1
+            await server.state.rooms.close()
+            assert await room.over() == "the server stopped"
+            assert await ann.others() == {}
