@@ -29,6 +29,7 @@ class KeyView(BaseModel):
     prefix: str = Field(description="how the key begins: what is told of it after the first time")
     title: str
     user: str = Field(description="whose it is; empty: the server's own")
+    user_name: str = Field("", description="what people call them; in lists")
     team: str = Field(description="the team that it was made for, or empty")
     scopes: list[str]
     quotas: dict[str, int] = Field(description=QUOTAS)
@@ -90,7 +91,9 @@ async def list_keys(request: Request, response: Response, accounts: AccountsDep,
     keys = await accounts.parts.keys.find(caller, team=team, after=cast(Any, after), limit=limit + 1)
     rows, following = page(keys, limit, lambda key: (key.created, key.id))
     link(request, response, following)
-    return KeyList(keys=[shown(key) for key in rows], next=following)
+    called = accounts.directory.called
+    return KeyList(keys=[shown(key).model_copy(update={"user_name": called(key.user)}) for key in rows],
+                   next=following)
 
 
 @router.post("", status_code=201, openapi_extra=SECRET)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, cast, get_args
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from ..accounts.directory import Directory
 from ..errors import Forbidden, InvalidInput
 from ..ports import Caller
 from ..usage import SPANS, Span, Sum, Usage, Used
@@ -89,7 +90,14 @@ async def show_usage(
     shown, following = page(found, limit, lambda used: (used.value,))
     link(request, response, following)
     return UsageList(begin=first, end=last, span=span, by=by, next=following,
-                     rows=[_row(used, directory.called(used.value) if by == "key" else "") for used in shown])
+                     rows=[_row(used, _called(directory, used.value, caller) if by == "key" else "") for used in shown])
+
+
+def _called(directory: Directory, one: str, caller: Caller) -> str:
+    """A key's title, with whose it is where that is somebody else: everybody's first one is called alike."""
+    key = directory.keys.get(one)
+    whose = directory.called(key.user) if key is not None and key.user != caller.user else ""
+    return f"{directory.called(one)}, {whose}" if whose else directory.called(one)
 
 
 def _scope(caller: Caller, of: str | None, *, theirs: bool = False) -> str:

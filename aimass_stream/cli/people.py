@@ -36,8 +36,10 @@ def list_keys(team: Annotated[str | None, typer.Option(help="Those of a team, by
     if as_json:
         print_json(found)
         return
-    table(("Id", "Begins with", "Title", "State", "Last used", "Scopes"), [
-        (each.id, each.prefix, each.title, _state(each), moment(each.used), " ".join(each.scopes)) for each in found],
+    several = len({each.user for each in found}) > 1  # an admin's list has everybody's
+    table(("Id", "Begins with", "Title", *(["Whose"] if several else []), "State", "Last used", "Scopes"), [
+        (each.id, each.prefix, each.title, *([each.user_name or each.user or "the server's"] if several else []),
+         _state(each), moment(each.used), " ".join(each.scopes)) for each in found],
         "No keys. Make one: aimass keys create")
 
 

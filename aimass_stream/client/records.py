@@ -239,6 +239,7 @@ class Key:
     prefix: str
     title: str = ""
     user: str = ""
+    user_name: str = ""  # in lists
     team: str = ""
     scopes: list[str] = field(default_factory=list)
     quotas: dict[str, int] = field(default_factory=dict)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
-from aimass_stream.api.usage import _scope
+from aimass_stream.api.usage import _called, _scope
 from aimass_stream.errors import Forbidden
 from aimass_stream.ports import SCOPES, Caller
+from tests.support.accounts import opened, person
 from tests.support.options import settings
 from tests.support.server import serve
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_keys_of_others_are_told_with_whose_they_are(tmp_path: Path) -> None:
+    async with opened(tmp_path) as accounts:
+        ada, bob = await person(accounts, "ada"), await person(accounts, "bob")
+        mine, his = [(await accounts.parts.keys.make(who, "laptop"))[0].id for who in (ada, bob)]
+        told = [_called(accounts.directory, one, ada) for one in (mine, his, "key_none")]
+        assert told == ["laptop", "laptop, bob", ""]
 
 
 async def test_what_was_asked_is_told_by_model_and_time(tmp_path: object) -> None:

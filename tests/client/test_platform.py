@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from aimass_stream import errors
@@ -209,6 +210,10 @@ async def test_people_and_keys(tmp_path: Path) -> None:
                 with pytest.raises(errors.Forbidden) as refused:
                     await reader.models.create("fish")
                 assert refused.value.data["scope"] == "models:write"
+                assert {each.user_name for each in await ada.keys.find()} == {"ada", "bob"}
+                async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key.key}"}) as http:
+                    page = (await http.get(f"{server.url}/account")).text
+                assert ("· bob" in page, "· ada" in page) == (True, False)  # whose each is that an admin may revoke
                 assert (await bob.keys.revoke(made.id)).revoked
                 with pytest.raises(errors.Unauthorized):
                     await reader.models.find()
