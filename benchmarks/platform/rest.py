@@ -82,7 +82,7 @@ def tell(result: Result) -> str:
     return (f"An ONNX file with nothing but Identity on {NO_OP.row[0]} numbers, uploaded to the hub and deployed; one "
             "row a request. The other server is starlette and uvicorn (uvloop, httptools) in the versions that ours "
             "runs on, with one route that reads the same JSON, or the same bytes, and answers the same; ours also "
-            "finds the caller, the model and its version, checks the tensors, has onnxruntime run them in a thread and "
+            "finds the caller, the model and its version, checks the tensors, has onnxruntime run them and "
             "counts what was used. Callers are connections that stay open and ask again once they are answered, in a "
             "process of its own on raw sockets with uvloop; latency is from writing a request to the last byte of its "
             "answer. Server and callers share the machine's two cores. Both servers run all the time and are asked in "
