@@ -129,6 +129,14 @@ async def _faces(client: Client) -> list[str]:
     return [str(person["id"]) for person in (await client.faces.find())["people"]]
 
 
+async def _stages(client: Client) -> list[str]:
+    return [str(stage["name"]) for stage in await client.stages()]
+
+
+async def _uploads(client: Client) -> list[str]:
+    return [each.id for each in await client.uploads.find()]
+
+
 async def _versions(client: Client, model: str) -> list[str]:
     versions, aliases = await asyncio.gather(client.models.versions(model), client.models.aliases(model))
     return [*(each.alias for each in aliases.aliases), *(str(each.number) for each in versions)]
@@ -147,3 +155,4 @@ models, apps, keys = _names("models", _models), _names("apps", _apps), _names("k
 users, teams, jobs = _names("users", _users), _names("teams", _teams), _names("jobs", _jobs)
 requests, sessions = _names("requests", _requests), _names("sessions", _sessions)
 batches, faces = _names("batches", _batches), _names("faces", _faces)
+stages, uploads = _names("stages", _stages), _names("uploads", _uploads)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ..errors import NotFound
-from . import completing, conversions, deploying, opinions, quarantine, rekey, watching, weights
+from . import completing, conversions, deploying, opinions, quarantine, rekey, uploads, watching, weights
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
 from .given import number, object_of, picture_of, sure, text_of, value_of, versioned
 from .tables import amount, bar, facts, moment, table
@@ -271,3 +271,4 @@ models.command("weights")(weights.weights)
 models.command("pull")(weights.fetch)
 models.command("remove")(weights.remove)
 models.command()(rekey.rekey)
+uploads.add(models)

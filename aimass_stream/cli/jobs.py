@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.records import Job
 
-jobs = typer.Typer(help="Jobs of a server: list, show, watch, result, cancel, delete.", no_args_is_help=True)
+jobs = typer.Typer(help="Jobs of a server: list, show, watch, preview, result, cancel, delete.", no_args_is_help=True)
 
 Id: TypeAlias = Annotated[str, typer.Argument(metavar="JOB", help="Its id.", autocompletion=completing.jobs)]
 STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -70,6 +70,14 @@ def result(job: Id, out: Annotated[Path, typer.Option("--out", "-o", help="A fil
         path = asked(url, api_key, no_verify, lambda client: client.jobs.result(
             job, out, lambda done, total: told(job, done, total)),
             kept="The server has it still: the same command fetches it anew.")
+    say(as_json, str(path), file=str(path))
+
+
+@jobs.command()
+def preview(job: Id, out: Annotated[Path, typer.Option("--out", "-o", help="A JPEG file.")],
+            url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
+    """Save the last picture of what a job is making."""
+    path = asked(url, api_key, no_verify, lambda client: client.jobs.preview(job, out))
     say(as_json, str(path), file=str(path))
 
 

@@ -28,6 +28,8 @@ COMMANDS = {  # name -> "module:function"
     "predict": "predict:predict",
     "batch": "batch:batch",
     "vision": "vision:vision",
+    "node": "looking:node",
+    "stages": "looking:stages",
     "faces": "vision:faces",
     "jobs": "jobs:jobs",
     "keys": "people:keys",

@@ -184,6 +184,23 @@ def test_a_picture_is_looked_at(url: str, tmp_path: Path) -> None:
     assert at("faces", "forget", "nobody", "--yes").code == 1
 
 
+def test_what_a_server_is_like(url: str, tmp_path: Path) -> None:
+    def at(*arguments: str) -> Done:
+        return here(*arguments, AIMASS_URL=url, AIMASS_API_KEY=KEY)
+
+    node = at("node")
+    assert (node.code, "ready" in node.out, "0 of 3" in node.out) == (0, True, True), node.err
+    assert json.loads(at("node", "--json").out)["max_sessions"] == 3
+    assert "mirror" in at("stages").out
+    assert [word in at("stages", "blur").out for word in ("sigma", "number from 0")] == [True, True]
+    assert json.loads(at("stages", "blur", "--json").out)["name"] == "blur"
+    assert at("stages", "no-such").code == 2
+    assert json.loads(at("models", "uploads", "--json").out) == []
+    assert at("models", "uploads", "--forget", "nobody").code == 1
+    assert "built-in" in at("models", "tags").out
+    assert at("jobs", "preview", "nobody", "-o", str(tmp_path / "a.jpg")).code == 1
+
+
 def test_a_file_that_is_there_is_not_written_over_unasked(url: str, clip: Path, tmp_path: Path) -> None:
     taken, kept = tmp_path / "taken.mp4", clip.read_bytes()
     taken.write_bytes(b"precious")
