@@ -40,6 +40,11 @@ class Line(Protocol):
 
 
 class Shown(Line, Protocol):
+    @property
+    def shown_out(self) -> bool:
+        """Whether somebody of the room ended it: then it is not shown again."""
+        ...
+
     async def rename(self, name: str) -> None:
         """Raises `AimassError`."""
         ...

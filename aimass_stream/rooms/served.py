@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
-from ..errors import AimassError, Busy, Unavailable
+from ..errors import AimassError, Busy, Forbidden, Unavailable
 from ..events import Event
 from ..frames import Frame, now
 from ..session import Session
@@ -125,6 +125,8 @@ class Served:
                     self._become("ended", f"the session is over: {captions.reason}")
                     return
                 error: AimassError = Unavailable("the room cut the media")
+            except Forbidden:
+                raise
             except AimassError as failed:
                 error = failed
             if self._renew.is_set() or now() - begun > STEADY:
@@ -148,6 +150,8 @@ class Served:
                 lines.append(self._shown)
             self._become("served")
             await _first(self._renew, captions.over, *(line.ended for line in lines))
+            if self._shown is not None and self._shown.shown_out:
+                raise Forbidden("what was shown of them was shown out of the room")
         finally:
             self._shown = None
             for line in lines:

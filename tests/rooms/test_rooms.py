@@ -14,6 +14,7 @@ import websockets.asyncio.client  # noqa: F401  here, and not on the loop
 from aimass_stream.client import Client
 from aimass_stream.errors import AimassError, Busy, Forbidden, InvalidInput, InvalidPipeline, NotFound
 from aimass_stream.frames import Samples
+from aimass_stream.ports import Caller
 from tests.support.janus import SECRET, Meeting, Running, meeting
 from tests.support.meeting import Voice
 from tests.support.options import settings
@@ -192,6 +193,36 @@ async def test_only_those_who_were_named_and_only_while_there_is_room() -> None:
         await client.delete(served["session_id"])
         ended = await room.until("participant.state", state="ended")
         assert "ended by request" in ended["detail"]
+        await client.rooms.leave(room.id)
+
+
+async def test_what_is_shown_and_was_shown_out_is_not_shown_again(drawn: Camera) -> None:
+    async with both() as (server, held, client):
+        ann = await held.guest("Ann", drawn)
+        room = await joined(held, client, pipeline=MIRROR, publish=["video"], captions=False)
+        await room.until("participant.state", state="served")
+        await ann.ask(request="kick", secret=SECRET, id=(await ann.others())["Ann (AI Mass)"]["id"])
+        assert "shown out" in (await room.until("participant.state", state="ended"))["detail"]
+        assert set(await ann.others()) == {"AI Mass (AI Mass)"}
+        assert server.node.sessions() == []
+        await client.rooms.leave(room.id)
+
+
+async def test_a_data_channel_that_is_cut_is_opened_again() -> None:
+    async with both() as (server, held, client):
+        bob = await held.guest("Bob")
+        room = await joined(held, client, name="Scribe")
+        await bob.subscribe("Scribe (AI Mass)")
+        stay = server.state.rooms.get(room.id, Caller("anyone"))._stay
+        before = stay._texts
+        await until(lambda: before._connection.connectionState == "connected")
+        await before._connection.close()
+        await until(lambda: stay._texts is not before and stay._texts._connection.connectionState == "connected")
+        bob.told.clear()
+        carl = await held.guest("Carl")
+        await carl.subscribe("Scribe (AI Mass)")
+        await until(lambda: stay.say("still here") and carl.texts)
+        assert {text for _, text in carl.texts} == {"still here"}
         await client.rooms.leave(room.id)
 
 

@@ -47,6 +47,20 @@ async def test_requests_events_and_refusals() -> None:
         assert "Ann" not in await held.guests[0].others()
 
 
+async def test_of_a_process_that_is_killed_nothing_stays() -> None:
+    async with meeting() as held:
+        ann = await held.guest("Ann")
+        janus = await held.running.connect()
+        handle = await janus.attach(PLUGIN, lambda message: None)
+        await handle.ask({"request": "join", "ptype": "publisher", "room": held.room, "display": "Ghost"})
+        assert set(await ann.others()) == {"Ghost"}
+        janus._socket.transport.abort()
+        await ann.until(lambda: any("leaving" in told for told in ann.told))
+        assert await ann.others() == {}
+        await janus.close()
+        assert "cut" in janus.reason
+
+
 async def test_a_secret_is_asked_for() -> None:
     running = await asyncio.to_thread(Running, "open sesame")
     try:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 PLUGIN = "janus.plugin.videoroom"
 LABEL = "aimass"
 CODECS = {"audio": ("opus",), "video": ("vp8", "h264")}  # that we take
+AGAIN, LONGEST_PAUSE = 0.5, 30.0  # s before a data channel that was cut is opened again
 MAX_TRACKS = 8  # streams of one participant that are looked at
 
 
@@ -98,12 +99,14 @@ class Published:
 
     def __init__(self, peer: Peer) -> None:
         self.ended = asyncio.Event()
+        self.shown_out = False
         self.handle: Handle | None = None
         self._peer = peer
         self._running: asyncio.Task[None] | None = None
 
     def happened(self, message: dict[str, Any]) -> None:
-        if message["janus"] in ("hangup", "detached") or _shown_out(message):
+        self.shown_out = self.shown_out or _shown_out(message)
+        if message["janus"] in ("hangup", "detached") or self.shown_out:
             self.ended.set()
 
     async def rename(self, name: str) -> None:
@@ -143,6 +146,7 @@ class VideoRoom:
         self._feeds: dict[str, Any] = {}  # participant's id -> as Janus writes it, a number or a text
         self._private_id: Any = None
         self._texts: Texts | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def _room(self) -> int | str:
@@ -158,6 +162,7 @@ class VideoRoom:
             self._know(each)
         if self._join.captions:
             await self._open_channel(self._me)
+            self._keeping = asyncio.create_task(self._keep_channel(self._me), name="captions")
         self._changed()
 
     async def _enter(self, handle: Handle, name: str) -> dict[str, Any]:
@@ -171,7 +176,23 @@ class VideoRoom:
 
     async def _open_channel(self, me: Handle) -> None:
         self._texts = texts = await self._join.webrtc.texts(LABEL)
-        await self._publish(me, await texts.offer(), texts.accept)
+        try:
+            await self._publish(me, await texts.offer(), texts.accept)
+        except AimassError:
+            texts.ended.set()
+            raise
+
+    async def _keep_channel(self, me: Handle) -> None:
+        """Open it anew when it was cut, with ever longer pauses."""
+        pause = AGAIN
+        while self._texts is not None:
+            await self._texts.ended.wait()
+            await self._texts.close()
+            log.info("the room's data channel was cut, and is opened again")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            with suppress(AimassError):
+                await self._open_channel(me)
 
     async def _publish(self, handle: Handle, sdp: str, accept: Callable[[Any], Any]) -> None:
         _, jsep = await handle.ask({"request": "publish"}, {"type": "offer", "sdp": sdp})
@@ -183,7 +204,6 @@ class VideoRoom:
         if message["janus"] == "detached":
             self._over(self._janus.reason if self._janus.gone.is_set() else "Janus ended our stay", final=False)
         elif message["janus"] == "hangup" and self._texts is not None:
-            log.info("the room's data channel was cut: %s", message.get("reason"))
             self._texts.ended.set()
         elif _shown_out(message):
             self._over("we were shown out of the room", final=True)
@@ -269,6 +289,9 @@ class VideoRoom:
 
     async def leave(self) -> None:
         self._over("left", final=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         await self._janus.close()
         if self._texts is not None:
             await self._texts.close()
