@@ -65,9 +65,10 @@ clean: ## remove everything that was installed or built here
 	@touch $@
 
 .venv/.test: .venv/.base
-	@# GStreamer is the independent peer of WHIP and WHEP: 60 MB to fetch, 180 MB on disk; coturn is the relay (3 MB)
+	@# GStreamer is the independent peer of WHIP and WHEP: 60 MB to fetch, 180 MB on disk; coturn is the relay (3 MB),
+	@# PulseAudio hears the virtual microphone (10 MB)
 	@tools/apt.sh chromium postgresql janus coturn python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-bad \
-	  gstreamer1.0-plugins-good gstreamer1.0-nice
+	  gstreamer1.0-plugins-good gstreamer1.0-nice pulseaudio pulseaudio-utils
 	@$(UV) --constraint constraints.txt --editable '.[test]'
 	@touch $@
 

@@ -16,6 +16,7 @@ COMMANDS = {  # name -> "module:function"
     "dev": "dev:dev",
     "stream": "stream:stream",
     "talk": "talk:talk",
+    "camera": "camera:camera",
     "join": "join:join",
     "rooms": "join:rooms",
     "sessions": "sessions:sessions",

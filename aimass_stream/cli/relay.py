@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from ..client import MediaSession
-from ..client.files import FileReader, FileWriter
 from ..errors import AimassError
 from ..frames import AudioFrame, VideoFrame, now
 from ..queues import BoundedQueue
@@ -46,8 +45,28 @@ def why(reason: str) -> str:
     return REASONS.get(reason, reason.replace("_", " "))
 
 
+class Reader(Protocol):
+    """What is sent: files, cameras. The iterators block."""
+
+    path: str
+    audio: bool
+    video: bool
+    duration: float | None  # s
+
+    def pictures(self) -> Iterator[VideoFrame]: ...
+    def sound(self) -> Iterator[AudioFrame]: ...
+
+
+class Writer(Protocol):
+    """Where what comes back goes. It blocks."""
+
+    written: dict[str, int]
+
+    def write(self, frame: AudioFrame | VideoFrame) -> None: ...
+
+
 class Relay:
-    def __init__(self, session: MediaSession, reader: FileReader, writer: FileWriter) -> None:
+    def __init__(self, session: MediaSession, reader: Reader, writer: Writer) -> None:
         self.session, self.reader, self.writer = session, reader, writer
         self.position = 0.0  # s of the file that were sent
         self.tracks: dict[str, Latency] = {kind: Latency() for kind in ("audio", "video") if getattr(reader, kind)}
@@ -129,10 +148,15 @@ class Relay:
             self._unwritten.close()
 
     async def _write(self) -> None:
-        with contextlib.suppress(EOFError):
-            while True:
-                frame, _ = await self._unwritten.get()
-                await asyncio.to_thread(self.writer.write, frame)
+        try:
+            with contextlib.suppress(EOFError):
+                while True:
+                    frame, _ = await self._unwritten.get()
+                    await asyncio.to_thread(self.writer.write, frame)
+        except BaseException:
+            self._unwritten.close()  # `_receive` would wait for room
+            self.stop()
+            raise
 
     async def _listen(self) -> None:
         async for event in self.session.events():

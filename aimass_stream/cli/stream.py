@@ -67,17 +67,17 @@ def stream(
         relay = Relay(session, reader, writer)
         try:
             await relay.open()
-            await _watched(relay, quiet=as_json)
+            await watched(relay, quiet=as_json)
         finally:
             await asyncio.to_thread(writer.close)
         if not relay.stopped and not any(track.sent for track in relay.tracks.values()):
             raise InvalidMedia(f"nothing in {source} can be decoded, so nothing was sent and {out} was not written")
-        return _report(relay, out, as_json)
+        return report(relay, out, as_json)
 
     run(url, api_key, no_verify, work)
 
 
-async def _watched(relay: Relay, quiet: bool) -> None:
+async def watched(relay: Relay, quiet: bool) -> None:
     """Run it under a progress bar; the first Ctrl-C stops it in good order."""
     import signal
 
@@ -98,7 +98,7 @@ async def _watched(relay: Relay, quiet: bool) -> None:
         await running
 
 
-def _report(relay: Relay, out: Path, as_json: bool) -> int:
+def report(relay: Relay, out: Path | str, as_json: bool) -> int:
     """Print what happened; the exit code: 0 if anything was written."""
     wrote = any(relay.writer.written.values())
     summary = relay.summary() | {"out": str(out) if wrote else None}

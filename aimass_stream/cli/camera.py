@@ -1,0 +1,86 @@
+"""`aimass camera`: a camera or the screen through a server, and what comes back as a camera for other programs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import completing
+from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, run, transport_of
+from .given import set_of
+
+if TYPE_CHECKING:
+    from ..client import Client
+
+PULSE = "pulse"
+
+
+def camera(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A camera (/dev/video0), screen (of X11), test (a drawn "
+                                          "scene with beeps) or a file.")] = "/dev/video0",
+    to: Annotated[str, typer.Option(help="A v4l2loopback device, a FIFO or a file .y4m; without it, the first virtual "
+                                    "camera there is.")] = "",
+    voice: Annotated[str, typer.Option(help="Where sound goes: pulse (a microphone that other programs can pick), or a "
+                                       "FIFO or file of 16 bit mono at 48 kHz; without it, nowhere.")] = "",
+    label: Annotated[str, typer.Option(help="What the microphone is called.")] = "AI Mass",
+    width: Annotated[int, typer.Option(min=16, max=1920, help="px")] = 640,
+    height: Annotated[int, typer.Option(min=16, max=1920, help="px")] = 360,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0, help="End after so long; 0: at Ctrl-C.")] = 0,
+    pipeline: Pipeline = "[]",
+    app: Annotated[str, typer.Option(help="An app by its slug or id, in place of a pipeline.",
+                                     autocompletion=completing.apps)] = "",
+    given: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What of the app is set; may "
+                                                    "be said several times.")] = None,
+    transport: Transport = "ws",
+    url: Url = URL,
+    api_key: Key = None,
+    no_verify: NoVerify = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a camera, the screen or a file through a server; what comes back is a camera that other programs can pick."""
+    stages, over, parameters = pipeline_of(pipeline), transport_of(transport), set_of(given or [])
+    if app and stages:
+        raise typer.BadParameter("an app has its pipeline: say --app or --pipeline")
+    width, height = width & ~1, height & ~1  # 4:2:0 needs it
+
+    async def work(client: Client) -> int:
+        from .camera_sinks import CameraWriter, PulseSource, Sound, pictures_to
+        from .camera_sources import Live, opened
+        from .relay import Relay
+        from .stream import report, watched
+
+        reader = await asyncio.to_thread(opened, source, width=width, height=height, fps=fps, seconds=seconds or None)
+        options: dict[str, Any] = {"pipeline": None if app else stages}
+        options |= {"app": app, "parameters": parameters} if app else {}
+        if over == "ws":
+            session = client.stream(audio="opus" if reader.audio else None, video="vp8" if reader.video else None,
+                                    **options)
+        else:
+            session = client.rtc(audio=reader.audio, video=reader.video, **options)  # type: ignore[assignment]
+
+        def sinks() -> CameraWriter:
+            sound = None
+            if voice:
+                sound = PulseSource("aimass", label) if voice == PULSE else Sound(voice)
+            try:
+                return CameraWriter(pictures_to(to, width, height, fps), sound, width, height)
+            except BaseException:
+                if sound is not None:
+                    sound.close()
+                raise
+
+        writer = await asyncio.to_thread(sinks)
+        relay = Relay(session, reader, writer)
+        try:
+            await relay.open()
+            await watched(relay, quiet=as_json)
+        finally:
+            await asyncio.to_thread(writer.close)
+        if isinstance(reader, Live) and reader.trouble is not None:
+            raise reader.trouble
+        return report(relay, to or "the virtual camera", as_json)
+
+    run(url, api_key, no_verify, work)

@@ -1,0 +1,231 @@
+"""What `aimass camera` writes: a v4l2loopback device, Y4M or a FIFO of it, and sound that native programs can pick.
+
+Everything here blocks: run it in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import shutil
+import struct
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from ..codecs import pcm
+from ..errors import InvalidInput, Unavailable
+from ..frames import AUDIO_RATE, AudioFrame, Picture, Pixels, VideoFrame
+
+LOOPBACK = """apt install v4l2loopback-dkms
+modprobe v4l2loopback exclusive_caps=1 card_label="AI Mass" video_nr=10"""
+PULSE = "apt install pulseaudio-utils (for PulseAudio, and for PipeWire with pipewire-pulse)"
+UNQUOTED = re.compile(r"[\"'\\]")  # what ends a word for pactl
+PATIENCE = 5.0  # s that the rest of a picture waits for a reader
+PIPE = 1 << 20  # bytes: what a FIFO may hold without privileges
+SOUND_PIPE = 1 << 14  # bytes, 170 ms: whoever begins to listen hears nothing older
+
+# linux/videodev2.h, on 64 bits
+VIDIOC_QUERYCAP = 0x80685600
+VIDIOC_S_FMT = 0xC0D05605
+CAPABILITY = struct.Struct("16s32s32sIII12x")  # driver, card, bus, version, capabilities of all, of this device
+FORMAT = struct.Struct("I4xIIIIIIIIIIII152x")  # type; width to transfer function of struct v4l2_pix_format
+TYPE_OUTPUT = 2  # V4L2_BUF_TYPE_VIDEO_OUTPUT
+CAP_OUTPUT = 0x2  # V4L2_CAP_VIDEO_OUTPUT
+FIELD_NONE = 1
+COLORSPACE_BT601 = 1  # V4L2_COLORSPACE_SMPTE170M
+YU12 = int.from_bytes(b"YU12", "little")  # I420, as our pictures are
+
+
+class Pictures(Protocol):
+    def write(self, planes: Pixels) -> None:
+        """One picture, (h*3/2, w) uint8, I420, always of the same size."""
+    def close(self) -> None: ...
+
+
+class Loopback:
+    """A v4l2loopback device: another program sees a camera. Raises `Unavailable`, saying what is missing."""
+
+    def __init__(self, path: str, width: int, height: int) -> None:
+        try:
+            self._device = os.open(path, os.O_RDWR)
+        except OSError as error:
+            raise Unavailable(f"{path} can't be opened: {error.strerror}. A virtual camera is made, as root, by\n"
+                              f"{LOOPBACK}") from None
+        try:
+            capabilities = bytearray(CAPABILITY.size)
+            fcntl.ioctl(self._device, VIDIOC_QUERYCAP, capabilities)
+            driver, _, _, _, can, here = CAPABILITY.unpack(capabilities)
+            if not (here or can) & CAP_OUTPUT:
+                name = driver.rstrip(bytes(1)).decode(errors="replace")
+                raise Unavailable(f"{path} is a camera ({name}) and takes no pictures. A virtual one is made, as root, "
+                                  f"by\n{LOOPBACK}")
+            fcntl.ioctl(self._device, VIDIOC_S_FMT, bytearray(wanted(width, height)))
+        except BaseException as error:
+            os.close(self._device)
+            if isinstance(error, OSError):
+                raise Unavailable(f"{path} does not take pictures of {width}x{height}: {error.strerror}") from None
+            raise
+
+    def write(self, planes: Pixels) -> None:
+        os.write(self._device, planes.tobytes())
+
+    def close(self) -> None:
+        os.close(self._device)
+
+
+def wanted(width: int, height: int) -> bytes:
+    """A struct v4l2_format for I420 of that size, limited range BT.601."""
+    return FORMAT.pack(TYPE_OUTPUT, width, height, YU12, FIELD_NONE, width, width * height * 3 // 2, COLORSPACE_BT601,
+                       0, 0, 0, 0, 0)
+
+
+class Y4m:
+    """A file or FIFO that mpv, ffplay and Chromium's fake camera read.
+
+    While a FIFO is full, pictures are left out and counted. Raises `Unavailable` when its reader stops within one.
+    """
+
+    def __init__(self, path: str, width: int, height: int, fps: float) -> None:
+        rate = Fraction(fps).limit_denominator(1001)
+        self._path = path
+        self._file = _writable(path, PIPE)
+        self.dropped = 0
+        os.write(self._file, f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 "
+                             "C420mpeg2\n".encode())
+
+    def write(self, planes: Pixels) -> None:
+        rest = memoryview(b"FRAME\n" + planes.tobytes())
+        try:
+            rest = rest[os.write(self._file, rest) :]
+        except BlockingIOError:
+            self.dropped += 1
+            return
+        while rest:
+            if not select.select([], [self._file], [], PATIENCE)[1]:
+                raise Unavailable(f"nobody reads {self._path} any more")
+            rest = rest[os.write(self._file, rest) :]
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _writable(path: str, size: int) -> int:
+    """A new file, or a FIFO, which need not have a reader yet."""
+    if not Path(path).is_fifo():
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
+    return pipe
+
+
+def fitted(picture: Picture, width: int, height: int) -> Pixels:
+    """I420 of that size; what has another shape gets black beside it."""
+    if (picture.width, picture.height) == (width, height):
+        return picture.i420
+    scale = min(width / picture.width, height / picture.height)
+    inner = max(2, round(picture.width * scale)), max(2, round(picture.height * scale))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture.bgr, inner, interpolation=cv2.INTER_AREA)
+    return Picture.from_bgr(canvas).i420
+
+
+class Sound:
+    """16 bit, mono, 48 kHz into a file or FIFO. What nobody takes from a FIFO is dropped, and counted."""
+
+    def __init__(self, path: str) -> None:
+        self._file = _writable(path, SOUND_PIPE)
+        self._converter = pcm.Converter(AUDIO_RATE, 1)
+        self.dropped = 0
+
+    def write(self, frame: AudioFrame) -> None:
+        converted = self._converter.convert(frame)
+        if converted is None:
+            return
+        try:
+            os.write(self._file, pcm.to_bytes(converted.samples))
+        except BlockingIOError:
+            self.dropped += 1
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class PulseSource(Sound):
+    """A microphone in PulseAudio, or PipeWire by its pipewire-pulse. Raises `Unavailable`, saying what is missing."""
+
+    def __init__(self, name: str, label: str) -> None:
+        if shutil.which("pactl") is None:
+            raise Unavailable(f"pactl is not here: {PULSE}")
+        self._folder = tempfile.TemporaryDirectory(prefix="aimass-camera-")
+        fifo = str(Path(self._folder.name) / "sound")
+        described = f"source_properties=\"device.description='{UNQUOTED.sub('', label)}'\""
+        done = _pactl("load-module", "module-pipe-source", f"source_name={name}", f"file={fifo}", "format=s16le",
+                      f"rate={AUDIO_RATE}", "channels=1", described)
+        if done.returncode:
+            self._folder.cleanup()
+            raise Unavailable(f"no virtual microphone: pactl says {done.stderr.strip()!r}. Does PulseAudio or "
+                              "pipewire-pulse run for this user?")
+        self._module = done.stdout.strip()
+        super().__init__(fifo)
+
+    def close(self) -> None:
+        super().close()
+        _pactl("unload-module", self._module)
+        self._folder.cleanup()
+
+
+def _pactl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["pactl", *arguments], capture_output=True, text=True, timeout=20, check=False)
+
+
+class CameraWriter:
+    """Where frames go that came back: `Relay` writes to it as to a file."""
+
+    def __init__(self, pictures: Pictures, sound: Sound | None, width: int, height: int) -> None:
+        self.written = {"audio": 0, "video": 0}  # frames
+        self._pictures, self._sound = pictures, sound
+        self._width, self._height = width, height
+
+    def write(self, frame: AudioFrame | VideoFrame) -> None:
+        if isinstance(frame, VideoFrame):
+            self._pictures.write(fitted(frame.picture, self._width, self._height))
+        elif self._sound is not None:
+            self._sound.write(frame)
+        else:
+            return
+        self.written[frame.kind] += 1
+
+    def close(self) -> None:
+        self._pictures.close()
+        if self._sound is not None:
+            self._sound.close()
+
+
+def pictures_to(target: str, width: int, height: int, fps: float) -> Pictures:
+    """A device, a FIFO, a file that ends in .y4m, or, with "", the first virtual camera there is."""
+    target = target or loopback()
+    if Path(target).is_char_device() or target.startswith("/dev/"):
+        return Loopback(target, width, height)
+    if not target.endswith(".y4m") and not Path(target).is_fifo():
+        raise InvalidInput(f"{target} is no device, no FIFO and does not end in .y4m", field="to")
+    return Y4m(target, width, height, fps)
+
+
+def loopback(root: Path = Path("/sys/devices/virtual/video4linux")) -> str:
+    """The first virtual camera. Raises `Unavailable`, saying how one is made."""
+    found = sorted(root.glob("video*"), key=lambda each: int(each.name.removeprefix("video") or 0))
+    if not found:
+        raise Unavailable("there is no virtual camera: the kernel module v4l2loopback is not loaded. As root:\n"
+                          f"{LOOPBACK}")
+    return f"/dev/{found[0].name}"
