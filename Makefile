@@ -4,6 +4,8 @@ PYTHON ?= python3
 # processes that run tests, each whole files; 0: one after another in one process
 WORKERS ?= 2
 BIN := .venv/bin
+# what tests import is compiled once, for their processes and all that these start, also where __pycache__ is unwanted
+COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.pytest_cache/bytecode
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: run test check bench bench-speech bench-vision bench-platform soak fuzz help clean
@@ -18,10 +20,10 @@ run: .venv/.run web/node_modules/.models ## install what is missing, start the s
 test: .venv/.test .venv-clients/.installed web/node_modules/.installed check ## install what tests need, check, run all tests
 	@# many tests wait for media, so two at once fit on two cores; the files' order keeps a folder's browser and server
 	@# with two at once or on a shared machine one can be late: what failed is tried alone, and was named above
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || { \
+	@$(COMPILED) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || { \
 	  status=$$?; test $$status -eq 1 || exit $$status; \
 	  echo "Once more, what failed above. What passes only now wants mending, too."; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 12; }
+	  $(COMPILED) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 12; }
 
 check: .venv/.test web/node_modules/.installed ## ruff, mypy --strict, import-linter, tsc
 	@# no cache: it keeps what it said of imports from before a module was there
