@@ -82,6 +82,8 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
 
     page.goto(place.url)  # the page of before is signed in, too: what it sends is its own
     page.wait_for_selector(".monitor.has-picture", timeout=SECONDS)
+    expect(page.locator("#build-key")).to_have_text("one of yours")
+    assert "AIMASS_API_KEY" in page.locator("#build-code pre").inner_text()
     page.goto(f"{place.url}/account")
     page.click(".head .button")
     page.wait_for_url("**/sign-in", timeout=SECONDS)

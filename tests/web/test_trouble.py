@@ -50,6 +50,8 @@ def test_key_is_asked_for_and_a_full_server_is_waited_for(visit: Visit, guarded:
     page = first.open(guarded, picture=False)
     dialog = page.locator("#key-dialog")
     dialog.wait_for()
+    assert "or sign in" in dialog.inner_text()
+    assert page.locator("#build-key").inner_text() == "this server asks for one"
     assert dialog.evaluate("(sheet) => sheet.scrollWidth <= sheet.clientWidth && sheet.scrollLeft === 0")
     page.locator("#key-input").fill("not the key")
     page.keyboard.press("Enter")

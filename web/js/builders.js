@@ -4,8 +4,11 @@ import { CodePanel } from "./code-panel.js";
 import { byId } from "./dom.js";
 import { radios } from "./monitor.js";
 import { baseUrl, speechSnippet } from "./speech-snippets.js";
+import { shows } from "./storage.js";
 
 /** @typedef {import("./speech-snippets.js").Purpose} Purpose */
+
+const KEYS = { given: "••••••••", own: "one of yours", some: "this server asks for one", nothing: "any: this server asks for none" };
 
 export class Builders {
   /** @type {Purpose} */
@@ -23,21 +26,21 @@ export class Builders {
     });
     this.#show.checked = false; // nobody finds a key on the screen that did not ask for it
     this.#show.addEventListener("change", () => this.refresh());
+    addEventListener("aimass:refused", () => this.refresh());
     this.refresh();
   }
 
   /** A key was given, or taken back. */
   refresh() {
     const server = this.#server();
-    byId("build-with-key", HTMLElement).hidden = !server.secured;
+    byId("build-with-key", HTMLElement).hidden = this.key() === null;
     byId("build-url", HTMLElement).textContent = baseUrl(server);
-    byId("build-key", HTMLElement).textContent = server.key ?? (server.secured ? "••••••••" : "any: this server asks for none");
+    byId("build-key", HTMLElement).textContent = server.key ?? KEYS[shows()];
     this.code.refresh();
   }
 
   /** @returns {import("./speech-snippets.js").Server} */
   #server() {
-    const key = this.key();
-    return { origin: location.origin, secured: key !== null, key: this.#show.checked ? key : null };
+    return { origin: location.origin, secured: shows() !== "nothing", key: this.#show.checked ? this.key() : null };
   }
 }

@@ -1,7 +1,7 @@
 /** The two things the page asks for in a window of its own: which stage to add, and the server's key. */
 
 import { byId, h, prose } from "./dom.js";
-import { setApiKey } from "./storage.js";
+import { refuse, setApiKey } from "./storage.js";
 
 /** @typedef {import("../types/api.js").StageInfo} StageInfo */
 
@@ -85,7 +85,8 @@ export class KeyDialog {
   /** @param {boolean} wrong one was given and refused */
   open(wrong) {
     this.#text.textContent = wrong ? "That key is not the right one. Try again; it stays in this tab."
-      : "Enter the key that the server was started with. It stays in this tab.";
+      : "Enter a key of yours or the server's own, which stays in this tab, or sign in.";
+    refuse();
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#input.focus();
   }

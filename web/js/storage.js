@@ -44,5 +44,16 @@ export function setApiKey(value) {
   write(session, KEY, value);
 }
 
+let refused = false;
+
+/** The server wants to know who is calling: it refused who showed nothing. */
+export function refuse() {
+  refused = true;
+  dispatchEvent(new Event("aimass:refused"));
+}
+
+/** What a program has to show: this tab's key, a key of who is signed in, some key, or nothing. */
+export const shows = () => (key !== null ? "given" : csrfToken() ? "own" : refused ? "some" : "nothing");
+
 /** What a request of somebody who is signed in by a cookie shows: that it comes from this page, and not from another. */
 export const csrfToken = () => /(?:^|;\s*)aimass_csrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";

@@ -53,7 +53,7 @@ export class TokenError extends ServerError {
     this.cause = cause;
     this.reason = "token-expired";
     this.title = "The token is no longer good";
-    this.next = "Give connect() a function as its token: it is asked for another one whenever one is needed.";
+    this.next = "Give connect() a function as its token, which fetches another one.";
   }
 }
 
@@ -63,12 +63,11 @@ export class VersionError extends AimassError {
    * @param {number} ours
    */
   constructor(server, ours) {
-    const old = server < ours;
-    super(old ? "server-too-old" : "server-too-new", {
-      title: old ? "The server is too old for this page" : "The server is too new for this page",
+    const how = server < ours ? "old" : "new";
+    super(`server-too-${how}`, {
+      title: `The server is too ${how} for this page`,
       message: `It speaks version ${server} of the protocol, and this page ${ours}.`,
-      next: old ? "Update the server, or take the SDK from it: SERVER/sdk/aimass-stream.js."
-        : "Update the package aimass-stream, or take it from the server: SERVER/sdk/aimass-stream.js.",
+      next: "Update the older of the two, or take the SDK from the server itself: SERVER/sdk/aimass-stream.js.",
     });
   }
 }
@@ -83,7 +82,7 @@ export class ClosedError extends AimassError {
 /** @type {Record<number, [reason: string, title: string, next: string]>} */
 const ANSWERS = {
   400: ["invalid", "The server could not read that", ""],
-  401: ["unauthorized", "This server asks for an API key", "Enter the key that the server was started with."],
+  401: ["unauthorized", "This server asks for an API key", "Enter a key of yours or the server's own, or sign in."],
   403: ["forbidden", "Not allowed", "Ask whoever runs the server to add this page's origin."],
   404: ["not-found", "That session is over", "A new one is started."],
   409: ["conflict", "Not possible right now", ""],
@@ -134,8 +133,8 @@ export const noWebRtc = () => new NetworkError("no-webrtc", {
 /** @param {string} kind */
 export const trackEnded = (kind) => new SourceError("track-ended", {
   title: kind === "video" ? "The picture has ended" : "The sound has ended",
-  message: "The track that was sent has ended: its device was unplugged, its sharing stopped, or somebody called stop().",
-  next: "Open the device again and give process() or send() its new track; the processed one goes on.",
+  message: "Its device was unplugged, its sharing stopped, or somebody called stop().",
+  next: "Open the device again and give process() or send() its new track.",
 });
 
 export const insecureOrigin = () => new SourceError("insecure-origin", {
