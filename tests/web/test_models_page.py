@@ -120,7 +120,8 @@ def test_from_a_file_to_answers_and_back(place: Running, visit: Visit) -> None:
 
 
 def test_a_picture_is_asked_about_on_a_phone(place: Running, visit: Visit) -> None:
-    page = visit(viewport={"width": 390, "height": 844}).page
+    visitor = visit(viewport={"width": 390, "height": 844})
+    page = visitor.page
     page.goto(f"{place.url}/models?q=colours")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert not faults(page)
@@ -128,6 +129,15 @@ def test_a_picture_is_asked_about_on_a_phone(place: Running, visit: Visit) -> No
     page.set_input_files("#try input", SEA)
     page.click("#try button")
     expect(page.locator(".bar-row").first).to_contain_text("blue", timeout=SECONDS)
+    page.set_input_files("#try input", {"name": "notes.py", "mimeType": "text/plain", "buffer": b"no picture"})
+    page.click("#try button")
+    expect(page.locator("#try .wrong")).to_contain_text("no picture", timeout=SECONDS)
+    expect(page.locator("#answer")).to_be_hidden()  # it was the answer to the picture before
+    expect(page.locator("#judge")).to_be_hidden()
+    visitor.complaints.clear()  # Chromium logs the 422
+    page.set_input_files("#try input", SEA)
+    page.click("#try button")
+    expect(page.locator("#answer")).to_be_visible(timeout=SECONDS)
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert not faults(page)
 

@@ -70,7 +70,10 @@ async function ask(form) {
   const place = /** @type {HTMLElement} */ (form.querySelector("#answer"));
   const took = /** @type {HTMLElement} */ (form.querySelector("#took"));
   const button = /** @type {HTMLButtonElement} */ (form.querySelector("button.primary"));
+  const judge = document.getElementById("judge");
   complain(form, null);
+  place.hidden = true; // what is seen is never the answer to something else
+  if (judge) judge.hidden = true;
   button.disabled = true;
   took.textContent = say("asking …");
   try {
