@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.gstreamer import gstreamer, needed
 from tests.support.options import settings
+from tests.support.relay import SECRET, SHARED, relay
+from tests.support.relay import needed as coturn
 from tests.support.server import serve
 from tests.support.waiting import until
 
@@ -54,3 +56,18 @@ async def test_what_the_server_refuses_is_said_and_ends_it(tmp_path: Path) -> No
                 gstreamer(PUBLISH.replace(HERE, server.url), tmp_path) as publisher):
         assert await publisher.ended() == 1
         assert "401" in await publisher.complaints()
+
+
+@coturn
+async def test_by_the_relay_that_the_server_names_with_credentials_that_end(tmp_path: Path) -> None:
+    await asyncio.to_thread(needed)
+    with relay(tmp_path, *SHARED) as port:
+        options = settings(api_key=KEY, advertised_address="127.0.0.1", turn=[f"turn:127.0.0.1:{port}?transport=udp"],
+                           turn_secret=SECRET)
+        async with (serve(options) as server,
+                    gstreamer(f"{PUBLISH.replace(HERE, server.url)} --token {KEY} --relay", tmp_path) as publisher):
+            session = server.node.get((await publisher.said("resource ")).rpartition("/")[2])
+            await until(lambda: "video-0" in session.meter.hops)
+            (candidate,) = server.state.webrtc.peers[session.id]._offer.candidates  # it told no other address
+            assert " typ relay " in candidate
+            assert await publisher.interrupt() == 0
