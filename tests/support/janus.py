@@ -170,13 +170,20 @@ class Guest:
         assert jsep is not None
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.append(peer)
+        opened = asyncio.Event()
         peer.on("track", self._came)
         peer.on("datachannel", lambda channel: channel.on("message", self._said))
         await peer.setRemoteDescription(RTCSessionDescription(jsep["sdp"], "offer"))
         if "m=application" in jsep["sdp"]:  # as janus.js does: Janus sends nothing before a channel is open
-            peer.createDataChannel("JanusDataChannel").on("message", self._said)
+            channel = peer.createDataChannel("JanusDataChannel")
+            channel.on("message", self._said)
+            channel.on("open", opened.set)
+        else:
+            opened.set()
         await peer.setLocalDescription(await peer.createAnswer())
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": peer.localDescription.sdp})
+        async with asyncio.timeout(60):
+            await opened.wait()
 
     def _came(self, track: MediaStreamTrack) -> None:
         task = asyncio.create_task(self._follow(track))
