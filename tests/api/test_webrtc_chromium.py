@@ -12,6 +12,8 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.support.options import settings
+from tests.support.relay import SECRET, SHARED, relay
+from tests.support.relay import needed as coturn
 from tests.support.rtc import Camera, Microphone
 from tests.support.server import serve
 from tests.support.waiting import until
@@ -129,6 +131,22 @@ async def test_a_canvas_comes_back_turned(codec: str) -> None:
         if codec == "VP8":
             await opened.close()  # Chromium says nothing then: its silence is noticed (after 8 s by default)
             await until(lambda: session.state != "live")
+
+
+@coturn
+async def test_by_the_relay_alone_with_credentials_that_end(tmp_path: Path) -> None:
+    with relay(tmp_path, *SHARED) as port:
+        options = settings(turn=[f"turn:127.0.0.1:{port}?transport=udp"], turn_secret=SECRET,
+                           advertised_address="127.0.0.1")
+        async with serve(options) as server, page(server.url) as opened:
+            configuration = "{ ...(await (await fetch('/v1/config')).json()), iceTransportPolicy: 'relay' }"
+            script = ECHO.replace("RTCPeerConnection()", f"RTCPeerConnection({configuration})")
+            status, _ = await opened.evaluate(f"({_function(script)})('VP8')")
+            assert status == 201
+            assert await came(opened, "window.pictures.length > 10") is True
+            kinds = await opened.evaluate("""async () => [...(await window.pc.getStats()).values()]
+                .filter(({ type }) => type === "local-candidate").map(({ candidateType }) => candidateType)""")
+            assert set(kinds) == {"relay"}
 
 
 def _function(script: str) -> str:
