@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from bisect import bisect_left
@@ -73,6 +74,7 @@ class Health:
         self._database, self._review, self._clock = database, review, clock
         self._rate, self._least = error_rate, least
         self._fresh: dict[tuple[str, int], Count] = {}
+        self._moving = asyncio.Lock()  # what is fresh is here or in the database, for who looks meanwhile
         self._ends: dict[str, deque[tuple[float, bool, str]]] = {}  # of each app that is published
         self._missed: dict[str, int] = {}  # probes that failed, one after the other
         self._bad: dict[str, str] = {}  # why
@@ -112,16 +114,8 @@ class Health:
 
     async def flush(self) -> None:
         """Write what was counted, and suspend what fails too often."""
-        fresh, self._fresh = self._fresh, {}
-        if fresh:
-            try:
-                async with self._database.begin() as connection:
-                    for (app, day), count in fresh.items():
-                        await _write(connection, app, day, count)
-            except BaseException:
-                for key, count in fresh.items():
-                    self._fresh.setdefault(key, Count()).add(count)
-                raise
+        async with self._moving:
+            await self._write()
         bad, self._bad = self._bad, {}
         for app, reason in bad.items():
             self._ends.pop(app, None)
@@ -132,18 +126,32 @@ class Health:
             except (NotFound, Conflict):
                 log.info("app %s failed too often, and nobody can use it any more", app)
 
+    async def _write(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        if not fresh:
+            return
+        try:
+            async with self._database.begin() as connection:
+                for (app, day), count in fresh.items():
+                    await _write(connection, app, day, count)
+        except BaseException:
+            for key, count in fresh.items():
+                self._fresh.setdefault(key, Count()).add(count)
+            raise
+
     async def of(self, app: str, days: int = 30) -> dict[str, Any]:
         """What came of its sessions in the last days, each day and all together, and of its last probe."""
         first = int(self._clock() // DAY) - days + 1
-        async with self._database.read() as connection:
-            rows = (await connection.execute(select(DAYS).where(DAYS.c.app == app, DAYS.c.day >= first)
-                                             .order_by(DAYS.c.day))).all()
-            probe = (await connection.execute(select(PROBES).where(PROBES.c.app == app))).first()
-        counts = {row.day: Count(row.sessions, row.runs, row.probes, row.failed, row.seconds, list(row.latencies))
-                  for row in rows}
-        for (of, day), count in self._fresh.items():
-            if of == app and day >= first:
-                counts.setdefault(day, Count()).add(count)
+        async with self._moving:
+            async with self._database.read() as connection:
+                rows = (await connection.execute(select(DAYS).where(DAYS.c.app == app, DAYS.c.day >= first)
+                                                 .order_by(DAYS.c.day))).all()
+                probe = (await connection.execute(select(PROBES).where(PROBES.c.app == app))).first()
+            counts = {row.day: Count(row.sessions, row.runs, row.probes, row.failed, row.seconds, list(row.latencies))
+                      for row in rows}
+            for (of, day), count in self._fresh.items():
+                if of == app and day >= first:
+                    counts.setdefault(day, Count()).add(count)
         total = Count()
         for count in counts.values():
             total.add(count)

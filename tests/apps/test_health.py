@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -182,3 +183,12 @@ async def test_an_app_asked_once(tmp_path: Path) -> None:
             with pytest.raises(InvalidInput):
                 await centre.apps.run(BOB, AppCall(app), wrong, 3)
         assert Input.parse({"text": "a"}).text == ("a",)
+
+
+async def test_what_is_being_written_is_not_lost_from_sight(tmp_path: Path) -> None:
+    async with opened(tmp_path) as centre:
+        health, app = centre.apps.health, await published(centre.apps)
+        for number in range(1, 21):
+            health.note(app, "runs", failed=False)
+            _, *seen = await asyncio.gather(health.flush(), *(health.of(app) for _ in range(4)))
+            assert [each["runs"] for each in seen] == [number] * 4
