@@ -82,7 +82,7 @@ stop.addEventListener("click", () => {
   connection.close();
   rest();
 });
-addEventListener("pagehide", () => connection.close());
+addEventListener("pagehide", () => connection.close(true));
 
 if (settings instanceof HTMLFormElement) {
   settings.addEventListener("submit", (event) => event.preventDefault());

@@ -144,7 +144,7 @@ export class App {
     this.#button("models-button", () => void this.models.open());
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
-    addEventListener("pagehide", () => connection.close());
+    addEventListener("pagehide", () => connection.close(true));
     addEventListener("pageshow", ({ persisted }) => persisted && connection.open());
     addEventListener("online", () => connection.retryNow());
     setInterval(() => void this.#measure(), 1000);

@@ -25,6 +25,8 @@ import { Peer } from "./peer.js";
  *   `epoch` counts those that this connection has had
  */
 
+const AUTO_SECONDS = 4; // that WebRTC has before a websocket is taken, where either will do
+const FAREWELL = 200; // ms for the last word to leave
 const CONFIG_SECONDS = 600; // that servers for ICE are good for: credentials may end
 
 /** At once, then slower and slower; the server's own Retry-After counts. What only a person can mend ends it. */
@@ -73,13 +75,15 @@ export class Connection extends Emitter {
   #asked = new Map();
   #count = 0;
   #together = false; // the picture waits for its sound
+  #blocked = false; // this network lets no WebRTC through
 
   /**
    * @param {Rest} rest
    * @param {() => Wish} wish asked for at each start of a session
-   * @param {{retry?: RetryPolicy, seconds?: number, silence?: number, receive?: boolean}} [options]
+   * @param {{retry?: RetryPolicy, seconds?: number, silence?: number, receive?: boolean,
+   *   transport?: import("./link.js").Transport | "auto"}} [options]
    */
-  constructor(rest, wish, { retry = patientRetry, seconds = 8, silence = 4, receive = true } = {}) {
+  constructor(rest, wish, { retry = patientRetry, seconds = 8, silence = 4, receive = true, transport = "webrtc" } = {}) {
     super();
     this.rest = rest;
     this.wish = wish;
@@ -87,6 +91,7 @@ export class Connection extends Emitter {
     this.seconds = seconds;
     this.silence = silence;
     this.receive = receive;
+    this.choice = transport;
   }
 
   /** Starts, and keeps the session alive until `close`. Safe to call again after it failed. */
@@ -103,6 +108,7 @@ export class Connection extends Emitter {
 
   /** The network is another one, or this page was asleep: looks at once whether the link still carries. */
   suspect() {
+    this.#blocked = false;
     this.#link?.suspect();
     this.retryNow();
   }
@@ -116,6 +122,7 @@ export class Connection extends Emitter {
       let error;
       try {
         const link = await this.#attempt(signal);
+        if (signal.aborted) return this.#drop(link);
         attempt = 0;
         this.#link = link;
         link.setTogether(this.#together); // where that was said before the link was ready
@@ -140,7 +147,7 @@ export class Connection extends Emitter {
 
   /** @param {AbortSignal} signal */
   async #attempt(signal) {
-    const link = await this.connect(signal, {
+    const link = await this.#connect(signal, {
       tracks: { ...this.#tracks },
       message: (text) => this.#message(text),
       together: this.#together,
@@ -155,14 +162,33 @@ export class Connection extends Emitter {
   }
 
   /**
-   * By WebRTC.
+   * By WebRTC, or where that is blocked, or not wished, by a websocket. The session is the same one.
    * @param {AbortSignal} signal
    * @param {import("./link.js").LinkOptions} options
    * @returns {Promise<Link>}
    */
-  async connect(signal, options) {
-    return Peer.connect({ ...options, iceServers: await this.iceServers(signal),
-      exchange: (sdp) => this.#exchange(sdp, signal) });
+  async #connect(signal, options) {
+    const auto = this.choice === "auto";
+    if (this.choice !== "websocket" && !(auto && this.#blocked)) {
+      try {
+        return await Peer.connect({ ...options, seconds: auto ? Math.min(AUTO_SECONDS, options.seconds) : options.seconds,
+          iceServers: await this.iceServers(signal), exchange: (sdp) => this.#exchange(sdp, signal) });
+      } catch (error) {
+        const { reason } = explain(error);
+        if (!auto || (reason !== "media-blocked" && reason !== "no-webrtc")) throw error;
+        this.#blocked = true;
+      }
+    }
+    const { Socket } = await import("./socket.js");
+    const known = this.#known();
+    const hello = known ? { resume: { session_id: known.session_id, token: known.resume_token, last_seq: known.last_seq } }
+      : { ...this.wish(), token: (await this.rest.token()) ?? undefined };
+    try {
+      return await Socket.connect({ ...options, url: this.rest.base, hello,
+        welcomed: ({ session_id, resume_token }) => this.#opened(session_id, resume_token, known === null) });
+    } catch (error) {
+      throw this.rest.judge(error);
+    }
   }
 
   /** @param {AbortSignal} signal */
@@ -179,14 +205,14 @@ export class Connection extends Emitter {
    * @param {AbortSignal} signal
    */
   async #exchange(sdp, signal) {
-    const known = this.known();
+    const known = this.#known();
     const answer = await this.rest.offer({ sdp, type: "offer", ...(known ?? this.wish()) }, signal);
-    this.opened(answer.session_id, answer.resume_token, known === null);
+    this.#opened(answer.session_id, answer.resume_token, known === null);
     return answer.sdp;
   }
 
   /** What to show for going on with the session there was, null where there is none. */
-  known() {
+  #known() {
     return this.sessionId && this.#token
       ? { session_id: this.sessionId, resume_token: this.#token, last_seq: this.sequence.last } : null;
   }
@@ -196,7 +222,7 @@ export class Connection extends Emitter {
    * @param {string} token that resumes it
    * @param {boolean} fresh
    */
-  opened(id, token, fresh) {
+  #opened(id, token, fresh) {
     this.sessionId = id;
     this.#token = token;
     if (fresh) this.epoch += 1;
@@ -268,16 +294,28 @@ export class Connection extends Emitter {
     return this.#link?.name ?? null;
   }
 
-  /** Ends the session here and on the server. */
-  close() {
-    const id = this.sessionId;
+  /**
+   * Ends the session here and on the server.
+   * @param {boolean} [leaving] the page goes: nothing can be waited for
+   */
+  close(leaving = false) {
     this.#stop.abort();
-    this.tell({ type: "session.close" }); // a token that was good once can say it so only
-    this.#link?.close();
+    this.#drop(this.#link, leaving);
+    this.#set("closed");
+  }
+
+  /**
+   * @param {Link | null} link
+   * @param {boolean} [leaving]
+   */
+  #drop(link, leaving = false) {
+    const id = this.sessionId;
+    const told = link?.send('{"type":"session.close"}') ?? false; // a token that was good once can say it so only
+    if (told && !leaving) setTimeout(() => link?.close(), FAREWELL);
+    else link?.close();
     this.#link = null;
     this.#forget();
-    this.#set("closed");
-    if (id) this.rest.end(id).catch(() => undefined); // gone already: that is what we want
+    if (id && (leaving || !told)) this.rest.end(id).catch(() => undefined); // gone already: that is what we want
   }
 
   #forget() {

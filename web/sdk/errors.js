@@ -73,9 +73,8 @@ export class VersionError extends AimassError {
 }
 
 export class ClosedError extends AimassError {
-  /** @param {string} [why] */
-  constructor(why = "It was closed.") {
-    super("closed", { title: "This session is over", message: sentence(why), next: "Connect again." });
+  constructor() {
+    super("closed", { title: "This session is over", message: "It was closed.", next: "Connect again." });
   }
 }
 
@@ -112,8 +111,7 @@ export const serverGone = (cause) => new NetworkError("server-gone", {
 
 export const mediaBlocked = () => new NetworkError("media-blocked", {
   title: "The server answers, but no media gets through",
-  message: "Sound and picture travel over UDP, and none of it arrives. A firewall, a VPN or a container without "
-    + "its UDP ports published is the usual cause.",
+  message: "Sound and picture travel over UDP, which a firewall, a VPN or a container without its ports keeps out.",
   next: "Open the server's UDP ports (setting udp_ports), tell it its outside address (advertised_address), or "
     + "give it a TURN server (turn).",
 });
@@ -126,7 +124,7 @@ export const mediaLost = () => new NetworkError("media-lost", {
 
 export const noWebRtc = () => new NetworkError("no-webrtc", {
   title: "This browser has no WebRTC",
-  message: "Live pictures and sound can't be sent from here: RTCPeerConnection is missing or switched off.",
+  message: "RTCPeerConnection is missing or switched off.",
   next: "Open the page in a current Chrome, Edge, Firefox or Safari, and allow WebRTC in its settings.",
 });
 
@@ -140,8 +138,7 @@ export const trackEnded = (kind) => new SourceError("track-ended", {
 export const insecureOrigin = () => new SourceError("insecure-origin", {
   title: "Camera and microphone need https",
   message: "Browsers hand them out only to https pages and to localhost, and this page came over plain http.",
-  next: "Start the server with --tls self (or --tls cert,key) and open the https address it prints. The clip and "
-    + "local files work without.",
+  next: "Start the server with --tls self (or --tls cert,key) and open the https address it prints.",
 });
 
 /** What getUserMedia and getDisplayMedia throw, by name (W3C Media Capture, section 10.2). */
@@ -152,7 +149,7 @@ const CAPTURE = {
     "Click the icon left of the address, allow the {what}, and try again. Some systems ask a second time in their "
       + "own privacy settings."],
   NotFoundError: ["no-device", "No {what} was found", "This device has no {what}, or none that is plugged in.",
-    "Plug one in, or use the clip, the screen or a file."],
+    "Plug one in, or use another source."],
   NotReadableError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",
     "Close what else uses the {what} and try again."],
   OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",

@@ -35,6 +35,8 @@ import { rates } from "./stats.js";
  * @property {number} [patience] s without a processed picture, after which that is so
  * @property {boolean} [receive] false: tracks are only sent, and nothing but events comes back
  * @property {RetryPolicy} [retry] when to try again
+ * @property {Transport | "auto"} [transport] "auto" (as it comes) takes WebRTC, and where that does not get through within
+ *   4 s, a websocket
  *
  * @typedef {{epoch: number, sessionId: string, resumed: boolean, previous: {sessionId: string, lastSeq: number} | null}} Epoch
  *   a session was begun or gone on with. Where it could not be gone on with, `previous` is the one that is lost: what
@@ -52,6 +54,7 @@ import { rates } from "./stats.js";
  */
 
 const TICK = 200; // ms between two looks at the tracks
+const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
 
 /** @extends {Emitter<Events>} */
@@ -72,6 +75,8 @@ export class Session extends Emitter {
   #last = null;
   #timer;
   #over = new AbortController();
+  /** @type {[any, any][] | null} what was told before somebody could listen */
+  #held = [];
 
   /**
    * @param {Connection} connection
@@ -96,10 +101,28 @@ export class Session extends Emitter {
     });
     this.#timer = setInterval(() => this.#look(), TICK);
     const { signal } = this.#over;
-    addEventListener("pagehide", () => this.#end(), { signal });
+    addEventListener("pagehide", () => this.#end(true), { signal });
     addEventListener("online", () => connection.suspect(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || connection.suspect(), { signal });
     /** @type {any} */ (navigator).connection?.addEventListener?.("change", () => connection.suspect(), { signal });
+  }
+
+  /** @override @type {Emitter<Events>["on"]} */
+  on(name, listener) {
+    if (this.#held) setTimeout(() => this.#release()); // who listens to one thing may listen to others next
+    return super.on(name, listener);
+  }
+
+  /** @override @type {Emitter<Events>["emit"]} */
+  emit(name, detail) {
+    if (!this.#held) super.emit(name, detail);
+    else if (this.#held.push([name, detail]) > MOST_HELD) this.#held.shift();
+  }
+
+  #release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const [name, detail] of held) this.emit(name, detail);
   }
 
   /** The server's name for it; another one in each epoch. */
@@ -234,11 +257,12 @@ export class Session extends Emitter {
     this.#end();
   }
 
-  #end() {
+  /** @param {boolean} [leaving] */
+  #end(leaving) {
     if (this.#over.signal.aborted) return;
     this.#over.abort(new ClosedError());
     clearInterval(this.#timer);
-    this.#connection.close();
+    this.#connection.close(leaving);
     for (const { outlet } of this.#sent.values()) outlet?.close();
     this.#sent.clear();
     this.#stream = null;
@@ -333,11 +357,11 @@ export class Session extends Emitter {
    * @returns {Promise<Session>}
    */
   static async open({ url, token = null, pipeline, sync, latency, app, parameters, signal, fallback = "raw", patience = 1,
-    receive = true, retry }) {
+    receive = true, retry, transport = "auto" }) {
     signal?.throwIfAborted();
     /** @type {Wish} */
     const wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
-    const connection = new Connection(new Rest(url, token), () => wish, { receive, ...(retry ? { retry } : {}) });
+    const connection = new Connection(new Rest(url, token), () => wish, { receive, transport, ...(retry ? { retry } : {}) });
     const session = new Session(connection, wish, { fallback, patience, receive });
     const abort = () => session.#end();
     signal?.addEventListener("abort", abort, { signal: session.#over.signal });

@@ -9,6 +9,16 @@ interface MediaStreamTrackGenerator extends MediaStreamTrack {
   readonly writable: WritableStream<VideoFrame | AudioData>;
 }
 
+// what an audio worklet has
+
+declare class AudioWorkletProcessor {
+  readonly port: MessagePort;
+}
+
+declare function registerProcessor(name: string, processor: new () => AudioWorkletProcessor & {
+  process(inputs: Float32Array[][], outputs: Float32Array[][]): boolean;
+}): void;
+
 declare var MediaStreamTrackGenerator: {
   new (init: { kind: "audio" | "video" }): MediaStreamTrackGenerator;
 };

@@ -1,0 +1,124 @@
+"""The browser SDK over a websocket, for networks that let no UDP through."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..support.browser import Visitor
+from ..support.sdk import run, sdk_page
+from .conftest import KEY, Visit
+from .test_sdk import CAMERA, MIRROR, live, until_mirrored
+from .test_sdk_back import in_order
+
+pytestmark = pytest.mark.browser
+
+SOCKET = MIRROR.replace("begin({", "begin({ transport: 'websocket',")
+SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...given) { super(...given); window.sockets.push(this); }
+};
+"""
+PEAK = """
+  const context = new AudioContext();
+  await context.resume();
+  const meter = context.createAnalyser();
+  context.createMediaStreamSource(new MediaStream([session.process(voice)])).connect(meter);
+  window.peak = 0;
+  const data = new Float32Array(meter.fftSize);
+  setInterval(() => { meter.getFloatTimeDomainData(data); peak = Math.max(peak, ...data.map(Math.abs)); }, 20);
+"""
+
+
+def guest_of(visit: Visit, server: str, *scripts: str) -> Visitor:
+    visitor = visit(permissions=["camera", "microphone"])
+    for script in (SOCKETS, *scripts):
+        visitor.context.add_init_script(script)
+    return sdk_page(visitor, server)
+
+
+@pytest.mark.parametrize(("without", "codecs"), [
+    ("", ["vp8", "opus"]),
+    ("delete window.VideoEncoder; delete window.AudioEncoder;", ["jpeg", "pcm_s16le"]),
+], ids=["webcodecs", "jpeg-and-pcm"])
+def test_pictures_and_sound_both_ways(visit: Visit, server: str, without: str, codecs: list[str]) -> None:
+    guest = guest_of(visit, server, without)
+    run(guest, CAMERA + SOCKET + "const [voice] = (await sdk.capture({ audio: true })).getAudioTracks();" + PEAK)
+    until_mirrored(guest, True)
+    assert run(guest, "return [session.transport, peers.length]") == ["websocket", 0]
+    guest.until("told('away').filter(({ kind, away }) => kind === 'audio' && !away).length")
+    run(guest, "peak = 0")
+    guest.until("peak > 0.05")
+    run(guest, "await session.update([{ stage: 'gray' }])")
+    until_mirrored(guest, False)
+    stats = run(guest, "return session.stats()")
+    assert stats["link"]["codec"] == codecs[0]
+    assert (stats["link"]["width"], stats["link"]["height"]) == (640, 360)
+    in_order(guest)
+    before = live(server)
+    run(guest, "await session.close()")
+    assert live(server) == before - 1
+
+
+def test_a_socket_that_is_cut_and_a_camera_of_another_size(visit: Visit, server: str) -> None:
+    guest = guest_of(visit, server)
+    run(guest, CAMERA + SOCKET)
+    until_mirrored(guest, True)
+    run(guest, "window.id = session.id; sockets.at(-1).close(3000)")
+    guest.until("sockets.length === 2 && session.status.state === 'live'")
+    until_mirrored(guest, True)
+    told = run(guest, "return [session.id === id, told('epoch').at(-1).resumed, told('missed').length]")
+    assert told == [True, True, 0]
+    in_order(guest)
+    run(guest, """
+      const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+      const context = canvas.getContext("2d");
+      setInterval(() => { context.fillStyle = "#00ff00"; context.fillRect(0, 0, 320, 240); }, 30);
+      session.process(canvas.captureStream(30).getVideoTracks()[0]);
+    """)
+    guest.until("document.querySelector('video.processed').videoWidth === 320")
+    run(guest, "await session.close()")
+    assert run(guest, "return sockets.every((one) => one.readyState > 1)")
+
+
+def test_where_no_udp_gets_through(visit: Visit, server: str) -> None:
+    """The session that WebRTC has begun goes on over a websocket."""
+    guest = guest_of(visit, server, """
+      window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(given) { super({ ...given, iceTransportPolicy: "relay" }); } // and there is no relay
+      };
+    """)
+    run(guest, CAMERA + MIRROR)
+    assert run(guest, "return [session.transport, session.epoch]") == ["websocket", 1]
+    until_mirrored(guest, True)
+    run(guest, "await session.close(); delete window.RTCPeerConnection; window.RTCPeerConnection = undefined")
+    forced = run(guest, "return trouble(sdk.connect({ url: location.origin, transport: 'webrtc' }))")
+    assert (forced["name"], forced["reason"]) == ("NetworkError", "no-webrtc")
+    run(guest, "await (await begin()).close()")
+    assert run(guest, "return told('status').at(-1).state") == "closed"
+
+
+def test_what_a_websocket_refuses_and_who_gives_up(visit: Visit, guarded: str, server: str) -> None:
+    guest = guest_of(visit, guarded.replace("0.0.0.0", "127.0.0.1"))
+    opening = "return trouble(begin({ transport: 'websocket', token: given[0], pipeline: given[1] }))"
+    assert run(guest, opening, "not the key", [])["reason"] == "unauthorized"
+    wrong = run(guest, opening, KEY, [{"stage": "nothing"}])
+    assert (wrong["reason"], "nothing" in wrong["message"]) == ("invalid", True)
+    assert run(guest, opening, KEY, []) is None
+    run(guest, "await session.close()")
+    plain, before = guest_of(visit, server), live(server)
+    for delay in (0, 30):
+        given_up = run(plain, """
+          const stop = new AbortController();
+          setTimeout(() => stop.abort(), given[0]);
+          return trouble(sdk.connect({ url: location.origin, transport: "websocket", signal: stop.signal }));
+        """, delay)
+        assert given_up is None or given_up["error"] == "AbortError"
+    plain.until("sockets.every((one) => one.readyState > 1)")
+    for _ in range(200):
+        if live(server) == before:
+            break
+        plain.page.wait_for_timeout(50)
+    assert live(server) == before
+    for visitor in (guest, plain):
+        visitor.complaints.clear()  # Chromium logs sockets that were closed before they opened

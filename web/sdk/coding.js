@@ -1,0 +1,294 @@
+/**
+ * Pictures and sound as they travel over a websocket: WebCodecs where the browser has them, else JPEG and PCM.
+ */
+
+import { frames } from "./outlet.js";
+
+/**
+ * @typedef {{codec: number, key: boolean, pts: number, data: Uint8Array}} Piece `pts` in the codec's ticks
+ * @typedef {(piece: Piece) => void} Give
+ */
+
+export const CODECS = { pcm_s16le: 1, opus: 2, jpeg: 16, vp8: 17, h264: 18 };
+const NAMES = { vp8: "vp8", h264: "avc1.42e01f" };
+const RATE = 48_000; // Hz
+const BITS = 0.1; // of a pixel, 30 times a second
+const JPEG_EVERY = 66; // ms: single pictures are large
+const BUSY = 2; // pictures that wait for the encoder: then others are left out
+
+/**
+ * What this browser sends and shows.
+ * @returns {Promise<{audio: "opus" | "pcm_s16le", video: "vp8" | "h264" | "jpeg"}>}
+ */
+export async function supported() {
+  /** @type {"vp8" | "h264" | "jpeg"} */
+  let video = "jpeg";
+  if (typeof VideoEncoder === "function" && typeof VideoDecoder === "function") {
+    for (const name of /** @type {const} */ (["h264", "vp8"])) {
+      const config = { codec: NAMES[name], width: 640, height: 360 };
+      const both = await Promise.all([VideoEncoder.isConfigSupported(config), VideoDecoder.isConfigSupported(config)]);
+      if (both.every((each) => each.supported)) video = name;
+    }
+  }
+  const opus = { codec: "opus", sampleRate: RATE, numberOfChannels: 1 };
+  const sound = typeof AudioEncoder === "function" && typeof AudioDecoder === "function"
+    && (await AudioEncoder.isConfigSupported(opus)).supported;
+  return { video, audio: sound ? "opus" : "pcm_s16le" };
+}
+
+/** Sends one track's pictures. */
+export class Camera {
+  /** @type {VideoEncoder | null} */
+  #encoder = null;
+  #size = "";
+  #last = 0;
+  #stop;
+  wantsKey = true;
+
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {"vp8" | "h264" | "jpeg"} codec
+   * @param {Give} give
+   * @param {() => boolean} crowded whether the way is too slow just now
+   */
+  constructor(track, codec, give, crowded) {
+    this.codec = codec;
+    this.give = give;
+    this.crowded = crowded;
+    this.#stop = typeof MediaStreamTrackProcessor === "function" && codec !== "jpeg"
+      ? frames(track, (frame) => this.#encode(frame)) : watch(track, (video) => this.#look(video));
+  }
+
+  /** @param {HTMLVideoElement} video */
+  #look(video) {
+    const now = performance.now();
+    if (this.codec !== "jpeg") return this.#encode(new VideoFrame(video, { timestamp: now * 1000 }));
+    if (this.crowded() || now - this.#last < JPEG_EVERY) return;
+    this.#last = now;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    canvas.getContext("2d")?.drawImage(video, 0, 0);
+    canvas.toBlob(async (blob) => {
+      if (blob) this.give({ codec: CODECS.jpeg, key: true, pts: now * 90, data: new Uint8Array(await blob.arrayBuffer()) });
+    }, "image/jpeg", 0.8);
+  }
+
+  /** @param {VideoFrame} frame */
+  #encode(frame) {
+    const [width, height] = [frame.displayWidth, frame.displayHeight];
+    const encoder = this.#encoder?.state === "configured" ? this.#encoder : this.#open();
+    if (`${width}x${height}` !== this.#size) {
+      this.#size = `${width}x${height}`;
+      encoder.configure({ codec: this.codec === "vp8" ? NAMES.vp8 : NAMES.h264, width, height, latencyMode: "realtime",
+        bitrate: Math.round(width * height * 30 * BITS), framerate: 30,
+        ...(this.codec === "h264" ? { avc: { format: /** @type {const} */ ("annexb") } } : {}) });
+      this.wantsKey = true;
+    }
+    if (encoder.encodeQueueSize < BUSY && !this.crowded()) {
+      const timed = new VideoFrame(frame, { timestamp: performance.now() * 1000 }); // sound has the same clock
+      encoder.encode(timed, { keyFrame: this.wantsKey });
+      this.wantsKey = false;
+      timed.close();
+    }
+    frame.close();
+  }
+
+  #open() {
+    this.#size = "";
+    this.#encoder = new VideoEncoder({
+      output: (chunk) => {
+        const data = new Uint8Array(chunk.byteLength);
+        chunk.copyTo(data);
+        this.give({ codec: CODECS[this.codec], key: chunk.type === "key", pts: chunk.timestamp * 0.09, data });
+      },
+      error: () => (this.#size = ""), // the next picture opens another one
+    });
+    return this.#encoder;
+  }
+
+  close() {
+    this.#stop();
+    if (this.#encoder?.state === "configured") this.#encoder.close();
+  }
+}
+
+/**
+ * Every picture of a track, as an element shows it.
+ * @param {MediaStreamTrack} track
+ * @param {(video: HTMLVideoElement) => void} seen
+ */
+function watch(track, seen) {
+  const video = document.createElement("video");
+  video.muted = video.playsInline = true;
+  video.srcObject = new MediaStream([track]);
+  video.play().catch(() => undefined); // stopped before it began
+  let request = video.requestVideoFrameCallback(function next() {
+    seen(video);
+    request = video.requestVideoFrameCallback(next);
+  });
+  return () => {
+    video.cancelVideoFrameCallback(request);
+    video.srcObject = null;
+  };
+}
+
+/** Shows pictures as a track. */
+export class Screen {
+  /** @type {VideoDecoder | null} */
+  #decoder = null;
+  #paint;
+  #done;
+  size = { width: 0, height: 0 };
+  frames = 0;
+
+  /** @param {() => void} done called for each picture that was dealt with */
+  constructor(done) {
+    this.#done = done;
+    if (typeof MediaStreamTrackGenerator === "function") {
+      const track = new MediaStreamTrackGenerator({ kind: "video" });
+      const writer = track.writable.getWriter();
+      writer.closed.catch(() => undefined); // stopped by us
+      this.track = /** @type {MediaStreamTrack} */ (track);
+      this.#paint = (/** @type {VideoFrame} */ frame) => void writer.write(frame).catch(() => frame.close());
+    } else {
+      const canvas = document.createElement("canvas");
+      const context = canvas.getContext("2d", { alpha: false });
+      this.track = /** @type {MediaStreamTrack} */ (canvas.captureStream().getVideoTracks()[0]);
+      this.#paint = (/** @type {VideoFrame | ImageBitmap} */ frame) => {
+        const { width, height } = this.size;
+        if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+        context?.drawImage(frame, 0, 0);
+        frame.close();
+      };
+    }
+  }
+
+  /** @param {Piece} piece @returns {boolean} false where a key frame is needed */
+  take({ codec, key, pts, data }) {
+    if (codec === CODECS.jpeg) {
+      void createImageBitmap(new Blob([/** @type {any} */ (data)], { type: "image/jpeg" })).then((bitmap) => {
+        const painted = typeof MediaStreamTrackGenerator !== "function" ? bitmap
+          : new VideoFrame(bitmap, { timestamp: (pts * 100) / 9 });
+        if (painted !== bitmap) bitmap.close();
+        this.#show(painted);
+      }, () => this.#done());
+      return true;
+    }
+    if (this.#decoder?.state !== "configured") {
+      if (!key) return this.#done(), false;
+      this.#decoder = new VideoDecoder({ output: (frame) => this.#show(frame), error: () => this.#done() });
+      this.#decoder.configure({ codec: codec === CODECS.vp8 ? NAMES.vp8 : NAMES.h264, optimizeForLatency: true });
+    }
+    this.#decoder.decode(new EncodedVideoChunk({ type: key ? "key" : "delta", timestamp: (pts * 100) / 9, data }));
+    return true;
+  }
+
+  /** @param {any} frame VideoFrame or ImageBitmap */
+  #show(frame) {
+    this.size = { width: frame.displayWidth ?? frame.width, height: frame.displayHeight ?? frame.height };
+    this.frames += 1;
+    this.#paint(frame);
+    this.#done();
+  }
+
+  close() {
+    if (this.#decoder?.state === "configured") this.#decoder.close();
+    this.track.stop();
+  }
+}
+
+/** A microphone and a loudspeaker, both mono at 48 kHz. */
+export class Sound {
+  /** @type {AudioWorkletNode | null} */
+  #microphone = null;
+  /** @type {AudioWorkletNode | null} */
+  #player = null;
+  /** @type {AudioNode | null} */
+  #source = null;
+  /** @type {AudioEncoder | null} */
+  #encoder = null;
+  /** @type {AudioDecoder | null} */
+  #decoder = null;
+  #at = -Infinity; // of the next piece, in ms
+  #context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+  #out = this.#context.createMediaStreamDestination();
+  track = /** @type {MediaStreamTrack} */ (this.#out.stream.getAudioTracks()[0]);
+
+  /**
+   * @param {"opus" | "pcm_s16le"} codec
+   * @param {Give} give
+   */
+  constructor(codec, give) {
+    this.codec = codec;
+    this.give = give;
+  }
+
+  async open() {
+    await this.#context.audioWorklet.addModule(new URL("./sound-worklet.js", import.meta.url));
+    this.#player = new AudioWorkletNode(this.#context, "aimass-player", { numberOfInputs: 0, outputChannelCount: [1] });
+    this.#player.connect(this.#out);
+    this.#microphone = new AudioWorkletNode(this.#context, "aimass-microphone", { numberOfOutputs: 0 });
+    this.#microphone.port.onmessage = ({ data }) => this.#source && this.#heard(data);
+    if (this.codec !== "opus") return;
+    this.#encoder = new AudioEncoder({ error: () => undefined, output: (chunk) => {
+      const data = new Uint8Array(chunk.byteLength);
+      chunk.copyTo(data);
+      this.give({ codec: CODECS.opus, key: true, pts: chunk.timestamp * 0.048, data });
+    } });
+    this.#encoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1, bitrate: 32_000 });
+    this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
+      const samples = new Float32Array(sound.numberOfFrames);
+      sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      sound.close();
+      this.#play(samples);
+    } });
+    this.#decoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1 });
+  }
+
+  /** @param {MediaStreamTrack | null} track */
+  send(track) {
+    this.#source?.disconnect();
+    this.#source = track && this.#context.createMediaStreamSource(new MediaStream([track]));
+    if (this.#microphone) this.#source?.connect(this.#microphone);
+    if (this.#context.state === "suspended") this.#context.resume().catch(() => undefined); // closed meanwhile
+  }
+
+  /** @param {Float32Array<ArrayBuffer>} samples */
+  #heard(samples) {
+    const now = performance.now();
+    this.#at = Math.abs(now - this.#at) > 100 ? now : this.#at + (samples.length * 1000) / RATE;
+    if (this.#encoder) {
+      const sound = new AudioData({ format: "f32-planar", sampleRate: RATE, numberOfFrames: samples.length,
+        numberOfChannels: 1, timestamp: this.#at * 1000, data: samples });
+      if (this.#encoder.state === "configured") this.#encoder.encode(sound);
+      sound.close();
+      return;
+    }
+    const data = new Uint8Array(samples.length * 2);
+    const view = new DataView(data.buffer);
+    samples.forEach((value, at) => view.setInt16(2 * at, Math.max(-1, Math.min(1, value)) * 32767, true));
+    this.give({ codec: CODECS.pcm_s16le, key: true, pts: this.#at * (RATE / 1000), data });
+  }
+
+  /** @param {Piece} piece */
+  take({ codec, pts, data }) {
+    if (codec === CODECS.opus) {
+      this.#decoder?.decode(new EncodedAudioChunk({ type: "key", timestamp: pts / 0.048, data }));
+      return;
+    }
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.#play(Float32Array.from({ length: data.length / 2 }, (_, at) => view.getInt16(2 * at, true) / 32768));
+  }
+
+  /** @param {Float32Array<ArrayBuffer>} samples */
+  #play(samples) {
+    this.#player?.port.postMessage(samples, [samples.buffer]);
+  }
+
+  close() {
+    this.#source?.disconnect();
+    for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
+    this.track.stop();
+    void this.#context.close();
+  }
+}
