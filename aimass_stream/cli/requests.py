@@ -46,7 +46,7 @@ def list_requests(
         print_json(found)
         return
     table(("Id", "Kind", "What for", "Who", "State", "Asked", "Answer"), [
-        (each.id, each.kind, each.subject, each.user, each.state, moment(each.created), each.answer)
+        (each.id, each.kind, each.subject, each.user_name or each.user, each.state, moment(each.created), each.answer)
         for each in found], "Nothing was asked for. Ask: aimass requests ask model 'One that reads number plates'")
 
 

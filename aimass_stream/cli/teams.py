@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -111,7 +111,13 @@ def audit(
         return
     table(("When", "Who", "From", "What", "To", "Details"), [
         (moment(each.at), each.name or each.who, each.address, each.what, each.object,
-         ", ".join(f"{name} {value}" for name, value in each.details.items())) for each in found], "No such entries.")
+         _details(each.details)) for each in found], "No such entries.")
+
+
+def _details(told: dict[str, Any]) -> str:
+    """Without what is empty."""
+    return ", ".join(f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+                     for name, value in told.items() if value not in ("", None, []))
 
 
 async def _team(client: Client, team: str) -> Team:

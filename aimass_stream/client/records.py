@@ -462,6 +462,7 @@ class Asked:
     subject: str
     text: str = ""
     user: str = ""  # who asks
+    user_name: str = ""  # in lists
     owner: str = ""  # for whom: a user or a team
     state: str = "open"  # or granted, declined
     answer: str = ""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from aimass_stream.accounts import keys
-from aimass_stream.cli import conversions, people, quarantine, usage
+from aimass_stream.cli import conversions, people, quarantine, teams, usage
 from aimass_stream.cli.common import refuse
 from aimass_stream.cli.tables import amount
 from aimass_stream.client import Client
@@ -137,6 +137,11 @@ def test_answers_that_have_no_place_begin_no_batch(tmp_path: Path) -> None:
             done = here(*command, "--out", str(out), AIMASS_URL=NOWHERE)
             assert done.code == 2, done
             assert says in " ".join(done.err.replace("│", " ").split())
+
+
+def test_details_of_the_log_are_for_people() -> None:
+    assert teams._details({"scopes": ["jobs", "media"], "team": "", "share": 0, "days": 1.5, "by": None}) == (
+        "scopes jobs media, share 0, days 1.5")
 
 
 def converted(kind: str, after: tuple[int, float]) -> dict[str, Any]:

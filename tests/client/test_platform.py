@@ -217,6 +217,10 @@ async def test_people_and_keys(tmp_path: Path) -> None:
                 assert (await bob.keys.revoke(made.id)).revoked
                 with pytest.raises(errors.Unauthorized):
                     await reader.models.find()
+            with pytest.raises(errors.Conflict, match="AIMASS_PREDICT=silero-vad aimass serve"):  # built in
+                await bob.models.image("silero-vad", tmp_path / "image", "production")
+            await bob.requests.ask("other", "More")
+            assert [each.user_name for each in await ada.requests.find(everybody=True)] == ["bob"]
             team = await bob.teams.create("lab")
             assert [each.role for each in (await bob.teams.put(team.id, "ada")).members].count("member") == 1
             assert [each.name for each in await ada.users.find()] == ["bob", "ada"]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..cursors import CursorQuery, LimitQuery, decode, link, page
-from ..deps import CallerDep
+from ..deps import CallerDep, accounts_of
 from ..problems import RESPONSES
 from ..repeats import CreatingRoute
 from .parts import AppsDep
@@ -22,6 +22,7 @@ Kind = Literal["model", "quota", "other"]
 class RequestView(BaseModel):
     id: str
     user: str = Field(description="who asks: a user's id, or what else may")
+    user_name: str = Field("", description="what people call them; in lists")
     owner: str = Field(description="for whom: a user's or a team's id")
     kind: Kind
     subject: str
@@ -70,7 +71,9 @@ async def list_requests(request: Request, response: Response, apps: AppsDep, cal
     found = await apps.requests.find(caller, state, everybody, limit + 1, decode(cursor, float, str))
     rows, following = page(found, limit, lambda asked: (asked.created, asked.id))
     link(request, response, following)
-    return RequestList(requests=[_view(row) for row in rows], next=following)
+    called = accounts_of(request).directory.called
+    return RequestList(requests=[_view(row).model_copy(update={"user_name": called(row.user)}) for row in rows],
+                       next=following)
 
 
 @router.get("/{request_id}")
@@ -95,4 +98,4 @@ async def withdraw(request_id: Id, apps: AppsDep, caller: CallerDep) -> Response
 
 
 def _view(asked: Any) -> RequestView:
-    return RequestView(**{name: getattr(asked, name) for name in RequestView.model_fields})
+    return RequestView(**{name: getattr(asked, name) for name in RequestView.model_fields if name != "user_name"})
