@@ -26,7 +26,7 @@ async def get_image(name: Name, which: Which, request: Request, hub: HubDep, set
     from ...hub import image  # reads manifests as imports do, with all that needs
 
     caller.need("models:read")
-    wanted = "latest" if (await hub.catalogue.get(caller, name)).built_in else which  # no alias leads to what is built in
+    wanted = "latest" if (await hub.catalogue.get(caller, name)).built_in else which  # those have no aliases
     version = cast(Version, await hub.catalogue.version(caller, name, await hub.catalogue.number(caller, name, wanted)))
     parts = await image.parts(version, _wheel(request, settings), hub.plain)
     await hub.catalogue.downloaded(version.model)
