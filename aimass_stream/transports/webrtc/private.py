@@ -44,9 +44,8 @@ Gate: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
 STREAMS = 64  # SSRCs learned from packets
 # aiortc's, and the same for peers with an RSA certificate, as GStreamer makes them (RFC 8827 section 6.5)
-CIPHERS = b":".join(b"ECDHE-%s-%s" % (key, cipher)
-                    for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES128-SHA", b"AES256-SHA")
-                    for key in (b"ECDSA", b"RSA"))
+CIPHERS = b":".join(b"ECDHE-%s-%s" % (key, cipher) for key in (b"ECDSA", b"RSA") for cipher in (
+    b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES128-SHA", b"AES256-SHA"))
 GATHER_SECONDS = 1.5  # for STUN and TURN servers; an answer waits for them
 
 
@@ -465,7 +464,6 @@ def _formats(parameters: Any) -> formats.Formats:
         codecs, parameters.muxId or "", encoding.ssrc if encoding else None,
         encoding.rtx.ssrc if encoding and encoding.rtx else None,
         numbers.get(formats.MID, 0), numbers.get(formats.SEND_TIME, 0))
-
 
 
 # what this file relies on: (owner, names). Instances are looked at where the names are made in __init__.
