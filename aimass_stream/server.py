@@ -112,10 +112,10 @@ ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, wh
 DOORS = APIRouter()  # how FastAPI solves these routes is worked out once a process, and not for every application
 for _router in ROUTERS:
     DOORS.include_router(_router)
+    sources.tell(_router.routes)
 
 
 def create_app(settings: Settings, *, registry: Registry | None = None, described: bool = True) -> FastAPI:
-    sources.tell(_router.routes)
     """The whole server as an ASGI application, `described` by its openapi.json. Raises `InvalidInput` for settings that
     are not safe."""
     check(settings)
