@@ -35,7 +35,8 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
     ".webmanifest": "application/manifest+json",
 }
 COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
-FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words", "sdk"})
+FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words", "sdk",
+                     "adapters"})
 NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
@@ -147,9 +148,19 @@ def favicon(request: Request) -> Response:
 @router.api_route("/sdk/{name}", methods=["GET", "HEAD"])
 def sdk(name: str, request: Request) -> Response:
     """A module of the browser SDK, for pages from anywhere: it is code that says nothing of this server."""
+    return _module(request, f"sdk/{name}")
+
+
+@router.api_route("/adapters/{name}", methods=["GET", "HEAD"])
+def adapter(name: str, request: Request) -> Response:
+    """What puts the browser SDK into other people's pages, for these pages."""
+    return _module(request, f"adapters/{name}")
+
+
+def _module(request: Request, name: str) -> Response:
     if not name.endswith(".js"):
         raise NotFound("there is no such module")
-    response = serve(request, f"sdk/{name}")
+    response = serve(request, name)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

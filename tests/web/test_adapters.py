@@ -1,0 +1,167 @@
+"""The adapters' example pages, as they are, from an origin of their own: getUserMedia, LiveKit, Jitsi, the element."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aimass_stream.api.pages import ROOT
+
+from ..support.browser import SHARED_TAB, Visitor
+from ..support.folder import serving_folder
+from .conftest import Visit, serving
+from .test_sdk import live, until_mirrored
+
+pytestmark = pytest.mark.browser
+
+ADAPTERS = ROOT / "adapters"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "adapters"
+SERVER = "http://127.0.0.1:8000"
+LIMIT = 3000  # bytes of each, as gzip
+
+
+@dataclass(frozen=True)
+class Pages:
+    folder: Path
+    origin: str
+    server: str
+
+    def write(self, name: str, change: str = "", to: str = "") -> str:
+        """A page with something in another way; answers its address."""
+        text = (EXAMPLES / name).read_text().replace(SERVER, self.server)
+        assert change in text
+        (self.folder / name).write_text(text.replace(change, to) if change else text)
+        return f"{self.origin}/{name}"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    folder = tmp_path_factory.mktemp("pages")
+    with serving_folder(folder) as origin, serving(origins=[origin]) as server:
+        yield Pages(folder, origin, server)
+
+
+def sessions(visitor: Visitor, server: str, wanted: int) -> None:
+    for _ in range(300):
+        if live(server) == wanted:
+            return
+        visitor.page.wait_for_timeout(50)
+    assert live(server) == wanted
+
+
+def until_dark(visitor: Visitor) -> None:
+    for _ in range(300):
+        if visitor.look("processed", (64, 36)).max() < 32:
+            return
+        visitor.page.wait_for_timeout(30)
+    raise AssertionError("the picture is not dark")
+
+
+def watch(visitor: Visitor) -> None:
+    visitor.page.evaluate("document.querySelector('video').className = 'processed'")
+
+
+def test_they_are_small_and_for_pages_from_anywhere(server: str) -> None:
+    for file in sorted(ADAPTERS.iterdir()):
+        assert len(gzip.compress(file.read_bytes(), 9)) <= LIMIT, file.name
+        answer = httpx.get(f"{server}/adapters/{file.name}")
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        code = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+        named = re.findall(r"""(?:from |import\(|new URL\()"([^"]+)",?""", code)
+        assert set(named) <= {"../sdk/aimass-stream.js", ".."}, f"{file.name} takes more than the SDK's own module"
+    assert httpx.get(f"{server}/adapters/none.js").status_code == 404
+
+
+def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(pages.write("media-devices.html"), picture=False)
+    watch(visitor)
+    page.get_by_role("button", name="Camera").click()
+    until_mirrored(visitor, True)
+    told = page.evaluate("""async () => {
+      const [track] = stream.getVideoTracks();
+      const devices = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
+      const device = devices.find(({ deviceId }) => deviceId === track.getSettings().deviceId);
+      return [track.label === device.label, track.getSettings().width, track.getConstraints(), track.muted];
+    }""")
+    assert told == [True, 640, {}, False]
+    page.evaluate("stream.getVideoTracks()[0].enabled = false")
+    until_dark(visitor)
+    page.evaluate("stream.getVideoTracks()[0].enabled = true")
+    until_mirrored(visitor, True)
+    page.evaluate("stream.getVideoTracks()[0].applyConstraints({ width: 320, height: 180 })")
+    visitor.until("stream.getVideoTracks()[0].getSettings().width === 320")
+    visitor.until("document.querySelector('video').videoWidth <= 320")
+    page.evaluate("""() => {
+      const [track] = stream.getVideoTracks();
+      window.copy = track.clone();
+      track.stop();
+      here.getSenders()[0].replaceTrack(copy);
+    }""")
+    assert page.evaluate("[stream.active, copy.readyState, copy.getSettings().width]") == [False, "live", 320]
+    until_mirrored(visitor, True)
+    assert live(pages.server) == 1
+    page.evaluate("copy.stop()")
+    sessions(visitor, pages.server, 0)
+
+
+def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(pages.write("media-devices.html"), picture=False)
+    watch(visitor)
+    page.evaluate("""() => {
+      window.begun = [];
+      document.querySelector("script").addEventListener("session", ({ detail }) => begun.push(detail.id));
+    }""")
+    page.get_by_role("button", name="Camera").click()
+    until_mirrored(visitor, True)
+    page.get_by_role("button", name="Leave").click()
+    page.get_by_role("button", name="Camera").click()
+    until_mirrored(visitor, True)
+    voice = page.evaluate("""async () => {
+      window.voice = await navigator.mediaDevices.getUserMedia({ audio: true });
+      return [begun.length, voice.getAudioTracks()[0].readyState];
+    }""")
+    assert voice == [1, "live"]
+    shared = visitor.context.new_page()
+    shared.set_content(f"<title>{SHARED_TAB}</title><marquee>moving words</marquee>")
+    page.bring_to_front()
+    page.get_by_role("button", name="Screen").click()
+    visitor.until("begun.length === 2 && stream.getVideoTracks()[0].getSettings().displaySurface === 'browser'")
+    page.evaluate("""() => {
+      window.ended = 0;
+      stream.getVideoTracks()[0].onended = () => ended++;
+    }""")
+    shared.close()
+    visitor.until("ended === 1 && stream.getVideoTracks()[0].readyState === 'ended'")
+    page.evaluate("voice.getAudioTracks()[0].stop()")
+    sessions(visitor, pages.server, 0)
+
+
+def test_errors_are_the_browsers_own_and_without_the_server_there_is_the_camera(visit: Visit, pages: Pages) -> None:
+    refusal = """(wanted) => navigator.mediaDevices.getUserMedia(wanted)
+      .then(() => "", (error) => `${error.constructor.name} ${error.name}`)"""
+    denied = visit()
+    denied.open(pages.write("media-devices.html"), picture=False)
+    assert denied.page.evaluate(refusal, {"video": True}) == "DOMException NotAllowedError"
+    away = visit(permissions=["camera", "microphone"])
+    page = away.open(pages.write("media-devices.html", "data-pipeline", 'data-url="http://127.0.0.1:9" data-pipeline'),
+                     picture=False)
+    assert page.evaluate(refusal, {}) == "TypeError TypeError"
+    unknown = {"video": {"deviceId": {"exact": "none"}}}
+    assert page.evaluate(refusal, unknown) == "OverconstrainedError OverconstrainedError"
+    watch(away)
+    page.get_by_role("button", name="Camera").click()
+    until_mirrored(away, False)
+    assert any("Camera and microphone stay as they are." in said for said in away.complaints)
+    hidden = 'data-fallback="black" data-url="http://127.0.0.1:9" data-pipeline'
+    away.open(pages.write("media-devices.html", "data-pipeline", hidden), picture=False)
+    assert page.evaluate(refusal, {"video": True}) == "DOMException NotReadableError"
+    away.complaints.clear()  # Chromium logs each request that found nobody

@@ -1,0 +1,164 @@
+"use strict"; // a classic script, which is there before the page's own ones ask for a camera
+
+/**
+ * Has getUserMedia and getDisplayMedia hand out processed tracks, to a page that knows nothing of it:
+ *
+ *     <script src="https://SERVER/adapters/media-devices.js" data-pipeline='[{"stage": "mirror"}]'></script>
+ */
+{
+  /**
+   * @typedef {import("../sdk/session.js").Session} Session
+   * @typedef {{opening: Promise<Session>, sent: Map<string, MediaStreamTrack>,
+   *   idle: ReturnType<typeof setTimeout> | undefined}} Place a session, and what it is sent by kind
+   * @typedef {{raw: MediaStreamTrack, live: Set<MediaStreamTrack>, free: () => void}} Source a device's track, and those that
+   *   the page has of it
+   */
+
+  const LIMIT = 8000; // ms that a session may take to begin
+  const IDLE = 2000; // ms that one without tracks waits for the next device
+
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript
+    ?? document.querySelector("script[src*='/media-devices.js']")); // as a module it is nobody's current one
+  const given = script.dataset;
+  const kinds = given.kinds ?? "audio video";
+  /** @type {Promise<typeof import("../sdk/aimass-stream.js")>} */
+  const sdk = import(new URL("../sdk/aimass-stream.js", script.src).href);
+  sdk.catch(() => undefined); // said where a track is asked for
+  /** @type {Set<Place>} */
+  const places = new Set();
+  const { stop, clone } = MediaStreamTrack.prototype;
+  const enabled = /** @type {Required<PropertyDescriptor>} */ (
+    Object.getOwnPropertyDescriptor(MediaStreamTrack.prototype, "enabled"));
+
+  /** @param {AbortSignal} signal @returns {Promise<Session>} */
+  async function open(signal) {
+    const { connect, patientRetry } = await sdk;
+    let live = false;
+    const { tokenUrl } = given;
+    const session = await connect({
+      url: given.url ?? new URL("..", script.src),
+      token: tokenUrl ? async () => (await fetch(tokenUrl)).text() : given.token ?? null,
+      pipeline: given.pipeline ? JSON.parse(given.pipeline) : undefined,
+      app: given.app,
+      fallback: /** @type {"raw" | undefined} */ (given.fallback),
+      transport: /** @type {"auto" | undefined} */ (given.transport),
+      retry: (attempt, error) => (live ? patientRetry(attempt, error) : null), // the page waits for its camera
+      signal,
+    });
+    live = true;
+    script.dispatchEvent(new CustomEvent("session", { detail: session }));
+    return session;
+  }
+
+  /** @returns {Place} */
+  function begin() {
+    const giveUp = new AbortController();
+    const late = setTimeout(() => giveUp.abort(new Error("The server takes too long.")), LIMIT);
+    const { signal } = giveUp;
+    /** @type {Promise<never>} */
+    const tooLate = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const opening = Promise.race([open(signal), tooLate]).finally(() => clearTimeout(late));
+    /** @type {Place} */
+    const place = { opening, sent: new Map(), idle: undefined };
+    places.add(place);
+    opening.then((session) => session.on("status", ({ state }) => {
+      if (state === "failed" || state === "closed") places.delete(place);
+    }), () => places.delete(place));
+    return place;
+  }
+
+  /** @param {Place} place @param {Session} session @param {MediaStreamTrack} raw */
+  function free(place, session, raw) {
+    stop.call(raw);
+    if (place.sent.get(raw.kind) !== raw) return;
+    place.sent.delete(raw.kind);
+    session.remove(/** @type {"audio" | "video"} */ (raw.kind));
+    if (place.sent.size) return;
+    place.idle = setTimeout(() => {
+      places.delete(place);
+      void session.close();
+    }, IDLE);
+  }
+
+  /**
+   * One more track for the page, which behaves as the device's own.
+   * @param {MediaStreamTrack} track
+   * @param {Source} source
+   */
+  function dress(track, source) {
+    const { raw, live } = source;
+    live.add(track);
+    Object.defineProperties(track, {
+      label: { get: () => raw.label },
+      muted: { get: () => raw.muted },
+      enabled: {
+        get: () => enabled.get.call(track),
+        set: (on) => {
+          enabled.set.call(track, on);
+          raw.enabled = [...live].some((each) => each.enabled); // what is off is not sent either
+        },
+      },
+      stop: {
+        value: () => {
+          stop.call(track);
+          if (live.delete(track) && !live.size) source.free();
+        },
+      },
+      clone: { value: () => dress(clone.call(track), source) },
+    });
+    for (const name of /** @type {const} */ (["getSettings", "getConstraints", "getCapabilities", "applyConstraints"])) {
+      if (name in raw) Object.defineProperty(track, name, { value: raw[name].bind(raw) });
+    }
+    return track;
+  }
+
+  /** @param {Place} place @param {Session} session @param {MediaStreamTrack} raw */
+  function replace(place, session, raw) {
+    /** @type {Source} */
+    const source = { raw, live: new Set(), free: () => free(place, session, raw) };
+    const track = dress(clone.call(session.process(raw)), source); // ours goes on when the page stops its own
+    for (const name of ["mute", "unmute", "ended"]) {
+      raw.addEventListener(name, () => {
+        for (const each of [...source.live]) {
+          if (name === "ended") each.stop();
+          each.dispatchEvent(new Event(name));
+        }
+      });
+    }
+    return track;
+  }
+
+  /** @param {MediaStream} raw */
+  async function processed(raw) {
+    const wanted = raw.getTracks().filter(({ kind }) => kinds.includes(kind));
+    if (!wanted.length) return raw;
+    const place = [...places].find(({ sent }) => !wanted.some(({ kind }) => sent.has(kind))) ?? begin();
+    clearTimeout(place.idle);
+    for (const track of wanted) place.sent.set(track.kind, track);
+    try {
+      const session = await place.opening;
+      return new MediaStream(raw.getTracks().map((track) =>
+        wanted.includes(track) ? replace(place, session, track) : track));
+    } catch (error) {
+      const { message, next = "" } = /** @type {import("../sdk/errors.js").AimassError} */ (error);
+      if ((given.fallback ?? "raw") === "raw") {
+        console.warn(`Camera and microphone stay as they are. ${message} ${next}`);
+        return raw;
+      }
+      for (const track of raw.getTracks()) track.stop();
+      throw new DOMException(message, "NotReadableError");
+    }
+  }
+
+  for (const name of /** @type {const} */ (["getUserMedia", "getDisplayMedia"])) {
+    /** @type {any} */
+    const original = globalThis.MediaDevices?.prototype[name]; // there is none on insecure pages
+    if (!original) continue;
+    Object.assign(MediaDevices.prototype, {
+      /** @this {MediaDevices} @param {any} wanted */
+      async [name](wanted) {
+        return processed(await original.call(this, wanted));
+      },
+    });
+  }
+}
