@@ -165,3 +165,56 @@ def test_errors_are_the_browsers_own_and_without_the_server_there_is_the_camera(
     away.open(pages.write("media-devices.html", "data-pipeline", hidden), picture=False)
     assert page.evaluate(refusal, {"video": True}) == "DOMException NotReadableError"
     away.complaints.clear()  # Chromium logs each request that found nobody
+
+
+@pytest.mark.skipif(not (ROOT / "node_modules" / "livekit-client").exists(),
+                    reason="livekit-client is not here: npm ci in web")
+def test_livekits_own_tracks_are_processed(visit: Visit, pages: Pages) -> None:
+    modules = pages.folder / "node_modules"
+    modules.symlink_to(ROOT / "node_modules")
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(pages.write("livekit.html"), picture=False)
+    visitor.until("window.track")
+    watch(visitor)
+    page.get_by_role("button", name="Processed").click()
+    until_mirrored(visitor, True)
+    assert page.evaluate("track.getProcessor().name") == "aimass-stream"
+    assert page.evaluate("track.mediaStreamTrack === track.getProcessor().processedTrack")
+    page.evaluate("async () => { await track.mute(); await track.unmute(); }")  # which lets go of the camera meanwhile
+    until_mirrored(visitor, True)
+    page.evaluate("track.restartTrack({ resolution: { width: 320, height: 180 } })")
+    visitor.until("track.getSourceTrackSettings().width === 320 && document.querySelector('video').videoWidth === 320")
+    until_mirrored(visitor, True)
+    assert live(pages.server) == 1
+    page.get_by_role("button", name="As it is").click()
+    until_mirrored(visitor, False)
+    sessions(visitor, pages.server, 0)
+    peak = page.evaluate(f"""async () => {{
+      const {{ createLocalAudioTrack }} = await import("livekit-client");
+      const {{ AimassProcessor }} = await import("{pages.server}/adapters/livekit.js");
+      const voice = await createLocalAudioTrack();
+      const context = new AudioContext();
+      voice.setAudioContext(context);
+      const processor = new AimassProcessor({{ url: "{pages.server}", pipeline: [{{ stage: "gain", db: -6 }}] }});
+      await voice.setProcessor(processor);
+      const meter = context.createAnalyser();
+      context.createMediaStreamSource(new MediaStream([processor.processedTrack])).connect(meter);
+      const data = new Float32Array(meter.fftSize);
+      let peak = 0;
+      for (let n = 0; n < 1000 && peak < 0.05; n++) {{
+        await new Promise((go) => setTimeout(go, 20));
+        meter.getFloatTimeDomainData(data);
+        peak = Math.max(peak, ...data.map(Math.abs));
+      }}
+      voice.stop();
+      return peak;
+    }}""")
+    assert peak >= 0.05
+    sessions(visitor, pages.server, 0)
+    refused = page.evaluate(f"""async () => {{
+      const {{ AimassProcessor }} = await import("{pages.server}/adapters/livekit.js");
+      const opening = track.setProcessor(new AimassProcessor({{ url: "http://127.0.0.1:9" }}));
+      return [await opening.catch((error) => error.reason), track.getProcessor() === undefined];
+    }}""")
+    assert refused == ["server-gone", True]
+    visitor.complaints.clear()  # Chromium logs each request that found nobody
