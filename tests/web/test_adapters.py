@@ -218,3 +218,75 @@ def test_livekits_own_tracks_are_processed(visit: Visit, pages: Pages) -> None:
     }}""")
     assert refused == ["server-gone", True]
     visitor.complaints.clear()  # Chromium logs each request that found nobody
+
+
+# What lib-jitsi-meet's JitsiLocalTrack does with an effect, in its order; the library itself is no package of npm.
+JITSI = """
+class JitsiLocalTrack {
+  #stream; #original = null; #effect = null; #element = null;
+  constructor(stream) { this.#stream = stream; }
+  get track() { return this.#stream?.getTracks()[0] ?? null; }
+  attach(element) { this.#element = element; this.#show(this.#stream); }
+  #show(stream) { this.#stream = stream; if (this.#element) this.#element.srcObject = stream; }
+  #start(effect) {
+    this.#effect = effect;
+    this.#original = this.#stream;
+    this.#show(effect.startEffect(this.#original));
+  }
+  #stop() { this.#effect.stopEffect(); this.#show(this.#original); this.#original = null; }
+  async setEffect(effect) {
+    if (effect && !effect.isEnabled(this)) throw new Error("Incompatible effect instance!");
+    if (this.#effect) { this.#stop(); this.#effect = null; }
+    if (effect) this.#start(effect);
+  }
+  isMuted() { return !this.#stream || (this.#effect?.isMuted?.() ?? !this.track.enabled); }
+  muteByTrack(muted) { if (this.#effect?.setMuted) this.#effect.setMuted(muted); else this.track.enabled = !muted; }
+  muteByRemoval() {
+    if (this.#effect) this.#stop();
+    this.track.stop();
+    this.#show(null);
+  }
+  async unmute() {
+    this.#show(await navigator.mediaDevices.getUserMedia({ video: true }));
+    if (this.#effect) this.#start(this.#effect);
+  }
+}
+window.JitsiMeetJS = {
+  init() {},
+  async createLocalTracks({ devices: [kind] }) {
+    return [new JitsiLocalTrack(await navigator.mediaDevices.getUserMedia({ [kind]: true }))];
+  },
+};
+"""
+
+
+def test_jitsis_local_track_takes_the_effect(visit: Visit, pages: Pages) -> None:
+    (pages.folder / "lib-jitsi-meet.min.js").write_text(JITSI)
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(pages.write("jitsi.html"), picture=False)
+    visitor.until("window.track")
+    watch(visitor)
+    page.get_by_role("button", name="Processed").click()
+    until_mirrored(visitor, True)
+    page.evaluate("track.muteByRemoval()")
+    assert page.evaluate("track.isMuted()")
+    page.evaluate("track.unmute()")
+    until_mirrored(visitor, True)
+    page.evaluate("track.muteByTrack(true)")
+    assert page.evaluate("track.isMuted()")
+    until_dark(visitor)
+    page.evaluate("track.muteByTrack(false)")
+    until_mirrored(visitor, True)
+    assert live(pages.server) == 1
+    page.get_by_role("button", name="As it is").click()
+    until_mirrored(visitor, False)
+    sessions(visitor, pages.server, 0)
+    over = page.evaluate(f"""async () => {{
+      const {{ aimassEffect }} = await import("{pages.server}/adapters/jitsi.js");
+      const effect = await aimassEffect({{ url: "{pages.server}" }});
+      await effect.close();
+      const refused = await aimassEffect({{ url: "http://127.0.0.1:9" }}).catch(({{ reason }}) => reason);
+      return [await track.setEffect(effect).catch(({{ message }}) => message), track.isMuted(), refused];
+    }}""")
+    assert over == ["Incompatible effect instance!", False, "server-gone"]
+    visitor.complaints.clear()  # Chromium logs each request that found nobody
