@@ -23,7 +23,8 @@ from ..inference.contract import TensorSpec
 from ..inference.loader import DTYPES, MANIFEST, MANIFEST_BYTES
 from .formats import Found
 
-KEYS = ("engine", "options", "inputs", "outputs", "capabilities", "card", "sources", "description", "example")
+KEYS = ("engine", "options", "inputs", "outputs", "capabilities", "card", "sources", "description", "example",
+        "title", "task", "licence")
 # which engines may run files of a format; the first by itself
 RUNS = {"onnx": ("onnx",), "safetensors": ("torch", "style"), "ctranslate2": (), "caffe": ("dnn",),
         "tensorflow": ("dnn",), "darknet": ("dnn",), "skops": ("sklearn",)}
@@ -44,11 +45,11 @@ def merged(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"{MANIFEST} is not TOML: {error}", field="files") from None
         path.unlink()
-    unknown = sorted(set(given) - {*KEYS, "title", "task", "licence"})
+    unknown = sorted(set(given) - {*KEYS})
     if unknown:
         raise InvalidInput(f"a manifest says nothing of {unknown[0][:40]!r}; it may say: {', '.join(KEYS)}",
                            field=f"manifest.{unknown[0][:40]}")
-    return {key: value for key, value in table.items() if key in (*KEYS, "title", "task", "licence")} | given
+    return {key: value for key, value in table.items() if key in KEYS} | given
 
 
 def manifest_of(name: str, found: Found, folder: Path, told: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,19 @@ import os
 import pickle
 import pickletools
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aimass_stream.engines.onnx import graph
 from aimass_stream.engines.onnx.graph import fields
+from aimass_stream.engines.onnx.steady import steady
 from aimass_stream.errors import InvalidInput
 from aimass_stream.hub.formats import Found, recognise
 from aimass_stream.hub.formats.pickles import calls, told
+from aimass_stream.hub.manifests import merged
 from aimass_stream.inference.safetensors import read
 from tests.support import networks
 from tests.support.model_files import MATRIX, ctranslate2, linear, safetensors, zipped
@@ -113,6 +117,33 @@ def test_a_file_of_zeros_is_refused_at_its_first() -> None:
     assert next(some).number == 1
     with pytest.raises(InvalidInput, match="no ONNX"):  # protobuf has no field 0
         next(some)
+
+
+def test_what_a_manifest_may_say_is_told_whole(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"says nothing of 'wrong'; it may say: engine, .*, title, task, licence$"):
+        merged(tmp_path, {"wrong": 1})
+    told = {"title": "Fish", "task": "regression", "licence": "MIT"}
+    assert merged(tmp_path, told) == told
+
+
+@pytest.mark.parametrize("files", [
+    {"m.onnx": linear()}, {"n.pb": networks.frozen_graph()},
+    {"n.caffemodel": networks.caffemodel(), "n.prototxt": networks.PROTOTXT.encode()}])
+def test_fields_of_a_whole_file_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Files) -> None:
+    monkeypatch.setattr(graph, "MOST_FIELDS", 7)
+    with pytest.raises(InvalidInput) as refused:
+        found(tmp_path, files)
+    assert refused.value.detail == f"{next(iter(files))} has more than 7 fields"
+
+
+@pytest.mark.parametrize("read", [graph.external, graph.freed, steady])
+def test_fields_are_counted_for_each_reading(monkeypatch: pytest.MonkeyPatch, read: Callable[[bytes], object]) -> None:
+    monkeypatch.setattr(graph, "MOST_FIELDS", 7)
+    with pytest.raises(InvalidInput, match="it has more than 7 fields"):
+        read(linear())
+    monkeypatch.setattr(graph, "MOST_FIELDS", 200)
+    for _ in range(20):
+        read(linear())
 
 
 @pytest.mark.parametrize(("files", "told"), BROKEN, ids=[told for _, told in BROKEN])

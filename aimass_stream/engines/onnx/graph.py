@@ -7,6 +7,8 @@ a length and so many bytes, or a fixed number of bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple, TypeAlias
 
 from ...errors import InvalidInput
@@ -22,7 +24,10 @@ SHAPE_PATH = (2, 1, 2)  # from a value to its shape: type, tensor type, shape
 DIM, DIM_VALUE, DIM_PARAM = 1, 1, 2
 ROWS = b"rows"  # what the freed axis is called
 
+MOST_FIELDS = 20_000_000  # of one file: forests have a few for each node of a tree, and a second goes by in a million
+
 View: TypeAlias = memoryview | bytes
+_left: ContextVar[list[int] | None] = ContextVar("fields that may still be read of a file", default=None)
 
 
 class Field(NamedTuple):
@@ -32,11 +37,24 @@ class Field(NamedTuple):
     whole: View  # with its key
 
 
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Within it, what `fields` reads is counted together, as of one file: a hostile one has very many small ones."""
+    token = _left.set([MOST_FIELDS])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def fields(message: View) -> Iterator[Field]:
-    """Raises `InvalidInput` where the bytes are no protobuf message."""
-    at = 0
+    """Raises `InvalidInput` where the bytes are no protobuf message, or there are more than `MOST_FIELDS`."""
+    at, left = 0, _left.get() or [MOST_FIELDS]
     while at < len(message):
         begin = at
+        left[0] -= 1
+        if left[0] < 0:
+            raise InvalidInput(f"onnxruntime can't run this file: it has more than {MOST_FIELDS} fields", field="files")
         key, at = _varint(message, at)
         wire = key & 7
         if key < 8:  # protobuf has no field 0; a large file of zeros would take minutes
@@ -63,7 +81,8 @@ def _none() -> InvalidInput:
 def external(data: bytes) -> set[str]:
     """The files that hold tensors of this one, as it names them."""
     try:
-        return {place for graph in all_of(memoryview(data), GRAPH) for place in _external(graph)}
+        with bounded():
+            return {place for graph in all_of(memoryview(data), GRAPH) for place in _external(graph)}
     except RecursionError:  # a graph in a graph in a graph...
         raise InvalidInput("onnxruntime can't run this file: it is nested too deeply", field="files") from None
 
@@ -74,10 +93,11 @@ def _external(graph: View) -> Iterator[str]:
             yield from _locations(value)
         elif wire == BYTES and number == NODE:
             for attribute in all_of(value, NODE_ATTRIBUTE):
-                for tensor in all_of(attribute, ATTRIBUTE_TENSOR):
-                    yield from _locations(tensor)
-                for inner in all_of(attribute, ATTRIBUTE_GRAPH):
-                    yield from _external(inner)
+                for field in fields(attribute):
+                    if field.wire == BYTES and field.number == ATTRIBUTE_TENSOR:
+                        yield from _locations(field.value)
+                    elif field.wire == BYTES and field.number == ATTRIBUTE_GRAPH:
+                        yield from _external(field.value)
 
 
 def _locations(tensor: View) -> Iterator[str]:
@@ -91,8 +111,9 @@ def freed(data: bytes) -> bytes:
 
     Where a reshape has the number of rows built in, that axis follows from the others.
     """
-    return b"".join(_bytes(GRAPH, _freed(field.value)) if field.number == GRAPH else bytes(field.whole)
-                    for field in fields(memoryview(data)))
+    with bounded():
+        return b"".join(_bytes(GRAPH, _freed(field.value)) if field.number == GRAPH else bytes(field.whole)
+                        for field in fields(memoryview(data)))
 
 
 def _freed(graph: View) -> bytes:

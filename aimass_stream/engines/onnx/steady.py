@@ -6,6 +6,7 @@ is given. So what may be in it is listed, and shapes inside it must be constants
 
 from __future__ import annotations
 
+from . import graph as protobuf
 from .graph import BYTES, GRAPH, INITIALIZER, NODE, NODE_INPUT, NODE_OUTPUT, NODE_TYPE, View, all_of, fields, text_of
 from .graph import TENSOR_NAME as NAME
 
@@ -28,9 +29,10 @@ ALLOWED = SHAPING | frozenset(PLAIN.split())
 
 def steady(data: bytes) -> bool:
     """Whether this ONNX file is one."""
-    if any(field.number == FUNCTIONS for field in fields(memoryview(data))):
-        return False
-    return all(map(_steady, all_of(memoryview(data), GRAPH)))
+    with protobuf.bounded():
+        if any(field.number == FUNCTIONS for field in fields(memoryview(data))):
+            return False
+        return all(map(_steady, all_of(memoryview(data), GRAPH)))
 
 
 def _steady(graph: View) -> bool:

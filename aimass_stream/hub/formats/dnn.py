@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from ...engines.onnx.graph import BYTES, fields
+from ...engines.onnx.graph import BYTES, bounded, fields
 from ...errors import InvalidInput
 from .kinds import Found, Graph, Node, Tensor
 from .onnx import every, text, words
@@ -21,18 +23,20 @@ def caffe(weights: Path) -> Found:
     layers = _described(weights, ".prototxt")
     if "layer" not in layers:
         raise _wrong(weights.with_suffix(".prototxt"), "names no layers")
-    data = _read(weights)
-    found = [each for number in (2, 100) for each in every(data, number)]  # V1LayerParameter, LayerParameter
+    with _reading(weights):
+        data = _read(weights)
+        found = [each for number in (2, 100) for each in every(data, number)]  # V1LayerParameter, LayerParameter
+        nodes = tuple(Node(text(each, 1)[:200], text(each, 2)[:60], (), ()) for each in found)
     if not found:
         raise _wrong(weights, "has no layers of Caffe's")
-    nodes = tuple(Node(text(each, 1)[:200], text(each, 2)[:60], (), ()) for each in found)
     return Found("caffe", "dnn", Graph(nodes=nodes), {"layers": len(found)})
 
 
 def tensorflow(weights: Path) -> Found:
-    data = _read(weights)
-    nodes = tuple(Node(text(each, 1)[:200], text(each, 2)[:60], tuple(words(name) for name in every(each, 3)), ())
-                  for each in every(data, 1))
+    with _reading(weights):
+        data = _read(weights)
+        nodes = tuple(Node(text(each, 1)[:200], text(each, 2)[:60], tuple(words(name) for name in every(each, 3)), ())
+                      for each in every(data, 1))
     if not nodes or not all(node.kind for node in nodes):
         raise _wrong(weights, "is no frozen graph of TensorFlow's")
     acting = sorted({node.kind for node in nodes} & ACTS)
@@ -60,6 +64,17 @@ def darknet(weights: Path) -> Found:
     nodes = tuple(Node(f"{number}", name.strip("[]")[:60], (), ()) for number, name in enumerate(sections[1:]))
     return Found("darknet", "dnn", Graph((Tensor(weights.name, "float32", (size // 4,), size),), nodes),
                  {"layers": len(nodes), "parameters": size // 4})
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Its protobuf fields: no more than `graph.MOST_FIELDS`, and what is wrong with them is told with its name."""
+    try:
+        with bounded():
+            yield
+    except InvalidInput as error:
+        _, _, told = error.detail.partition("onnxruntime can't run this file: it ")
+        raise _wrong(path, told) if told else error from None
 
 
 def _described(weights: Path, suffix: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engines.onnx.graph import BYTES, VARINT, View, fields
+from ...engines.onnx.graph import BYTES, VARINT, View, bounded, fields
 from ...errors import InvalidInput
 from .kinds import Found, Graph, Node, Tensor, Value
 
@@ -97,13 +97,13 @@ class _Reader:
         self.nodes.append(Node(text(node, 3)[:200], f"{maker}:{kind}" if maker not in ("", "ai.onnx") else kind,
                                tuple(words(each) for each in every(node, 1)),
                                tuple(words(each) for each in every(node, 2))))
+        named = text(node, 2)
         for attribute in every(node, 5):
-            for number in (5, 10):  # a tensor, several
-                for tensor in every(attribute, number):
-                    self._tensor(tensor, named=text(node, 2))
-            for number in (6, 11):  # a graph, several
-                for graph in every(attribute, number):
-                    self._body(graph, depth + 1)
+            for field in fields(attribute):  # once: a forest's have millions of numbers
+                if field.wire == BYTES and field.number in (5, 10):  # a tensor, one of several
+                    self._tensor(field.value, named=named)
+                elif field.wire == BYTES and field.number in (6, 11):  # a graph, one of several
+                    self._body(field.value, depth + 1)
 
     def _tensor(self, tensor: View, named: str = "") -> None:
         kind, shape = whole(last(tensor, 2)), tuple(_numbers(tensor, 1))
@@ -157,7 +157,8 @@ def check(path: Path) -> Found:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # views of it may outlive this call
     try:
-        return reader.read(memoryview(mapped))
+        with bounded():
+            return reader.read(memoryview(mapped))
     except InvalidInput as error:
         told = str(error).replace("onnxruntime can't run this file: it", path.name)
         raise InvalidInput(told, field="files") from None
