@@ -13,6 +13,7 @@ from ..errors import Forbidden, InvalidInput
 from ..ports import Caller
 from ..usage import SPANS, Span, Sum, Usage, Used
 from ..usage.meter import What, percentile
+from .apps.parts import apps_of
 from .cursors import CursorQuery, LimitQuery, decode, link, page
 from .deps import CallerDep, accounts_of
 from .problems import RESPONSES
@@ -36,7 +37,7 @@ class Percentiles(BaseModel):
 
 class Row(BaseModel):
     value: str = Field(description="which key, app or model; of `by=time` when it began, s since the epoch")
-    title: str = Field("", description="what people call the key, or whose browser it was")
+    title: str = Field("", description="what people call the key or the app, or whose browser it was")
     requests: int = Field(description="for inference by REST")
     errors: int
     latency: Percentiles | None = Field(description="of requests, from the first byte to the answer")
@@ -89,8 +90,13 @@ async def show_usage(
                                                 limit=limit + 1)
     shown, following = page(found, limit, lambda used: (used.value,))
     link(request, response, following)
+    titles = {}
+    if by == "key":
+        titles = {used.value: _called(directory, used.value, caller) for used in shown}
+    elif by == "app":
+        titles = await apps_of(request).catalogue.called(caller, [used.value for used in shown])
     return UsageList(begin=first, end=last, span=span, by=by, next=following,
-                     rows=[_row(used, _called(directory, used.value, caller) if by == "key" else "") for used in shown])
+                     rows=[_row(used, titles.get(used.value, "")) for used in shown])
 
 
 def _called(directory: Directory, one: str, caller: Caller) -> str:

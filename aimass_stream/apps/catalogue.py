@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -84,6 +84,16 @@ class Catalogue:
         async with self.database.read() as connection:
             versions = {row.app: version_of(row) for row in await connection.execute(query)}
         return [(app, versions[app.id]) for app in apps if app.id in versions]
+
+    async def called(self, caller: Caller, ids: Collection[str]) -> dict[str, str]:
+        """What people call those of these apps that the caller may see, by their ids; with its slug where that does
+        not follow from the name, as of two that are called alike."""
+        if not ids:
+            return {}
+        async with self.database.read() as connection:
+            apps = [app_of(row) for row in await connection.execute(select(APPS).where(APPS.c.id.in_(ids)))]
+        return {app.id: app.name if slug_from(app.name) == app.slug else f"{app.name} ({app.slug})"
+                for app in apps if sees(caller, app)}
 
     async def queue(self, limit: int = 200) -> list[tuple[App, Version]]:
         """What waits for a reviewer, the oldest first."""

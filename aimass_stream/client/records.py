@@ -359,7 +359,7 @@ class Percentiles:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     value: str  # which key, app or model, or when it began
-    title: str = ""  # what people call the key
+    title: str = ""  # what people call the key or the app
     requests: int = 0
     errors: int = 0
     latency: Percentiles | None = None

@@ -12,6 +12,7 @@ from aimass_stream.api.usage import _called, _scope
 from aimass_stream.errors import Forbidden
 from aimass_stream.ports import SCOPES, Caller
 from tests.support.accounts import opened, person
+from tests.support.apps import manifest
 from tests.support.options import settings
 from tests.support.server import serve
 
@@ -46,6 +47,26 @@ async def test_what_was_asked_is_told_by_model_and_time(tmp_path: object) -> Non
         for wrong in ("from=2&to=1", "from=nan", "to=inf", "from=-1", "by=secret", "cursor=x", "limit=0",
                       "by=time&cursor=WyJ4Il0", "to=1e300"):
             assert (await http.get(f"/v1/usage?{wrong}")).status_code == 422, wrong
+
+
+async def test_apps_are_told_by_name(tmp_path: Path) -> None:
+    async with (serve(settings(data_dir=tmp_path)) as server,
+                httpx.AsyncClient(base_url=server.url, timeout=60) as http):
+        catalogue, ada = server.state.apps.catalogue, Caller("ada", user="usr_ada")
+        one, two = [(await catalogue.create(ada, manifest()))[0] for _ in range(2)]
+        for seconds, app in enumerate((one.id, two.id, "app_gone")):
+            server.state.usage.meter.request(ada, "", seconds / 100, app=app)
+        await server.state.usage.write()
+        rows = (await http.get("/v1/usage?by=app")).json()["rows"]
+        assert {row["value"]: row["title"] for row in rows} == {
+            one.id: "Soft focus", two.id: f"Soft focus ({two.slug})", "app_gone": ""}
+        page = (await http.get("/usage")).text
+        for app, name in ((one.id, "Soft focus"), (two.id, f"Soft focus ({two.slug})")):
+            assert f'<a href="/apps/{app}">{name}</a>' in page
+        assert "<td>app_gone</td>" in page
+        assert "Of Soft focus alone." in (await http.get(f"/usage?of={one.id}")).text
+        stranger = Caller("bob", user="usr_bob")
+        assert await catalogue.called(stranger, [one.id, two.id]) == {}  # a draft's name is not theirs to see
 
 
 def test_others_do_not_see_it() -> None:

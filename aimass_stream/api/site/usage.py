@@ -26,7 +26,8 @@ async def show(request: Request, caller: CallerDep, over: Literal["day", "week",
     by = {}
     for kind in ("total", "time", "model", "key", "app"):
         by[kind] = await usage_routes.show_usage(request, Response(), caller, begin, None, kind, of or None, None, ROWS)
-    return await draw(request, "usage.html", caller, over=over, of=of or "", by=by, names=names_of(request),
+    names = names_of(request) | {row.value: row.title for row in by["app"].rows if row.title}
+    return await draw(request, "usage.html", caller, over=over, of=of or "", by=by, names=names,
                       total=by["total"].rows[0] if by["total"].rows else None,
                       chart=by["time"].model_dump(mode="json", include={"begin", "end", "span", "rows"}))
 
