@@ -13,7 +13,7 @@ import pytest
 
 from aimass_stream.api.pages import ROOT
 
-from ..support.browser import SHARED_TAB, Visitor
+from ..support.browser import INSECURE, SHARED_TAB, Visitor
 from ..support.folder import serving_folder
 from .conftest import Visit, serving
 from .test_sdk import live, until_mirrored
@@ -164,6 +164,8 @@ def test_errors_are_the_browsers_own_and_without_the_server_there_is_the_camera(
     hidden = 'data-fallback="black" data-url="http://127.0.0.1:9" data-pipeline'
     away.open(pages.write("media-devices.html", "data-pipeline", hidden), picture=False)
     assert page.evaluate(refusal, {"video": True}) == "DOMException NotReadableError"
+    page.goto(pages.write("media-devices.html").replace("127.0.0.1", INSECURE))
+    assert page.evaluate("[typeof navigator.mediaDevices, document.title]") == ["undefined", "A call with yourself"]
     away.complaints.clear()  # Chromium logs each request that found nobody
 
 
@@ -289,4 +291,44 @@ def test_jitsis_local_track_takes_the_effect(visit: Visit, pages: Pages) -> None
       return [await track.setEffect(effect).catch(({{ message }}) => message), track.isMuted(), refused];
     }}""")
     assert over == ["Incompatible effect instance!", False, "server-gone"]
+    visitor.complaints.clear()  # Chromium logs each request that found nobody
+
+
+def test_two_elements_on_one_page(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.open(pages.write("element.html"), picture=False)
+    page.evaluate("""() => {
+      const video = document.createElement("video");
+      Object.assign(video, { className: "processed", muted: true, autoplay: true });
+      document.body.append(video);
+      window.show = (id) => { video.srcObject = document.getElementById(id).stream; };
+      window.inside = (id, part) => document.getElementById(id).shadowRoot.querySelector(`[part=${part}]`);
+    }""")
+    visitor.until("document.querySelector('#left').stream && inside('left', 'video').videoWidth === 640")
+    page.evaluate("show('left')")
+    until_mirrored(visitor, True)
+    for part in ("controls", "poster"):
+        assert page.evaluate(f"['left', 'right'].map((id) => inside(id, '{part}').hidden)") == [True, False]
+    assert page.evaluate("getComputedStyle(inside('right', 'video')).borderRadius") == "16px"
+    assert page.get_by_text("Nothing is sent yet.").is_visible()
+    page.get_by_role("button", name="Begin").click()
+    visitor.until("inside('right', 'video').videoWidth === 640")
+    page.evaluate("show('right')")
+    until_mirrored(visitor, False)
+    assert page.evaluate("document.querySelector('#right').session.pipeline[0].stage") == "gray"
+    assert live(pages.server) == 2
+    page.evaluate("document.querySelector('#right').setAttribute('pipeline', '[{\"stage\": \"mirror\"}]')")
+    until_mirrored(visitor, True)
+    page.evaluate("document.querySelector('#right').setAttribute('pipeline', '[{\"stage\": \"nothing\"}]')")
+    visitor.until("inside('right', 'message').textContent.includes('nothing')")
+    until_mirrored(visitor, True)  # what ran goes on
+    page.get_by_role("button", name="Stop").click()
+    sessions(visitor, pages.server, 1)
+    assert page.get_by_text("Nothing is sent yet.").is_visible()
+    page.evaluate("document.querySelector('#left').remove()")
+    sessions(visitor, pages.server, 0)
+    page.evaluate("document.querySelector('#right').setAttribute('url', 'http://127.0.0.1:9')")
+    page.get_by_role("button", name="Begin").click()
+    visitor.until("inside('right', 'message').textContent.startsWith('No connection to this server')")
+    assert page.get_by_role("button", name="Begin").is_visible()
     visitor.complaints.clear()  # Chromium logs each request that found nobody

@@ -1,0 +1,174 @@
+/**
+ * A processed camera as an element:
+ *
+ *     <script type="module" src="https://SERVER/adapters/element.js"></script>
+ *     <aimass-stream pipeline='[{"stage": "mirror"}]' controls></aimass-stream>
+ */
+
+import { capture, captureScreen, connect, patientRetry } from "../sdk/aimass-stream.js";
+
+/** @typedef {import("../sdk/session.js").Session} Session */
+
+const TRIES = 3; // before it says that it can't begin
+const STYLE = new CSSStyleSheet();
+STYLE.replaceSync(":host { display: inline-block; position: relative } :host([hidden]) { display: none } "
+  + "video { display: block; width: 100%; height: 100%; background: #000 } "
+  + "[part=poster], [part=overlay] { position: absolute; inset: 0; pointer-events: none } "
+  + "[part=controls] { position: absolute; inset: auto 0 0; padding: .5em } [hidden] { display: none }");
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} part
+ * @param {...Node} inside
+ */
+function make(tag, part, ...inside) {
+  const element = document.createElement(tag);
+  element.part.add(part);
+  element.append(...inside);
+  return element;
+}
+
+/** @param {string} name @param {string} [text] where nothing is put in */
+function slot(name, text = "") {
+  const element = document.createElement("slot");
+  if (name) element.name = name;
+  element.append(text);
+  return element;
+}
+
+export class AimassStream extends HTMLElement {
+  static observedAttributes = ["url", "token", "pipeline", "controls"];
+  /** @type {Session | null} */
+  session = null;
+  /** What is processed, for use elsewhere. @type {MediaStream | null} */
+  stream = null;
+  /** In place of the attribute. @type {import("../sdk/rest.js").Token} */
+  token = null;
+  /** @type {AbortController | null} */
+  #stop = null;
+  #video = make("video", "video");
+  #poster = make("div", "poster", slot("poster"));
+  #start = make("button", "start", slot("start", "Start"));
+  #end = make("button", "stop", slot("stop", "Stop"));
+  #controls = make("div", "controls", this.#start, this.#end, slot("controls"));
+  #message = make("div", "message");
+
+  constructor() {
+    super();
+    Object.assign(this.#video, { autoplay: true, muted: true, playsInline: true });
+    this.#message.setAttribute("role", "status");
+    this.#start.onclick = () => void this.start();
+    this.#end.onclick = () => this.stop();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [STYLE];
+    root.append(this.#video, this.#poster, make("div", "overlay", slot("")), this.#controls, this.#message);
+    this.#become("idle");
+  }
+
+  connectedCallback() {
+    if (!this.hasAttribute("controls")) void this.start();
+  }
+
+  disconnectedCallback() {
+    this.stop();
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} now */
+  attributeChangedCallback(name, before, now) {
+    this.#controls.hidden = !this.hasAttribute("controls");
+    if (before === now || !this.#stop) return;
+    if (name === "pipeline") void this.#update();
+    else if (name !== "controls") {
+      this.stop();
+      void this.start();
+    }
+  }
+
+  /** Opens the camera (or what the attribute `source` names) and a session. */
+  async start() {
+    if (this.#stop) return;
+    const stop = this.#stop = new AbortController();
+    /** @type {MediaStream | null} */
+    let raw = null;
+    this.#become("connecting");
+    try {
+      raw = await this.#open();
+      const end = raw.getTracks();
+      stop.signal.addEventListener("abort", () => end.forEach((track) => track.stop()));
+      stop.signal.throwIfAborted();
+      const session = await this.#connect(stop.signal);
+      this.session = session;
+      this.stream = new MediaStream(end.map((track) => session.process(track)));
+      this.#video.srcObject = this.stream;
+      this.#become("live");
+      session.on("status", ({ state }) => this.session === session && this.#become(state));
+      session.on("ended", () => this.session === session && this.stop());
+      session.on("event", (event) => this.dispatchEvent(new CustomEvent("event", { detail: event })));
+    } catch (error) {
+      for (const track of raw?.getTracks() ?? []) track.stop();
+      if (stop.signal.aborted) return; // stopped meanwhile
+      this.stop();
+      this.#fail(error);
+    }
+  }
+
+  /** Ends the session and lets go of the camera. */
+  stop() {
+    this.#stop?.abort();
+    void this.session?.close();
+    this.#stop = this.session = this.stream = this.#video.srcObject = null;
+    this.#become("idle");
+  }
+
+  #open() {
+    const source = this.getAttribute("source") ?? "camera";
+    if (source === "screen") return captureScreen();
+    return capture({ video: source.includes("camera"), audio: source.includes("microphone") });
+  }
+
+  /** @param {AbortSignal} signal */
+  async #connect(signal) {
+    let live = false;
+    const session = await connect({
+      url: this.getAttribute("url") ?? new URL("..", import.meta.url),
+      token: this.token ?? this.getAttribute("token"),
+      pipeline: this.#pipeline(),
+      fallback: /** @type {"raw" | undefined} */ (this.getAttribute("fallback") ?? undefined),
+      retry: (attempt, error) => (live || attempt < TRIES ? patientRetry(attempt, error) : null),
+      signal,
+    });
+    live = true;
+    return session;
+  }
+
+  #pipeline() {
+    return JSON.parse(this.getAttribute("pipeline") ?? "[]");
+  }
+
+  async #update() {
+    try {
+      await this.session?.update(this.#pipeline());
+      this.#message.textContent = "";
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** @param {any} error */
+  #fail(error) {
+    this.#message.textContent = `${error.message} ${error.next ?? ""}`.trim();
+    this.dispatchEvent(new CustomEvent("error", { detail: error }));
+  }
+
+  /** @param {string} state */
+  #become(state) {
+    this.#poster.hidden = this.stream !== null;
+    this.#start.hidden = this.#stop !== null;
+    this.#end.hidden = this.#stop === null;
+    if (this.#stop) this.#message.textContent = "";
+    this.dispatchEvent(new CustomEvent("status", { detail: state }));
+  }
+}
+
+if (!customElements.get("aimass-stream")) customElements.define("aimass-stream", AimassStream);
