@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from .common import URL, AsJson, Key, NoVerify, Url, asked, print_json, say
-from .given import sure
+from .given import secret, sure
 from .tables import facts, moment, table
 
 account = typer.Typer(help="One's own account: show, limits, change, password, sign-ins, export, erase.",
@@ -56,7 +55,7 @@ def change(title: Annotated[str, typer.Option(help="What people call you.")], ur
 def password(from_stdin: FromStdin = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False,
              as_json: AsJson = False) -> None:
     """Set another password. Browsers are signed out; keys stay."""
-    old, new = (_line("Password", from_stdin), _line("A new password", from_stdin, again=True))
+    old, new = secret("Password", from_stdin), secret("A new password", from_stdin, again=True)
     asked(url, api_key, no_verify, lambda client: client.account.set_password(old, new))
     say(as_json, "The password is set.", set="password")
 
@@ -87,12 +86,6 @@ def erase(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
           url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Erase one's account with all that is one's own. There is no way back."""
     sure(yes, "Erase your account with all that is yours?")
-    secret = _line("Password", from_stdin)
-    asked(url, api_key, no_verify, lambda client: client.account.erase(secret))
+    password = secret("Password", from_stdin)
+    asked(url, api_key, no_verify, lambda client: client.account.erase(password))
     say(as_json, f"Your account at {url} is erased.", erased=url)
-
-
-def _line(prompt: str, from_stdin: bool, again: bool = False) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=again))

@@ -80,16 +80,23 @@ def run(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client],
 
 
 def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]], *,
-          kept: str = "What was asked of the server may be done all the same.",
+          kept: str | None = None,
           unknown: str = "Sign in with `aimass login`, or give a key with --key or AIMASS_API_KEY.") -> T:
     """What came of the work with a client; ends the process with a sentence when the server refuses, with one more,
-    `unknown`, where it does not know who is asking, and for Ctrl-C with what is `kept`."""
+    `unknown`, where it does not know who is asking, and for Ctrl-C with what is `kept`, or that what was asked
+    may be done all the same, if anything was."""
     from ..client import Client
     from ..errors import AimassError
 
+    changes = False
+
     async def main() -> T:
+        nonlocal changes
         async with Client(url, api_key or logins.key(url), verify=not no_verify) as client:
-            return await work(client)
+            try:
+                return await work(client)
+            finally:
+                changes = client.changes
 
     try:
         return asyncio.run(main())
@@ -99,7 +106,9 @@ def asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client
             typer.secho(unknown, err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. {kept}", err=True)
+        if kept is None:
+            kept = "What was asked of the server may be done all the same." if changes else ""
+        typer.echo(f"Stopped. {kept}".rstrip(), err=True)
         raise typer.Exit(130) from None
 
 
@@ -107,11 +116,22 @@ def refuse(error: AimassError) -> None:
     """Print what was wrong and where, and when to come again."""
     from ..errors import Busy
 
-    said = not error.field or error.detail.startswith(f"{error.field}: ")
-    where = "" if said else f" ({error.field})"
+    named, colon, told = error.detail.partition(": ")
+    where = _unsaid(error.field or "", named if colon else "")
+    where = f" ({where})" if where else ""
     if isinstance(error, Busy):
         where += f"; again in {error.retry_after} s"
-    typer.secho(f"{error.detail}{where}", fg="red", err=True)
+    should = colon and told.startswith("Input should ")  # as pydantic has it
+    typer.secho(f"{named} {told.removeprefix('Input ')}{where}" if should else f"{error.detail}{where}", fg="red",
+                err=True)
+
+
+def _unsaid(field: str, named: str) -> str:
+    """What of the field a sentence does not name in front: ``pipeline[0]`` where that is ``blur.sigma``."""
+    if named == field:
+        return ""
+    base, _, rest = field.partition("].")
+    return f"{base}]" if rest and named.endswith(f".{rest}") else field
 
 
 def say(as_json: bool, sentence: str, **told: Any) -> None:

@@ -105,6 +105,16 @@ def quotas_of(said: list[str], hint: str = "--quota") -> dict[str, int | None]:
     return quotas
 
 
+def secret(prompt: str, from_stdin: bool, *, again: bool = False) -> str:
+    """A password: typed unseen, `again` once more, or the next line of what comes in where nobody types."""
+    if not from_stdin and sys.stdin.isatty():
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=again))
+    line = sys.stdin.readline()
+    if not line:
+        raise typer.BadParameter("no password came in; a line each is read there", param_hint="stdin")
+    return line.rstrip("\r\n")
+
+
 def sure(yes: bool, question: str) -> None:
     """Ends the command unless it is meant."""
     if not yes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import typer
 
 from . import logins
 from .common import URL, AsJson, NoVerify, Url, asked, say
+from .given import secret
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -35,7 +35,8 @@ def login(
         return
     if not api_key and not name and (new or not token or token.startswith("adm_")):
         name = typer.prompt("Name")
-    password = "" if api_key else _password(password_stdin, new or bool(token))
+    chosen = new or bool(token)
+    password = "" if api_key else secret("A password" if chosen else "Password", password_stdin, again=chosen)
 
     async def work(client: Client) -> tuple[Me, Key | None]:
         key = None
@@ -83,9 +84,3 @@ def _open(url: str, no_verify: bool) -> bool:
         return True
 
     return asked(url, None, no_verify, work)
-
-
-def _password(from_stdin: bool, chosen: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    return str(typer.prompt("A password" if chosen else "Password", hide_input=True, confirmation_prompt=chosen))

@@ -69,6 +69,7 @@ class Relay:
     def __init__(self, session: MediaSession, reader: Reader, writer: Writer) -> None:
         self.session, self.reader, self.writer = session, reader, writer
         self.position = 0.0  # s of the file that were sent
+        self._played: set[str] = set()  # tracks that were sent to their end
         self.tracks: dict[str, Latency] = {kind: Latency() for kind in ("audio", "video") if getattr(reader, kind)}
         self.drops: dict[str, int] = {}
         self.latency: dict[str, Any] | None = None  # how a promised one was kept at last
@@ -82,6 +83,11 @@ class Relay:
     @property
     def stopped(self) -> bool:
         return self._stopped.is_set()
+
+    @property
+    def through(self) -> bool:
+        """Whether all of the file was sent."""
+        return self._played >= self.tracks.keys()
 
     def stop(self) -> None:
         """Send no more; what is on its way is still written."""
@@ -121,6 +127,7 @@ class Relay:
                 try:
                     frame, _ = await queue.get()
                 except EOFError:
+                    self._played.add(kind)
                     break
                 await asyncio.sleep(max(0.0, begun + frame.seconds - now()))
                 # when it should have left is when it left: sending late is part of the delay

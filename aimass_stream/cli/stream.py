@@ -96,6 +96,8 @@ async def watched(relay: Relay, quiet: bool) -> None:
             for line in relay.news():
                 progress.console.print(line)
         await running
+        if relay.through:  # the last frame begins before the file's end
+            progress.update(task, completed=relay.reader.duration)
 
 
 def report(relay: Relay, out: Path | str, as_json: bool) -> int:

@@ -132,7 +132,8 @@ def _say(made: Team, as_json: bool) -> None:
     if as_json:
         print_json(made)
     else:
-        typer.echo(plain(f"{made.name} ({made.id}): {_members(made) or 'nobody'}"))
+        title = f", {made.title}" if made.title else ""
+        typer.echo(plain(f"{made.name}{title} ({made.id}): {_members(made) or 'nobody'}"))
 
 
 def _members(team: Team) -> str:

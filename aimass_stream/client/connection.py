@@ -27,6 +27,7 @@ class Connection:
         self.api_key = api_key
         self.ssl = _context(verify) if self.url.startswith("https") else None
         self.local = urlsplit(self.url).hostname in LOOPBACK
+        self.changes = False  # whether anything was asked for but to look
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout,
                                        verify=self.ssl or False,  # plain http; loading certificates takes 0.1 s
@@ -83,6 +84,7 @@ class Connection:
             given["headers"] = {"Content-Type": "application/json"} | dict(given.get("headers") or {})
         if seconds is not None:
             given["timeout"] = httpx.Timeout(self._http.timeout.connect, read=seconds, write=seconds)
+        self.changes |= method != "GET"
         try:
             return await self._http.request(method, path, **given)
         except httpx.TransportError as error:

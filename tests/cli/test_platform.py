@@ -79,7 +79,8 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(linear())
     for arguments, says in ((["models", "upload", "fish", str(file)], "kept for a day"),
-                            (["jobs", "watch", "job_1"], "aimass jobs cancel job_1")):
+                            (["jobs", "watch", "job_1"], "aimass jobs cancel job_1"),
+                            (["sessions"], "Stopped.\n")):  # it only looked
         with socket.create_server(("127.0.0.1", 0)) as silent, subprocess.Popen(
                 [sys.executable, "-m", "aimass_stream", *arguments, "--json"], stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True,

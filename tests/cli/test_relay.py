@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from aimass_stream.cli.relay import TOLD, why
+from aimass_stream.cli.relay import TOLD, Relay, why
+from aimass_stream.cli.stream import watched
+from aimass_stream.client import MediaSession
 from aimass_stream.events import EVENTS
+from aimass_stream.frames import AudioFrame, Frame, VideoFrame
+from tests.support.session import picture
 
 SAID: list[tuple[str, dict[str, Any], str]] = [
     ("media.refused", {"reason": "no_keyframe", "detail": "a vp8 frame without the key frame it builds on"},
@@ -30,3 +35,52 @@ def test_drops_are_told_in_words() -> None:
     assert why("style:deadline") == "style was late"
     assert why("pts_jump") == "pts jump"
     assert TOLD.keys() <= EVENTS.keys()
+
+
+class Mirror(MediaSession):
+    """What is sent comes back."""
+
+    async def open(self) -> None:
+        """There is nobody to connect to."""
+
+    async def send(self, frame: Frame) -> None:
+        await self._deliver(frame)
+
+    async def control(self, message: dict[str, Any]) -> None:
+        raise AssertionError(message)
+
+    async def close(self) -> None:
+        self._ended()
+
+
+class Pictures:
+    """A file of five pictures, a quarter of a second long."""
+
+    path, audio, video = "five.mp4", False, True
+    duration: float | None = 0.25
+
+    def pictures(self) -> Iterator[VideoFrame]:
+        return (picture(number, 20) for number in range(5))
+
+    def sound(self) -> Iterator[AudioFrame]:
+        return iter(())
+
+
+class Count:
+    def __init__(self) -> None:
+        self.written = {"video": 0}
+
+    def write(self, frame: AudioFrame | VideoFrame) -> None:
+        self.written["video"] += 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_file_that_came_back_whole_is_all_of_it(capsys: pytest.CaptureFixture[str], stopped: bool) -> None:
+    relay = Relay(Mirror(), Pictures(), Count())
+    if stopped:
+        relay.stop()
+    await watched(relay, quiet=False)
+    assert relay.through is not stopped
+    assert (" 100 %" in capsys.readouterr().err) is not stopped
+    assert stopped or relay.writer.written == {"video": 5}

@@ -16,8 +16,8 @@ from aimass_stream.cli.tables import amount
 from aimass_stream.client import Client
 from aimass_stream.client.connection import error_of
 from aimass_stream.client.files import FileReader
-from aimass_stream.client.records import Percentiles, Quarantined, Version
-from aimass_stream.errors import AimassError, Busy, InvalidInput, NotFound
+from aimass_stream.client.records import Percentiles, Quarantined, Team, Version
+from aimass_stream.errors import AimassError, Busy, InvalidInput, NotFound, Unavailable
 from aimass_stream.figures import short
 from tests.support.command import here
 from tests.support.model_files import linear
@@ -78,8 +78,38 @@ async def test_the_client_sends_no_json_that_is_none(value: Any) -> None:
 def test_a_field_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
     refuse(InvalidInput("rules.0.metric: Input should be one of these", field="rules.0.metric"))
     refuse(InvalidInput("it is too large", field="size"))
+    refuse(InvalidInput("blur.sigma: Input should be less than or equal to 200", field="pipeline[1].sigma"))
+    refuse(InvalidInput("text.size: it is odd", field="pipeline[0].size"))
+    refuse(InvalidInput("blur: it has no picture", field="pipeline[0]"))
     assert capsys.readouterr().err.splitlines() == [
-        "rules.0.metric: Input should be one of these", "it is too large (size)"]
+        "rules.0.metric should be one of these", "it is too large (size)",
+        "blur.sigma should be less than or equal to 200 (pipeline[1])", "text.size: it is odd (pipeline[0])",
+        "blur: it has no picture (pipeline[0])"]
+
+
+@pytest.mark.parametrize("command", [["account", "password"], ["login", "--name", "ada"]])
+def test_a_password_that_comes_from_a_pipe_is_read_as_it_is(command: list[str]) -> None:
+    piped = here(*command, typed="old one\nnew one\n", AIMASS_URL=NOWHERE)
+    assert (piped.code, piped.out) == (1, "")  # no prompt, and then nobody answers
+    assert "aimass serve" in piped.err
+    empty = here(*command, typed="", AIMASS_URL=NOWHERE)
+    assert empty.code == 2
+    assert "no password came in" in empty.err
+
+
+@pytest.mark.anyio
+async def test_the_client_knows_whether_it_changed_anything() -> None:
+    async with Client(NOWHERE) as client:
+        for asked, changes in ((client.jobs.find(), False), (client.jobs.cancel("job_1"), True)):
+            with pytest.raises(Unavailable):
+                await asked
+            assert client.changes is changes
+
+
+def test_teams_are_told_with_their_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    teams._say(Team(id="team_1", name="lab", title="Labor"), as_json=False)
+    teams._say(Team(id="team_1", name="lab"), as_json=False)
+    assert capsys.readouterr().out.splitlines() == ["lab, Labor (team_1): nobody", "lab (team_1): nobody"]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ SHAPE_PATH = (2, 1, 2)  # from a value to its shape: type, tensor type, shape
 DIM, DIM_VALUE, DIM_PARAM = 1, 1, 2
 ROWS = b"rows"  # what the freed axis is called
 
-MOST_FIELDS = 20_000_000  # of one file: forests have a few for each node of a tree, and a second goes by in a million
+MOST_FIELDS = 20_000_000  # of one file: forests have ten for each node of a tree; a million take 2 s
 
 View: TypeAlias = memoryview | bytes
 _left: ContextVar[list[int] | None] = ContextVar("fields that may still be read of a file", default=None)
