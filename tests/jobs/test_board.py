@@ -33,6 +33,12 @@ FUNCTIONS = {function.__name__: function for function in (
     laborious.reaches_out, laborious.says, laborious.tells_niceness)}
 
 
+@pytest.fixture
+def others() -> set[psutil.Process]:
+    """Processes of other tests."""
+    return set(psutil.Process().children(recursive=True))
+
+
 def make(payload: dict[str, Any]) -> Work:
     arguments = [each.encode() if payload["function"] == "says" else each for each in payload["arguments"]]
     return Work(FUNCTIONS[payload["function"]], tuple(arguments), LIMITS)
@@ -163,7 +169,7 @@ async def test_why_a_job_failed(function: Callable[..., Iterator[bytes]], argume
         assert blobs_of(tmp_path) == []
 
 
-async def test_turns_limits_and_cancelling(tmp_path: Path) -> None:
+async def test_turns_limits_and_cancelling(tmp_path: Path, others: set[psutil.Process]) -> None:
     async with board(tmp_path, max_jobs=3) as jobs:
         first, second, third = [await begin(jobs, laborious.waits) for _ in range(3)]
         await until(jobs, first, lambda job: job.row.progress)
@@ -178,7 +184,7 @@ async def test_turns_limits_and_cancelling(tmp_path: Path) -> None:
         assert (await jobs.cancel(second)).state == "cancelled"  # which never began
         with pytest.raises(Conflict, match="cancelled"):
             await jobs.cancel(second)
-        child = psutil.Process().children(recursive=True)
+        child = set(psutil.Process().children(recursive=True)) - others
         assert child
         watching = asyncio.create_task(over(jobs, first))
         await jobs.end(first)
@@ -208,11 +214,11 @@ async def test_the_same_wish_is_one_job(tmp_path: Path) -> None:
             await begin(jobs, laborious.waits, idempotency_key="k", owner="you")  # whose key it is not
 
 
-async def test_a_server_stops_and_the_next_one_goes_on(tmp_path: Path) -> None:
+async def test_a_server_stops_and_the_next_one_goes_on(tmp_path: Path, others: set[psutil.Process]) -> None:
     async with board(tmp_path) as jobs:
         running, queued = await begin(jobs, laborious.waits), await begin(jobs, laborious.writes, "later")
         await until(jobs, running, lambda job: job.row.progress)
-        children = psutil.Process().children(recursive=True)
+        children = set(psutil.Process().children(recursive=True)) - others
         watching = asyncio.create_task(over(jobs, running))
         await jobs.close()
         assert (await watching).state == "queued"
@@ -290,12 +296,13 @@ async def test_a_job_that_ran_into_something_passing_is_tried_again(tmp_path: Pa
         assert (job.state, job.row.attempts, job.row.error["detail"]) == ("failed", 3, "attempt 3")
 
 
-async def test_a_lost_lease_ends_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_lease_ends_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                          others: set[psutil.Process]) -> None:
     monkeypatch.setattr(board_module, "LEASE", 0.4)
     async with board(tmp_path) as jobs, Database(tmp_path / "jobs.db") as elsewhere:
         first = await begin(jobs, laborious.waits)
         await until(jobs, first, lambda job: job.row.progress)
-        children = psutil.Process().children(recursive=True)
+        children = set(psutil.Process().children(recursive=True)) - others
         await Table(elsewhere).delete([first.id])  # as another server does
         await waiting.until(lambda: not any(process.is_running() for process in children))
         second = await begin(jobs, laborious.waits)

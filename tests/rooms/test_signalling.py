@@ -19,6 +19,7 @@ from aimass_stream.rooms.janus import signalling
 from aimass_stream.rooms.janus.signalling import Janus, refusal
 from aimass_stream.rooms.janus.videoroom import PLUGIN
 from tests.support.janus import Running, meeting
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +33,7 @@ async def test_requests_events_and_refusals() -> None:
         assert data["videoroom"] == "joined"
         assert jsep is None
         await held.guest("Bob")
+        await until(lambda: any("joining" in each["plugindata"]["data"] for each in told))
         assert told[-1]["plugindata"]["data"]["joining"]["display"] == "Bob"
         other = await janus.attach(PLUGIN, told.append)
         with pytest.raises(NotFound, match="No such room"):

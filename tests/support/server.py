@@ -53,13 +53,14 @@ class Prompt(Server):
             each.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.server_state.connections or self.server_state.tasks:
-            await super().shutdown(sockets)
-            return
         for server in self.servers:
             server.close()
-            await server.wait_closed()
-        await self.lifespan.shutdown()
+        while not (self.server_state.connections or self.server_state.tasks):
+            if not any(server._active_count for server in self.servers):  # type: ignore[attr-defined]
+                await self.lifespan.shutdown()
+                return
+            await asyncio.sleep(0.002)  # somebody is just coming, or on their way out
+        await super().shutdown(sockets)
 
 
 _before: list[bool] = []  # applications that this process made

@@ -143,7 +143,7 @@ def test_everything_that_is_said_is_said_in_chinese() -> None:
 def test_answers_of_the_server_are_known_by_heart() -> None:
     """Each of those in the table is one that the server still gives."""
     source = "".join(path.read_text("utf-8") for path in Path(aimass_stream.__file__).parent.rglob("*.py"))
-    source += (ROOT / "js" / "errors.js").read_text("utf-8")
+    source += (ROOT / "sdk" / "errors.js").read_text("utf-8")
     answers = [text.removeprefix(SERVER) for text in texts("zh") if text.startswith(SERVER)]
     assert len(answers) > 20
     parts = [part for answer in answers for part in re.split(r"\{\w+\}", answer) if len(part) > 4]

@@ -159,6 +159,7 @@ async def test_the_client_ends_its_session() -> None:
             await socket.say({"type": "session.close"})
             await socket.event("session.ended")
             await socket.websocket.wait_closed()
+        await until(lambda: not server.node.sessions())
         async with joined(server.ws_url):
             (session,) = server.node.sessions()
         await until(lambda: session.state == "closed")  # closing with 1000 ends it too
