@@ -147,3 +147,22 @@ def test_no_webrtc(visit: Visit, server: str) -> None:
     visitor.context.add_init_script("delete window.RTCPeerConnection")
     visitor.open(server, picture=False)
     assert "no WebRTC" in notice(visitor, "no-webrtc")
+
+
+SENTENCES = {
+    "colours@2 is in use: by the alias production": "colours@2 is in use: by the alias production.",
+    "colours is in use: by the alias production": "colours is in use: by the alias production.",
+    "colours has no version 'beta'": "colours has no version 'beta'.",
+    "half.png is cut off": "half.png is cut off.",
+    "the password is wrong": "The password is wrong.",
+    "an address is name@host": "An address is name@host.",
+}
+
+
+def test_a_sentence_begins_large_unless_with_a_name(visit: Visit, server: str) -> None:
+    page = visit().page
+    page.goto(f"{server}/docs")
+    assert page.evaluate("""async (all) => {
+      const { sentence } = await import("/web/js/errors.js");
+      return all.map(sentence);
+    }""", list(SENTENCES)) == list(SENTENCES.values())

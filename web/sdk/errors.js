@@ -93,11 +93,13 @@ const ANSWERS = {
 
 const FILE = /^(?:\S*\.\w|[^.]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|mp4|m4v|mov|mkv|webm|avi|wav|mp3|ogg)\b)/i; // in front
 
-/** As a sentence; a file's name in front stays as it is. @param {string} text */
+const MODEL = /^\S+(?:@\d+ | (?:is in use: |is built in|has no (?:version|alias) |is somebody else's model))/; // likewise
+
+/** As a sentence; a file's or a model's name in front stays as it is. @param {string} text */
 export function sentence(text) {
   const trimmed = text.trim();
   if (!trimmed) return "";
-  const first = FILE.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const first = FILE.test(trimmed) || MODEL.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(first) ? first : first + ".";
 }
 
