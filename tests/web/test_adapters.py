@@ -81,7 +81,8 @@ def test_they_are_small_and_for_pages_from_anywhere(server: str) -> None:
 
 def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(visit: Visit, pages: Pages) -> None:
     visitor = visit(permissions=["camera", "microphone"])
-    page = visitor.open(pages.write("media-devices.html"), picture=False)
+    page = visitor.open(pages.write("media-devices.html", "data-pipeline", 'data-kinds="video" data-pipeline'),
+                        picture=False)
     watch(visitor)
     page.get_by_role("button", name="Camera").click()
     until_mirrored(visitor, True)
@@ -110,11 +111,18 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(visit: Visit, p
     assert live(pages.server) == 1
     page.evaluate("copy.stop()")
     sessions(visitor, pages.server, 0)
+    plain = "navigator.mediaDevices.getUserMedia({ audio: true }).then(({ active }) => active)"
+    assert page.evaluate(plain)
+    assert live(pages.server) == 0
 
 
 def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit: Visit, pages: Pages) -> None:
     visitor = visit(permissions=["camera", "microphone"])
-    page = visitor.open(pages.write("media-devices.html"), picture=False)
+    shown: list[str] = []
+    visitor.page.on("request", lambda request: shown.append(request.headers.get("authorization", "")))
+    (pages.folder / "token.txt").write_text("a token")
+    page = visitor.open(pages.write("media-devices.html", "data-pipeline", 'data-token-url="token.txt" data-pipeline'),
+                        picture=False)
     watch(visitor)
     page.evaluate("""() => {
       window.begun = [];
@@ -125,11 +133,23 @@ def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit
     page.get_by_role("button", name="Leave").click()
     page.get_by_role("button", name="Camera").click()
     until_mirrored(visitor, True)
-    voice = page.evaluate("""async () => {
+    assert "Bearer a token" in shown
+    peak = page.evaluate("""async () => {
       window.voice = await navigator.mediaDevices.getUserMedia({ audio: true });
-      return [begun.length, voice.getAudioTracks()[0].readyState];
+      const context = new AudioContext();
+      const meter = context.createAnalyser();
+      context.createMediaStreamSource(voice).connect(meter);
+      const data = new Float32Array(meter.fftSize);
+      let peak = 0;
+      for (let n = 0; n < 1000 && peak < 0.05; n++) {
+        await new Promise((go) => setTimeout(go, 20));
+        meter.getFloatTimeDomainData(data);
+        peak = Math.max(peak, ...data.map(Math.abs));
+      }
+      return peak;
     }""")
-    assert voice == [1, "live"]
+    assert peak >= 0.05
+    assert page.evaluate("begun.length") == 1
     shared = visitor.context.new_page()
     shared.set_content(f"<title>{SHARED_TAB}</title><marquee>moving words</marquee>")
     page.bring_to_front()
