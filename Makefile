@@ -8,7 +8,7 @@ BIN := .venv/bin
 COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.pytest_cache/bytecode
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench bench-speech bench-vision bench-platform sdk soak fuzz help clean
+.PHONY: run test check bench bench-speech bench-vision bench-platform bench-embed sdk soak fuzz help clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-vision: .venv/.bench web/node_modules/.models ## measure painting and seei
 
 bench-platform: .venv/.bench web/node_modules/.models ## measure hub, REST and store beside other servers (about 20 minutes); writes benchmarks/platform.md
 	$(BIN)/python -m benchmarks.platform $(ARGS)
+
+bench-embed: .venv/.bench web/node_modules/.installed ## measure the browser SDK in Chromium and a Janus room (about 50 minutes); writes benchmarks/embed.md
+	$(BIN)/python -m benchmarks.embed $(ARGS)
 
 sdk: web/node_modules/.installed ## make the npm package of the browser SDK in dist/aimass-stream
 	@$(BIN)/python tools/make_sdk.py
