@@ -146,7 +146,8 @@ async () => {
     return video;
   }
 
-  /** The track by way of two connections of this page, and nothing between them. */
+  /** The track by way of two connections of this page, and nothing between them; frame by frame, as the SDK has it: an
+   * element that shows a remote track by itself holds pictures back to show them evenly. */
   async function loopback(track) {
     const [here, there] = [new RTCPeerConnection(), new RTCPeerConnection()];
     for (const [one, other] of [[here, there], [there, here]]) {
@@ -162,7 +163,10 @@ async () => {
     await here.setRemoteDescription(there.localDescription);
     for (const receiver of there.getReceivers()) receiver.jitterBufferTarget = 0; // ms, as the SDK has it
     const close = () => [here, there].forEach((one) => one.close());
-    return { track: await came, close };
+    const shown = new MediaStreamTrackGenerator({ kind: "video" });
+    const { readable } = new MediaStreamTrackProcessor({ track: await came });
+    readable.pipeTo(shown.writable).catch(() => undefined); // closed in the middle of it
+    return { track: shown, close };
   }
 
   const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
