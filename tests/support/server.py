@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,7 @@ class Running:
 
 
 class Prompt(Server):
-    """Ends once it is told to: uvicorn looks ten times a second, and waits as long for those who may just be there."""
+    """Ends once it is told to: uvicorn looks ten times a second."""
 
     def __init__(self, settings: Settings, app: FastAPI) -> None:
         super().__init__(settings, app)
@@ -51,16 +50,6 @@ class Prompt(Server):
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for each in both:
             each.cancel()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        while not (self.server_state.connections or self.server_state.tasks):
-            if not any(server._active_count for server in self.servers):  # type: ignore[attr-defined]
-                await self.lifespan.shutdown()
-                return
-            await asyncio.sleep(0.002)  # somebody is just coming, or on their way out
-        await super().shutdown(sockets)
 
 
 _before: list[bool] = []  # applications that this process made

@@ -91,15 +91,14 @@ const ANSWERS = {
   503: ["unavailable", "The server is not ready", "It is starting or stopping. This page tries again by itself."],
 };
 
-const FILE = /^(?:\S*\.\w|[^.]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|mp4|m4v|mov|mkv|webm|avi|wav|mp3|ogg)\b)/i; // in front
+// a file or a model in front keeps its name
+const NAMED = /^(?:\S*\.\w|[^.]*\.\w{3,4}\b|\S+(?:@\d+ | is (?:in use: |built in|somebody)| has no (?:version|alias) ))/i;
 
-const MODEL = /^\S+(?:@\d+ | (?:is in use: |is built in|has no (?:version|alias) |is somebody else's model))/; // likewise
-
-/** As a sentence; a file's or a model's name in front stays as it is. @param {string} text */
+/** As a sentence. @param {string} text */
 export function sentence(text) {
   const trimmed = text.trim();
   if (!trimmed) return "";
-  const first = FILE.test(trimmed) || MODEL.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const first = NAMED.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(first) ? first : first + ".";
 }
 
