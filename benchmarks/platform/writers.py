@@ -22,6 +22,7 @@ PART = 128 * 1024  # bytes of an upload's parts
 SIZES = (100_000, 1_500_000)  # bytes of a file, from and to
 MODELS = 2
 OPEN_JOBS = 2  # of one lane at once
+REVOKED = 0.8  # of keys; nobody may have more than 100
 KEYS = 40  # that are looked at after a start
 GONE = (httpx.TransportError, asyncio.CancelledError)
 OVER = ("done", "failed", "cancelled")
@@ -174,7 +175,7 @@ class Writers:
         made = (await self._ask(http, "POST", "/v1/keys", json={"title": "k"})).json()
         self.secrets[made["id"]] = made["key"]
         self.ledger.done("key", made["id"], "good")
-        if self.random.random() < 0.5:
+        if self.random.random() < REVOKED:
             self.ledger.begin("key", made["id"], "revoked")
             await self._ask(http, "DELETE", f"/v1/keys/{made['id']}")
             self.ledger.done("key", made["id"], "revoked")
