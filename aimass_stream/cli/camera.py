@@ -9,7 +9,7 @@ import typer
 
 from . import completing
 from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, run, transport_of
-from .given import set_of
+from .given import app_or_pipeline, set_of
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -42,8 +42,7 @@ def camera(
 ) -> None:
     """Run a camera, the screen or a file through a server; what comes back is a camera that other programs can pick."""
     stages, over, parameters = pipeline_of(pipeline), transport_of(transport), set_of(given or [])
-    if app and stages:
-        raise typer.BadParameter("an app has its pipeline: say --app or --pipeline")
+    app_or_pipeline(app, stages, parameters)
     width, height = width & ~1, height & ~1  # 4:2:0 needs it
 
     async def work(client: Client) -> int:

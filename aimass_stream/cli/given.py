@@ -80,6 +80,14 @@ def object_of(said: str, hint: str) -> dict[str, Any]:
     return value
 
 
+def app_or_pipeline(app: str, stages: list[Any], parameters: dict[str, Any]) -> None:
+    """An app brings its pipeline, and only an app has something to be set."""
+    if app and stages:
+        raise typer.BadParameter("an app has its pipeline: say --app or --pipeline")
+    if parameters and not app:
+        raise typer.BadParameter("it is for an app: --app NAME --set softness=8", param_hint="--set")
+
+
 def set_of(said: list[str], hint: str = "--set", example: str = "softness=8") -> dict[str, Any]:
     """``softness=8``; the value is JSON, or a word."""
     given = {}

@@ -10,7 +10,7 @@ import typer
 
 from . import completing
 from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeline_of, print_json, run, transport_of
-from .given import set_of
+from .given import app_or_pipeline, set_of
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -38,10 +38,7 @@ def stream(
 ) -> None:
     """Send a file through a running server in real time and write what comes back. Ctrl-C keeps what was written."""
     stages, over, parameters = pipeline_of(pipeline), transport_of(transport), set_of(given or [])
-    if app and stages:
-        raise typer.BadParameter("an app has its pipeline: say --app or --pipeline")
-    if parameters and not app:
-        raise typer.BadParameter("it is for an app: --app NAME --set softness=8", param_hint="--set")
+    app_or_pipeline(app, stages, parameters)
     if out.exists() and out.samefile(source):
         raise typer.BadParameter("--out is the file that is read; give it another name")
     if out.exists() and not force:

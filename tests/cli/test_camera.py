@@ -215,3 +215,11 @@ def test_a_microphone_in_pulseaudio_is_heard_and_goes(monkeypatch: pytest.Monkey
 def listed() -> str:
     return subprocess.run(["pactl", "list", "sources"], capture_output=True, text=True, check=True,
                           env=os.environ | {"LC_ALL": "C"}).stdout
+
+
+def test_what_is_set_belongs_to_an_app() -> None:
+    for given, told in ((["--set", "softness=8"], "it is for an app"),
+                        (["--app", "blurred", "-p", '[{"stage": "mirror"}]'], "an app has its pipeline")):
+        done = here("camera", "test", *given)
+        assert done.code == 2
+        assert told in done.err
