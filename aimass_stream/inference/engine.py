@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -22,11 +22,12 @@ from .batches import Answer, Run, out_of_memory
 from .contract import Batch, Capabilities, Model, check_inputs
 from .desks import Desk, Desks
 from .device import CpuDevice, Device, Worker
-from .inline import IN_A_ROW, Inline
+from .inline import IN_A_ROW
+from .loaded import Loaded
 from .loader import ModelStore
 from .patience import Hangs, watched
 from .slots import Slots
-from .statistics import ModelStatistics, Tally, best_way
+from .statistics import ModelStatistics, Tally
 from .waiting import Request
 from .warming import Speed, measured
 
@@ -47,36 +48,13 @@ class Shared(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(slots=True)
-class _Loaded:
-    model: Model
-    desk: Desk
-    speed: Speed
-    slots: Slots
-    tally: Tally
-    limit: int = 1  # rows put together
-    at_once: int = 1  # runs
-    running: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    failures: int = 0  # in a row
-    failed: str = ""  # why it was taken out
-    closed: bool = False
-    lost: bool = False  # with a thread that does not come back from it
-    inline: Inline = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.limit, self.at_once = best_way(self.speed.alone, self.speed.beside)
-        self.inline = Inline(self.model, self.speed.alone)
-        self.idle.set()
-
-
 class Engine:
     """Made anywhere; used on one event loop. `close` leaves no thread and no task behind."""
 
     def __init__(self, store: ModelStore, device: Device | None = None, *, per_session: int = PER_SESSION) -> None:
         self.store = store
         self.device: Device = device or CpuDevice()
-        self._models: dict[str, _Loaded] = {}
+        self._models: dict[str, Loaded] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._desks = Desks(self.device, per_session)
         # idle ones, the last used first: what the C library keeps for each thread would go up and down with new ones
@@ -149,7 +127,7 @@ class Engine:
                 raise
             raise ModelFailed(f"{model.name} does not run on {desk.device.name}: {error}") from error
         tally = Tally(memory=max(0, self.device.used() - before))
-        loaded = self._models[model.name] = _Loaded(model, desk, speed, Slots(model.capabilities.slots), tally)
+        loaded = self._models[model.name] = Loaded(model, desk, speed, Slots(model.capabilities.slots), tally)
         log.info("model %s %s is ready on %s, %d runs at once of %d rows: %s", model.name, model.version,
                  desk.device.name, loaded.at_once, loaded.limit, speed)
 
@@ -185,12 +163,12 @@ class Engine:
         except BaseException:  # a cancelled renewal leaves no model behind, too
             await self._end(self._desks.of(model), model)
             raise
-        self._models[name] = _Loaded(model, old.desk, speed, old.slots,
+        self._models[name] = Loaded(model, old.desk, speed, old.slots,
                                      Tally(memory=max(0, self.device.used() - before)))
         log.info("model %s is renewed", name)
         await self._release(old)
 
-    async def _release(self, loaded: _Loaded) -> None:
+    async def _release(self, loaded: Loaded) -> None:
         if not loaded.closed:
             loaded.closed = True
             await loaded.idle.wait()
@@ -306,7 +284,7 @@ class Engine:
         if self._inline == 0:
             await asyncio.sleep(0)
 
-    def _run_inline(self, loaded: _Loaded, inputs: Batch, rows: int) -> Batch | None:
+    def _run_inline(self, loaded: Loaded, inputs: Batch, rows: int) -> Batch | None:
         done = loaded.inline.run(inputs)
         if done is None:
             return None
@@ -325,7 +303,7 @@ class Engine:
             self._refuse(lambda request: request.model == model and request.slot == slot,
                          Unavailable(f"the state {state!r} of {model} was given back"))
 
-    def _ready(self, name: str) -> _Loaded:
+    def _ready(self, name: str) -> Loaded:
         if self._closed:
             raise Unavailable("the inference engine is closed")
         loaded = self._models.get(name)
@@ -391,7 +369,7 @@ class Engine:
             self._miss(request)
         return [request for request in batch if request not in late and not request.done.done()]
 
-    async def _run_batch(self, loaded: _Loaded, batch: list[Request]) -> None:
+    async def _run_batch(self, loaded: Loaded, batch: list[Request]) -> None:
         if loaded.failed or loaded.closed:  # while it was its turn
             _fail(batch, ModelFailed(loaded.failed or f"{loaded.model.name} was unloaded"))
             return
@@ -415,7 +393,7 @@ class Engine:
                 if not request.done.done():
                     request.done.set_result(result)
 
-    async def _launched(self, loaded: _Loaded, run: Run) -> Answer:
+    async def _launched(self, loaded: Loaded, run: Run) -> Answer:
         loaded.running += 1
         loaded.idle.clear()
         try:
@@ -425,7 +403,7 @@ class Engine:
             if not loaded.running:
                 loaded.idle.set()
 
-    async def _failed(self, loaded: _Loaded, batch: list[Request], error: Exception) -> None:
+    async def _failed(self, loaded: Loaded, batch: list[Request], error: Exception) -> None:
         name = loaded.model.name
         if out_of_memory(error):
             loaded.limit = max(1, sum(request.rows for request in batch) // 2)
@@ -447,7 +425,7 @@ class Engine:
             self._take_out(loaded, batch, f"after {FAILURES} failures in a row: {said}")
             await self._release(loaded)  # others may need its memory
 
-    def _take_out(self, loaded: _Loaded, batch: list[Request], why: str) -> None:
+    def _take_out(self, loaded: Loaded, batch: list[Request], why: str) -> None:
         name = loaded.model.name
         loaded.failed = f"{name} was taken out {why}"
         log.error("model %s", loaded.failed)
