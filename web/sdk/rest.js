@@ -19,17 +19,20 @@ const SECONDS = 10; // that an answer may take
 
 export class Rest {
   #token;
+  #fetch;
   #known = { token: /** @type {string | null} */ (null), at: -FRESH };
   #admitted = false;
 
   /**
    * @param {string | URL} url the server, e.g. "https://host:8000/"
    * @param {Token} [token]
+   * @param {typeof fetch} [by] in place of the browser's own
    */
-  constructor(url, token = null) {
+  constructor(url, token = null, by) {
     this.base = new URL(url, location.href);
     if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
     this.#token = token;
+    this.#fetch = (/** @type {URL} */ to, /** @type {RequestInit} */ init) => (by ?? fetch)(to, init);
   }
 
   /** What authorizes the next request. @returns {Promise<string | null>} */
@@ -100,7 +103,7 @@ export class Rest {
     let response;
     try {
       const sent = form ? body : body === undefined ? null : JSON.stringify(body);
-      response = await fetch(new URL(path, this.base), { method, headers, body: sent, signal: late, keepalive });
+      response = await this.#fetch(new URL(path, this.base), { method, headers, body: sent, signal: late, keepalive });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw serverGone(error);

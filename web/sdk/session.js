@@ -37,6 +37,7 @@ import { rates } from "./stats.js";
  * @property {RetryPolicy} [retry] when to try again
  * @property {Transport | "auto"} [transport] "auto" (as it comes) takes WebRTC, and where that does not get through within
  *   4 s, a websocket
+ * @property {typeof fetch} [fetch] for requests over HTTP, in place of the browser's own
  *
  * @typedef {{epoch: number, sessionId: string, resumed: boolean, previous: {sessionId: string, lastSeq: number} | null}} Epoch
  *   a session was begun or gone on with. Where it could not be gone on with, `previous` is the one that is lost: what
@@ -357,11 +358,12 @@ export class Session extends Emitter {
    * @returns {Promise<Session>}
    */
   static async open({ url, token = null, pipeline, sync, latency, app, parameters, signal, fallback = "raw", patience = 1,
-    receive = true, retry, transport = "auto" }) {
+    receive = true, retry, transport = "auto", fetch: by }) {
     signal?.throwIfAborted();
     /** @type {Wish} */
     const wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
-    const connection = new Connection(new Rest(url, token), () => wish, { receive, transport, ...(retry ? { retry } : {}) });
+    const rest = new Rest(url, token, by);
+    const connection = new Connection(rest, () => wish, { receive, transport, ...(retry ? { retry } : {}) });
     const session = new Session(connection, wish, { fallback, patience, receive });
     const abort = () => session.#end();
     signal?.addEventListener("abort", abort, { signal: session.#over.signal });
