@@ -196,7 +196,7 @@ def messages(request: BrainRequest) -> list[dict[str, Any]]:
         {"role": "system", "content": f"{request.instructions}\n\n{SPOKEN}{language}".strip()}]
     for item in request.items:
         if item.kind == "message":
-            found.append({"role": item.role, "content": item.text})
+            found.append({"role": item.role, "content": _said(item)})
         elif item.kind == "function_call_output":
             found.append({"role": "tool", "tool_call_id": item.call_id, "content": item.text})
         elif found[-1].get("tool_calls"):
@@ -204,6 +204,11 @@ def messages(request: BrainRequest) -> list[dict[str, Any]]:
         else:
             found.append({"role": "assistant", "content": None, "tool_calls": [_call(item)]})
     return found
+
+
+def _said(item: Item) -> str:
+    """With who said it, quoted: a name can't end where its owner would have it end."""
+    return f"{json.dumps(item.speaker, ensure_ascii=False)}: {item.text}" if item.speaker else item.text
 
 
 def _call(item: Item) -> dict[str, Any]:

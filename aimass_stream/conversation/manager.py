@@ -132,6 +132,11 @@ class TurnManager:
     def record(self) -> Record:
         return self.around.record
 
+    @property
+    def held(self) -> bool:
+        """A reply waits for the decision whether it was interrupted."""
+        return self._held is not None
+
     def announce(self, text: str) -> None:
         """Say this as soon as nobody speaks."""
         self._announcements.append(text)
@@ -249,18 +254,27 @@ class TurnManager:
 
     def _ended(self, event: TurnEnded) -> None:
         text = event.text.strip()
-        if self._held is not None:
-            self._decide(final=text)
-        elif self._turn is not None and self.options.interruptions and self._interrupts_late(event):
-            self._interrupt()
+        self.settle(event)
         if not text or self._turn is not None or self.guard.own_words(text):
             self._drop_likely()
-            return
+        else:
+            self.ask(event)
+
+    def settle(self, event: TurnEnded) -> None:
+        """All that was said is known, whomever it was meant for: decide about the reply that it was said into."""
+        if self._held is not None:
+            self._decide(final=event.text.strip())
+        elif self._turn is not None and self.options.interruptions and self._interrupts_late(event):
+            self._interrupt()
+
+    def ask(self, event: TurnEnded) -> None:
+        """Answer this. It is nobody's turn, and the text is not empty."""
+        text = event.text.strip()
         likely, self._likely = self._likely, None
         if likely is not None and not same_words(likely.text, text):
             likely.end()
             likely = None
-        turn = likely or self._made(text)
+        turn = likely or self._made(text, said_by=event.speaker)
         turn.heard, turn.ended = event, now() - (self.ears.position - event.ended)
         self._begin(turn)
 
@@ -271,8 +285,8 @@ class TurnManager:
                              guessed=self.ears.guessing, confidence=surest(event.words))
         return verdict(heard) == "interrupt"
 
-    def _made(self, text: str, *, confirmed: bool = True, brain: Brain | None = None) -> Turn:
-        user = Item(role="user", text=text, spoken=True) if text else None
+    def _made(self, text: str, *, confirmed: bool = True, brain: Brain | None = None, said_by: str = "") -> Turn:
+        user = Item(role="user", text=text, spoken=True, speaker=said_by) if text else None
         options = self.options
         request = BrainRequest(
             (*self.record.for_brain(), *((user,) if user is not None else ())), options.instructions,

@@ -40,11 +40,12 @@ class Item:
     call_id: str = ""  # what ties a call to its output
     arguments: str = ""  # of a call: a JSON object as text
     internal: bool = False  # a tool that runs on this server: protocol clients are not told of it
+    speaker: str = ""  # who said it, where several do: a name that somebody typed
 
     @property
     def size(self) -> int:
         """Characters."""
-        return len(self.text) + len(self.arguments) + len(self.name)
+        return len(self.text) + len(self.arguments) + len(self.name) + len(self.speaker)
 
 
 class Record:

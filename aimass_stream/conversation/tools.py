@@ -37,6 +37,7 @@ BOTH: frozenset[Kind] = frozenset({"audio", "video"})
 # the command layer asks in this order; adding a skill is one file in skills/ and one line here
 BUILT_IN = {
     "small_talk": "skills.small_talk:SmallTalk",
+    "people": "skills.people:People",
     "clock": "skills.clock:Clock",
     "timer": "skills.timers:Timers",
     "arithmetic": "skills.arithmetic:Arithmetic",

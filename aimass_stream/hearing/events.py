@@ -95,6 +95,7 @@ class TurnEnded:
     recognized: float  # s, monotonic: when its words were there
     language: str
     audio: Waveform | None  # pre-roll and pauses included, the last 60 s at most
+    speaker: str = ""  # whose turn it was, where several speak
 
 
 @dataclass(frozen=True, slots=True)
