@@ -42,10 +42,10 @@ export class Tiles {
       drops.map(([reason, count]) => `${reason}: ${count}`).join("\n") || "Nothing was dropped");
   }
 
-  /** @param {Snapshot} now @param {{up: number, down: number}} rates */
-  browser(now, { up, down }) {
+  /** @param {Snapshot} now @param {{up: number, down: number, fps: number}} rates */
+  browser(now, { up, down, fps }) {
     this.#write("rtt", now.rtt === null ? "–" : `${(now.rtt * 1000).toFixed(now.rtt < 0.01 ? 1 : 0)} ms`);
-    this.#write("picture", now.width ? `${now.width}×${now.height}` : "–", now.codec, `${Math.round(now.fps)} fps`);
+    this.#write("picture", now.width ? `${now.width}×${now.height}` : "–", now.codec, `${Math.round(fps)} fps`);
     this.#write("rate", up || down ? `↑${rate(up)}\u2002↓${rate(down)}` : "–", "bit/s to the server and back");
   }
 

@@ -30,6 +30,7 @@ export async function capture(wanted = { video: true }) {
  */
 export async function captureScreen(wanted = { video: true }) {
   const media = devices();
+  if (!media.getDisplayMedia) throw sourceError(new DOMException("", "NotSupportedError"), "screen"); // phones
   return media.getDisplayMedia(wanted).catch((error) => {
     throw sourceError(error, "screen");
   });

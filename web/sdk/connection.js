@@ -106,6 +106,14 @@ export class Connection extends Emitter {
     this.#wake();
   }
 
+  /** Goes another way from now on. @param {import("./link.js").Transport | "auto"} choice */
+  use(choice) {
+    this.choice = choice;
+    this.#blocked = false;
+    this.#link?.close();
+    this.retryNow();
+  }
+
   /** The network is another one, or this page was asleep: looks at once whether the link still carries. */
   suspect() {
     this.#blocked = false;

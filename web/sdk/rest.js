@@ -1,6 +1,5 @@
 /**
- * The REST routes that a session needs. Every answer that is not a success becomes a `ServerError`, no answer
- * a `NetworkError`.
+ * Requests to a server. Every answer that is not a success becomes a `ServerError`, no answer a `NetworkError`.
  */
 
 import { ServerError, TokenError, VersionError, serverGone } from "./errors.js";
@@ -11,11 +10,13 @@ import { ServerError, TokenError, VersionError, serverGone } from "./errors.js";
  * @typedef {import("../types/api.js").OfferRequest} OfferRequest
  * @typedef {string | null | (() => string | null | Promise<string | null>)} Token an API key or a connect token, or what
  *   fetches one
+ * @typedef {{signal?: AbortSignal, seconds?: number, keepalive?: boolean, headers?: Record<string, string>}} Asking `seconds`
+ *   that the answer may take, `keepalive` for a page that is being left
  */
 
 export const PROTOCOL = 1; // of websockets and data channels
 const FRESH = 5000; // ms that a fetched token serves one attempt after another
-const SECONDS = 10; // that an answer may take
+const SECONDS = 10; // that an answer may take on the way to a session
 
 export class Rest {
   #token;
@@ -55,7 +56,7 @@ export class Rest {
   /** @param {AbortSignal} [signal] @returns {Promise<ClientConfig>} */
   async config(signal) {
     /** @type {ClientConfig} */
-    const config = await this.call("GET", "v1/config", undefined, { signal });
+    const config = await this.call("GET", "v1/config", null, { signal, seconds: SECONDS });
     if (config.protocol !== PROTOCOL) throw new VersionError(config.protocol ?? 0, PROTOCOL);
     return config;
   }
@@ -66,7 +67,7 @@ export class Rest {
    * @returns {Promise<OfferAnswer>}
    */
   offer(offer, signal) {
-    return this.call("POST", "v1/webrtc/offer", offer, { signal });
+    return this.call("POST", "v1/webrtc/offer", offer, { signal, seconds: SECONDS });
   }
 
   /**
@@ -74,7 +75,7 @@ export class Rest {
    * @param {string} sessionId
    */
   end(sessionId) {
-    return this.call("DELETE", `v1/sessions/${encodeURIComponent(sessionId)}`, undefined, { keepalive: true });
+    return this.call("DELETE", `v1/sessions/${encodeURIComponent(sessionId)}`, null, { keepalive: true });
   }
 
   /** The session was opened: a 401 from now on means that the token's time is over. */
@@ -82,33 +83,52 @@ export class Rest {
     this.#admitted = true;
   }
 
-  /** Headers of every request. @param {string | null} token @returns {Record<string, string>} */
+  /**
+   * What authorizes a request: the token, or on a page of this very server the sign-in there.
+   * @param {string | null} token
+   * @returns {Record<string, string>}
+   */
   headers(token) {
-    return token ? { Authorization: `Bearer ${token}` } : {};
+    if (token) return { Authorization: `Bearer ${token}` };
+    const csrf = this.base.origin === location.origin && /(?:^|;\s*)aimass_csrf=([^;]*)/.exec(document.cookie)?.[1];
+    return csrf ? { "X-CSRF-Token": csrf } : {};
+  }
+
+  /**
+   * A request whose answer is read; null where it is empty.
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @param {Asking & {read?: "json" | "text" | "blob"}} [options]
+   * @returns {Promise<any>}
+   */
+  async call(method, path, body = null, { read = "json", ...options } = {}) {
+    const headers = { Accept: read === "json" ? "application/json" : "*/*", ...options.headers };
+    const response = await this.send(method, path, body, { ...options, headers });
+    return response.status === 204 ? null : response[read]();
   }
 
   /**
    * @param {string} method
    * @param {string} path
-   * @param {unknown} [body]
-   * @param {{signal?: AbortSignal, keepalive?: boolean, read?: "json" | "text" | "blob"}} [options]
-   * @returns {Promise<any>}
+   * @param {unknown} [body] a `Blob` and `FormData` go as they are, all else as JSON
+   * @param {Asking} [options]
+   * @returns {Promise<Response>}
    */
-  async call(method, path, body, { signal, keepalive = false, read = "json" } = {}) {
+  async send(method, path, body = null, { signal, seconds, keepalive = false, headers } = {}) {
     const token = keepalive ? this.#last() : await this.token();
-    const headers = new Headers({ Accept: read === "json" ? "application/json" : "*/*", ...this.headers(token) });
-    const form = body instanceof FormData; // the browser names its type itself
-    if (body !== undefined && !form) headers.set("Content-Type", "application/json");
-    const late = signal ? AbortSignal.any([signal, AbortSignal.timeout(SECONDS * 1000)]) : null;
+    const plain = body === null || body instanceof FormData || body instanceof Blob; // the browser names their types
+    const all = { ...this.headers(token), ...(plain ? {} : { "Content-Type": "application/json" }), ...headers };
+    const late = signal && seconds ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
     let response;
     try {
-      const sent = form ? body : body === undefined ? null : JSON.stringify(body);
-      response = await this.#fetch(new URL(path, this.base), { method, headers, body: sent, signal: late, keepalive });
+      response = await this.#fetch(new URL(path, this.base), { method, headers: all, signal: late, keepalive,
+        body: plain ? body : JSON.stringify(body) });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw serverGone(error);
     }
-    if (response.ok) return response.status === 204 ? null : response[read]();
+    if (response.ok) return response;
     throw this.judge(await problem(response));
   }
 

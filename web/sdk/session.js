@@ -4,7 +4,7 @@
 
 import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
-import { AimassError, ClosedError, explain, trackEnded } from "./errors.js";
+import { AimassError, ClosedError, trackEnded } from "./errors.js";
 import { openOutlet } from "./outlet.js";
 import { Rest } from "./rest.js";
 import { rates } from "./stats.js";
@@ -14,31 +14,13 @@ import { rates } from "./stats.js";
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {import("../types/api.js").Pipeline} Pipeline
  * @typedef {import("../types/api.js").Sync} Sync
- * @typedef {import("./connection.js").RetryPolicy} RetryPolicy
  * @typedef {import("./connection.js").Status} Status
  * @typedef {import("./connection.js").Wish} Wish
  * @typedef {import("./link.js").Media} Media
  * @typedef {import("./link.js").Transport} Transport
- * @typedef {import("./outlet.js").Fallback} Fallback
+ * @typedef {import("./aimass-stream.js").Options} Options
  *
- * @typedef {object} Options
- * @property {string | URL} url the server, as https://host:8000
- * @property {import("./rest.js").Token} [token] an API key or a connect token, or a function that fetches one
- * @property {Pipeline} [pipeline] [{stage: "mirror"}]; without, tracks come back as they are
- * @property {Sync} [sync] "lowest" (as it comes) or "lips"
- * @property {number} [latency] ms that are promised; 0: none
- * @property {string} [app] an app's id or slug, in place of a pipeline
- * @property {Record<string, unknown>} [parameters] what of the app is to be set
- * @property {AbortSignal} [signal] ends the connecting, and later the session
- * @property {Fallback} [fallback] what stands in for a processed track while none comes: "raw" (as it comes),
- *   "black", "hold"
- * @property {number} [patience] s without a processed picture, after which that is so
- * @property {boolean} [receive] false: tracks are only sent, and nothing but events comes back
- * @property {RetryPolicy} [retry] when to try again
- * @property {Transport | "auto"} [transport] "auto" (as it comes) takes WebRTC, and where that does not get through within
- *   4 s, a websocket
- * @property {typeof fetch} [fetch] for requests over HTTP, in place of the browser's own
- *
+ * @typedef {{pipeline?: Pipeline, sync?: Sync, latency?: number, parameters?: Record<string, unknown>}} Change
  * @typedef {{epoch: number, sessionId: string, resumed: boolean, previous: {sessionId: string, lastSeq: number} | null}} Epoch
  *   a session was begun or gone on with. Where it could not be gone on with, `previous` is the one that is lost: what
  *   it said behind `lastSeq` is missing, and so is what stages remembered
@@ -54,6 +36,8 @@ import { rates } from "./stats.js";
  *   good; `ended`: a track that was sent has ended; `away`: something stands in for the processed track, or no longer
  */
 
+const CLOCK = 90_000; // of RTP timestamps, in Hz
+const TURN = 2 ** 32 / CLOCK; // s, then they begin anew
 const TICK = 200; // ms between two looks at the tracks
 const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
@@ -64,7 +48,7 @@ export class Session extends Emitter {
   /** @type {Wish} */
   #wish;
   #options;
-  /** @type {Map<Media, {raw: MediaStreamTrack, outlet: import("./outlet.js").Outlet | null, away: boolean}>} */
+  /** @type {Map<Media, {raw: MediaStreamTrack | null, outlet: import("./outlet.js").Outlet | null, away: boolean}>} */
   #sent = new Map();
   /** @type {MediaStream | null} */
   #stream = null;
@@ -74,21 +58,25 @@ export class Session extends Emitter {
   #serverStats = null;
   /** @type {import("./stats.js").Snapshot | null} */
   #last = null;
+  #pts = 0; // s, of what was told last
   #timer;
   #over = new AbortController();
   /** @type {[any, any][] | null} what was told before somebody could listen */
   #held = [];
 
   /**
-   * @param {Connection} connection
-   * @param {Wish} wish
-   * @param {{fallback: Fallback, patience: number, receive: boolean}} options
+   * It begins with open().
+   * @param {Options} options
    */
-  constructor(connection, wish, options) {
+  constructor({ url, token = null, pipeline, sync, latency, app, parameters, signal: stop, fallback = "raw", patience = 1,
+    receive = true, retry, transport = "auto", fetch }) {
     super();
+    /** For other routes of the server, with this session's token. */
+    this.rest = new Rest(url, token, fetch);
+    this.#wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
+    this.#options = { fallback, patience, receive };
+    const connection = new Connection(this.rest, () => this.#wish, { receive, transport, ...(retry ? { retry } : {}) });
     this.#connection = connection;
-    this.#wish = wish;
-    this.#options = options;
     connection.on("event", (event) => this.#told(event));
     connection.on("missed", (count) => this.emit("missed", count));
     connection.on("status", (status) => this.#became(status));
@@ -102,7 +90,9 @@ export class Session extends Emitter {
     });
     this.#timer = setInterval(() => this.#look(), TICK);
     const { signal } = this.#over;
-    addEventListener("pagehide", () => this.#end(true), { signal });
+    stop?.addEventListener("abort", () => this.#end(), { signal });
+    addEventListener("pagehide", ({ persisted }) => (persisted ? connection.close(true) : this.#end(true)), { signal });
+    addEventListener("pageshow", ({ persisted }) => persisted && this.open(), { signal });
     addEventListener("online", () => connection.suspect(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || connection.suspect(), { signal });
     /** @type {any} */ (navigator).connection?.addEventListener?.("change", () => connection.suspect(), { signal });
@@ -124,6 +114,19 @@ export class Session extends Emitter {
     const held = this.#held ?? [];
     this.#held = null;
     for (const [name, detail] of held) this.emit(name, detail);
+  }
+
+  /** Begins it. Where it waits for its next try, or has failed, it is tried again now. How it does is told as `status`. */
+  open() {
+    if (!this.#over.signal.aborted) this.#connection.open();
+  }
+
+  /**
+   * Goes another way from now on; the session goes on.
+   * @param {Transport | "auto"} transport
+   */
+  use(transport) {
+    this.#connection.use(transport);
   }
 
   /** The server's name for it; another one in each epoch. */
@@ -152,8 +155,9 @@ export class Session extends Emitter {
 
   /**
    * Sends a track and answers the processed one, which stays the same for each kind: called again with the track of
-   * another device, a screen or another size, that one is sent from then on.
-   * @param {MediaStreamTrack} track
+   * another device, a screen or another size, that one is sent from then on. Called with "audio" or "video", nothing is
+   * sent, and the answered track has what stages make.
+   * @param {MediaStreamTrack | Media} track
    * @returns {MediaStreamTrack}
    */
   process(track) {
@@ -162,14 +166,15 @@ export class Session extends Emitter {
         next: "Leave out `receive: false`, or use send()." });
     }
     const kind = this.#take(track);
+    const raw = typeof track === "string" ? null : track;
     const { fallback, patience } = this.#options;
     let outlet = this.#sent.get(kind)?.outlet ?? null;
     if (outlet?.track.readyState === "ended") outlet.close();
     if (!outlet || outlet.track.readyState === "ended") outlet = openOutlet(kind, fallback, patience);
-    this.#sent.set(kind, { raw: track, outlet, away: true });
-    outlet.setRaw(track);
+    this.#sent.set(kind, { raw, outlet, away: true });
+    outlet.setRaw(raw);
     this.#wire(kind);
-    this.#carry(kind, track);
+    this.#carry(kind, raw);
     return outlet.track;
   }
 
@@ -197,13 +202,23 @@ export class Session extends Emitter {
 
   /**
    * Has the server run another pipeline; what differs from before begins anew, all else goes on.
-   * While the connection is away it waits for it. Rejects with the `ServerError` that names the `field`.
-   * @param {Pipeline | {pipeline?: Pipeline, sync?: Sync, latency?: number, parameters?: Record<string, unknown>}} change
+   * While the connection is away it waits for it; a session that has not begun, or has failed, is opened with it. Rejects
+   * with the `ServerError` that names the `field`.
+   * @param {Pipeline | Change} change
    */
   async update(change) {
-    const { latency, ...rest } = Array.isArray(change) ? { pipeline: change, latency: undefined } : change;
-    await this.#request({ type: "session.update", ...rest, ...(latency === undefined ? {} : { latency_ms: latency }) });
-    if ("parameters" in rest) this.#wish.parameters = { ...this.#wish.parameters, ...rest.parameters };
+    const { latency, ...rest } = Array.isArray(change) ? /** @type {Change} */ ({ pipeline: change }) : change;
+    const wanted = { ...rest, ...(latency === undefined ? {} : { latency_ms: latency }) };
+    const set = rest.parameters && { parameters: { ...this.#wish.parameters, ...rest.parameters } };
+    const { state } = this.status;
+    if (state === "idle" || state === "failed") {
+      Object.assign(this.#wish, wanted, set);
+      this.open();
+      await this.ready();
+    } else {
+      await this.#request({ type: "session.update", ...wanted });
+      Object.assign(this.#wish, set);
+    }
   }
 
   /**
@@ -220,13 +235,27 @@ export class Session extends Emitter {
    * @param {string} text
    */
   async say(text) {
-    await this.#live();
+    await this.ready();
     this.#connection.tell({ type: "text", text });
   }
 
   /** Throws away what is on its way out: who speaks falls silent. */
   hush() {
     this.#connection.tell({ type: "output.flush" });
+  }
+
+  /**
+   * The pts of a picture of the processed track, by what an element's requestVideoFrameCallback tells of it: the
+   * `frame.result` of that pts says what is in it.
+   * @param {VideoFrameCallbackMetadata} metadata
+   * @returns {number | null} s; null for a picture that stands in, and where the browser does not tell
+   */
+  ptsOf({ rtpTimestamp, mediaTime }) {
+    if (rtpTimestamp === undefined) {
+      return this.transport === "websocket" && !this.#sent.get("video")?.outlet?.away ? mediaTime : null;
+    }
+    const pts = rtpTimestamp / CLOCK;
+    return pts + TURN * Math.round((this.#pts - pts) / TURN);
   }
 
   /** How it does: here, on the way, and on the server, hop by hop. */
@@ -273,7 +302,7 @@ export class Session extends Emitter {
    * Resolves once media can flow; rejects where the policy gives up.
    * @returns {Promise<void>}
    */
-  #live() {
+  ready() {
     if (this.status.state === "live") return Promise.resolve();
     return new Promise((resolve, reject) => {
       /** @param {Status} status */
@@ -290,13 +319,14 @@ export class Session extends Emitter {
 
   /** @param {Record<string, unknown>} message */
   async #request(message) {
-    await this.#live();
+    await this.ready();
     await this.#connection.request(message);
   }
 
-  /** @param {MediaStreamTrack} track @returns {Media} */
+  /** @param {MediaStreamTrack | Media} track @returns {Media} */
   #take(track) {
     if (this.#over.signal.aborted) throw new ClosedError();
+    if (typeof track === "string") return track;
     const kind = /** @type {Media} */ (track.kind);
     if (track.readyState === "ended") throw trackEnded(kind);
     return kind;
@@ -329,6 +359,7 @@ export class Session extends Emitter {
   /** @param {ServerEvent} event */
   #told(event) {
     if (this.#before) this.#before.lastSeq = event.seq;
+    if (event.pts !== null) this.#pts = event.pts;
     if (event.type === "session.stats") this.#serverStats = event.data;
     if (event.type === "session.created" || event.type === "session.updated") {
       const { pipeline, sync, latency_ms } = event.data; // an app's pipeline is its own
@@ -341,7 +372,7 @@ export class Session extends Emitter {
 
   #look() {
     for (const [kind, sent] of this.#sent) {
-      if (sent.raw.readyState === "ended") { // its own stop() fires no event
+      if (sent.raw?.readyState === "ended") { // its own stop() fires no event
         this.remove(kind);
         this.emit("ended", { kind, error: trackEnded(kind) });
         continue;
@@ -352,36 +383,4 @@ export class Session extends Emitter {
       this.emit("away", { kind, away: sent.away });
     }
   }
-
-  /**
-   * @param {Options} options
-   * @returns {Promise<Session>}
-   */
-  static async open({ url, token = null, pipeline, sync, latency, app, parameters, signal, fallback = "raw", patience = 1,
-    receive = true, retry, transport = "auto", fetch: by }) {
-    signal?.throwIfAborted();
-    /** @type {Wish} */
-    const wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
-    const rest = new Rest(url, token, by);
-    const connection = new Connection(rest, () => wish, { receive, transport, ...(retry ? { retry } : {}) });
-    const session = new Session(connection, wish, { fallback, patience, receive });
-    const abort = () => session.#end();
-    signal?.addEventListener("abort", abort, { signal: session.#over.signal });
-    connection.open();
-    try {
-      await session.#live();
-    } catch (error) {
-      session.#end();
-      throw signal?.aborted ? signal.reason : explain(error);
-    }
-    return session;
-  }
 }
-
-/**
- * Opens a session on a server. Rejects with an `AimassError` whose `reason` and `next` say what to do, or with the signal's
- * own reason.
- * @param {Options} options
- * @returns {Promise<Session>}
- */
-export const connect = (options) => Session.open(options);

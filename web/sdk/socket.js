@@ -206,7 +206,7 @@ export class Socket {
 
   async stats() {
     const { width, height } = this.#screen.size;
-    return { at: performance.now() / 1000, rtt: null, ...this.#bytes, width, height, fps: 0, frames: this.#screen.frames,
+    return { at: performance.now() / 1000, rtt: null, ...this.#bytes, width, height, frames: this.#screen.frames,
       decode: 0, buffer: 0, emitted: 0, freezes: 0, lost: 0, codec: this.#formats.video };
   }
 

@@ -6,7 +6,7 @@
  * @typedef {{
  *   at: number, rtt: number | null,
  *   sent: number, received: number,
- *   width: number, height: number, fps: number,
+ *   width: number, height: number,
  *   frames: number, decode: number, buffer: number, emitted: number, freezes: number, lost: number,
  *   codec: string,
  * }} Snapshot times in s, `sent`/`received` in bytes, `decode`/`buffer` summed over `frames`/`emitted`
@@ -18,7 +18,7 @@
  */
 export function snapshot(report) {
   /** @type {Snapshot} */
-  const now = { at: performance.now() / 1000, rtt: null, sent: 0, received: 0, width: 0, height: 0, fps: 0,
+  const now = { at: performance.now() / 1000, rtt: null, sent: 0, received: 0, width: 0, height: 0,
     frames: 0, decode: 0, buffer: 0, emitted: 0, freezes: 0, lost: 0, codec: "" };
   for (const entry of report.values()) {
     if (entry.type === "candidate-pair" && entry.nominated) now.rtt = entry.currentRoundTripTime ?? now.rtt;
@@ -40,7 +40,6 @@ export function snapshot(report) {
 function video(now, entry, report) {
   now.width = entry.frameWidth ?? 0;
   now.height = entry.frameHeight ?? 0;
-  now.fps = entry.framesPerSecond ?? 0;
   now.frames = entry.framesDecoded ?? 0;
   now.decode = entry.totalDecodeTime ?? 0;
   now.buffer = entry.jitterBufferDelay ?? 0;
@@ -52,12 +51,12 @@ function video(now, entry, report) {
 /**
  * @param {Snapshot | null} before
  * @param {Snapshot} now
- * @returns {{up: number, down: number, browser: number | null}} bit/s, and ms a frame spends in this browser
- *   before it is shown
+ * @returns {{up: number, down: number, fps: number, browser: number | null}} bit/s, frames a second, and ms a frame spends in
+ *   this browser before it is shown
  */
 export function rates(before, now) {
   const seconds = before ? now.at - before.at : 0;
-  if (!before || seconds <= 0 || now.received < before.received) return { up: 0, down: 0, browser: null };
+  if (!before || seconds <= 0 || now.received < before.received) return { up: 0, down: 0, fps: 0, browser: null };
   const frames = now.frames - before.frames;
   const emitted = now.emitted - before.emitted;
   const decode = frames > 0 ? (now.decode - before.decode) / frames : 0;
@@ -65,6 +64,7 @@ export function rates(before, now) {
   return {
     up: Math.max(0, now.sent - before.sent) * 8 / seconds,
     down: (now.received - before.received) * 8 / seconds,
+    fps: frames / seconds,
     browser: frames > 0 ? (decode + buffer) * 1000 : null,
   };
 }
