@@ -1,4 +1,5 @@
-"""The web pages at `/` and `/paint`, and files under `/web/`, as they lie on disk: there is no build step.
+"""The web pages at `/` and `/paint`, and files under `/web/`, as they lie on disk: there is no build step. Modules for
+pages of others (the browser SDK and its adapters) are served without their comments and indentation.
 
 Everything the page needs comes from here and nothing from elsewhere; the Content-Security-Policy says so to
 the browser. Files are checked again on every use (`no-cache` with an ETag), so that a new version of the
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import rjsmin
 from fastapi import APIRouter, Request, Response
 
 from ..errors import NotFound
@@ -37,6 +39,7 @@ TYPES = {  # what may be served at all; everything else in the folder is no page
 COMPRESSED = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
 FOLDERS = frozenset({"index.html", "paint.html", "docs.html", "css", "js", "fonts", "images", "words", "sdk",
                      "adapters"})
+SMALL = frozenset({"sdk", "adapters"})  # folders of what pages elsewhere load, so that every byte counts
 NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)+")
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
@@ -53,7 +56,9 @@ class _File:
 def _read(path: Path, modified: int, size: int) -> _File:
     """One version of a file; `modified` (ns) and `size` only tell versions apart."""
     body = path.read_bytes()
-    packed = gzip.compress(body, 6, mtime=0) if path.suffix in COMPRESSED else None
+    if path.parent.name in SMALL and path.suffix == ".js":
+        body = rjsmin.jsmin(body)
+    packed = gzip.compress(body, 9, mtime=0) if path.suffix in COMPRESSED else None
     return _File(body, packed, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
 

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import rjsmin
+
 from ..aims import Aim
 from ..servers import HERE
 from ..speech.section import NONE, Result, table
@@ -19,7 +21,8 @@ LATER = frozenset({"socket.js", "coding.js", "sound-worklet.js"})  # loaded wher
 
 
 def run(quick: bool) -> Result:
-    found = {"served": sizes(ROOT / "web" / "sdk"), "adapters": adapters(ROOT / "web" / "adapters")}
+    found = {"served": {path.name: zipped(rjsmin.jsmin(path.read_bytes())) for path in modules(ROOT / "web" / "sdk")},
+             "adapters": adapters(ROOT / "web" / "adapters")}
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "node_modules" / "aimass-stream"
         try:
@@ -27,24 +30,28 @@ def run(quick: bool) -> Result:
                            capture_output=True)  # too large is an error to it, and a figure to us
         except (OSError, subprocess.SubprocessError) as error:
             return found | {"package": {}, "packed": {}, "error": f"{type(error).__name__}: {error}"[:300]}
-        return found | {"package": sizes(target), "packed": adapters(target / "adapters")}
+        package = {path.name: zipped(path.read_bytes()) for path in modules(target)}
+        return found | {"package": package, "packed": adapters(target / "adapters")}
 
 
-def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each module, as gzip."""
-    return {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in sorted(folder.glob("*.js"))}
+def modules(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.js"))
+
+
+def zipped(module: bytes) -> int:
+    return len(gzip.compress(module, 9))
 
 
 def adapters(folder: Path) -> dict[str, int]:
     """The same of modules in folders, too: a browser extension is one."""
-    return {str(path.relative_to(folder)): len(gzip.compress(path.read_bytes(), 9))
-            for path in sorted(folder.rglob("*.js"))}
+    return {str(path.relative_to(folder)): zipped(path.read_bytes()) for path in sorted(folder.rglob("*.js"))}
 
 
 def aims(result: Result) -> list[Aim]:
-    whole = sum(result["package"].values())
+    whole, served = (sum(result[name].values()) for name in ("package", "served"))
     found = [Aim(f"SDK <= {SDK / 1000:g} kB, as gzip", kilobytes(whole) if whole else NOT_MADE,
-                 whole <= SDK if whole else None)]
+                 whole <= SDK if whole else None),
+             Aim(f"SDK <= {SDK / 1000:g} kB as servers serve it", kilobytes(served), served <= SDK)]
     text = f"each adapter <= {ADAPTER / 1000:g} kB, as gzip"
     judged = result["adapters"] | result["packed"]
     if not judged:
@@ -68,6 +75,6 @@ def tell(result: Result) -> str:
         both = [sum(size for name, size in result[which].items() if name not in without)
                 for which in ("package", "served")]
         rows.append([title, "", both[0] or NONE, both[1], ""])
-    return ("Each module by itself, `gzip -9`, in bytes: of the npm package, which has no comments, and as servers "
-            "serve them, with all comments. Nothing is bundled or renamed.\n\n"
+    return ("Each module by itself, `gzip -9`, in bytes: of the npm package, which esbuild makes small, and as servers "
+            "serve them, without comments. Nothing is bundled. Adapters are measured with their comments.\n\n"
             + table(["", "module", "package", "served", "loaded"], rows))

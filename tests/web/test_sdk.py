@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
@@ -254,9 +253,8 @@ def test_devices_that_cannot_be_had(visit: Visit, playwright: Playwright, server
     without.close()
 
 
-def test_it_is_small_and_needs_nothing_else() -> None:
+def test_it_needs_nothing_else() -> None:
     modules = sorted((ROOT / "sdk").glob("*.js"))
-    assert sum(len(gzip.compress(module.read_bytes(), 9)) for module in modules) <= 32_000  # with all comments
     for module in modules:
         text = module.read_text("utf-8")
         assert len(text.splitlines()) < 400

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
-from aimass_stream.api.pages import ROOT
+from aimass_stream.api.pages import ROOT, SMALL
 
 from ..support.sdk import run, sdk_page
 from .conftest import Visit
@@ -95,35 +95,43 @@ def test_its_modules_work_as_they_are(visit: Visit, server: str, package: Path) 
     until_mirrored(guest, True)
     run(guest, "await session.close()")
     assert {"socket.js", "coding.js"} <= set(asked)
+    assert run(guest, "return (await trouble(session.update([]))).error") == "ClosedError"  # the class is renamed
 
 
 def test_its_source_maps_lead_back(package: Path) -> None:
-    """The first name of a line that was indented is found where the source has it."""
-    lines = (package / "emitter.js").read_text().splitlines()
-    found = json.loads((package / "emitter.js.map").read_text())
-    source = found["sourcesContent"][0].splitlines()
-    state, led = [0, 0, 0], 0  # source, line, column
-    for line, mapping in zip(lines, found["mappings"].split(";"), strict=False):
-        column = 0
-        for place, segment in enumerate(filter(None, mapping.split(","))):
-            numbers = decode(segment)
-            column += numbers[0]
-            state = [before + step for before, step in zip(state, numbers[1:4], strict=True)]
-            word = re.match(r"[#\w]+", line[column:])
-            if place == 0 and word:
-                assert source[state[1]][state[2]:].startswith(word[0])
-                led += 1
-    assert led > 8
+    for module in package.glob("*.js"):
+        found = json.loads(module.with_name(f"{module.name}.map").read_text())
+        assert found["sourcesContent"] == [(ROOT / "sdk" / module.name).read_text()]
+        assert len(found["mappings"]) > 10
 
 
-def decode(segment: str) -> list[int]:
-    """The numbers of a source map's segment (base 64 VLQ)."""
-    numbers, value, shift = [], 0, 0
-    for digit in segment:
-        bits = make_sdk.DIGITS.index(digit)
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            numbers.append(-(value >> 1) if value & 1 else value >> 1)
-            value = shift = 0
-    return numbers
+def test_bundlers_drop_what_a_page_does_not_use(package: Path) -> None:
+    assert bundled(package, "connect") > 4 * bundled(package, "capture")
+    assert bundled(package, "PROTOCOL") < 200
+
+
+def bundled(package: Path, name: str) -> int:
+    """Bytes of a page's script that takes one thing out of the package."""
+    entry = package.parents[1] / f"{name}.js"
+    entry.write_text(f'import {{ {name} }} from "aimass-stream"; console.log({name});')
+    done = subprocess.run([make_sdk.ESBUILD, entry, "--bundle", "--minify", "--format=esm", "--log-level=warning"],
+                          cwd=entry.parent, capture_output=True, timeout=60, check=True)
+    assert not done.stderr
+    return len(done.stdout)
+
+
+def test_servers_serve_the_same_code_as_small(server: str, tmp_path: Path) -> None:
+    """Without its comments and indentation each is the same to a compiler; together they are within the limit."""
+    size = 0
+    for folder in SMALL:
+        whole = sorted((ROOT / folder).glob("*.js"))
+        for module in whole:
+            answer = httpx.get(f"{server}/{folder}/{module.name}", headers={"Accept-Encoding": "gzip"})
+            size += int(answer.headers["content-length"]) if folder == "sdk" else 0
+            (tmp_path / module.name).write_bytes(answer.content)
+        make_sdk.minify(whole, tmp_path / "whole")
+        make_sdk.minify([tmp_path / module.name for module in whole], tmp_path / "served")
+        for module in whole:
+            served = (tmp_path / "served" / module.name).read_text()
+            assert served == (tmp_path / "whole" / module.name).read_text(), module.name
+    assert size <= make_sdk.LIMIT

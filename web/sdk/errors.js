@@ -16,23 +16,31 @@
 /** @typedef {import("../types/api.js").Problem} Problem */
 
 export class AimassError extends Error {
+  name = "AimassError"; // written out, because classes are renamed where a page is made small
+
   /**
    * @param {string} reason
    * @param {{title: string, message: string, next?: string, cause?: unknown}} words
    */
   constructor(reason, { title, message, next = "", cause }) {
     super(message, { cause });
-    this.name = new.target.name;
     this.reason = reason;
     this.title = title;
     this.next = next;
   }
 }
 
-export class SourceError extends AimassError {}
-export class NetworkError extends AimassError {}
+export class SourceError extends AimassError {
+  name = "SourceError";
+}
+
+export class NetworkError extends AimassError {
+  name = "NetworkError";
+}
 
 export class ServerError extends AimassError {
+  name = "ServerError";
+
   /**
    * @param {Problem} problem
    * @param {number | null} [retryAfter] seconds
@@ -47,6 +55,8 @@ export class ServerError extends AimassError {
 }
 
 export class TokenError extends ServerError {
+  name = "TokenError";
+
   /** @param {ServerError} cause */
   constructor(cause) {
     super({ title: cause.title, status: cause.status, detail: cause.message });
@@ -58,6 +68,8 @@ export class TokenError extends ServerError {
 }
 
 export class VersionError extends AimassError {
+  name = "VersionError";
+
   /**
    * @param {number} server
    * @param {number} ours
@@ -73,6 +85,8 @@ export class VersionError extends AimassError {
 }
 
 export class ClosedError extends AimassError {
+  name = "ClosedError";
+
   constructor() {
     super("closed", { title: "This session is over", message: "It was closed.", next: "Connect again." });
   }
