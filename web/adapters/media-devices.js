@@ -8,6 +8,10 @@
 {
   /**
    * @typedef {import("../sdk/session.js").Session} Session
+   * @typedef {Omit<import("../sdk/session.js").Options, "pipeline"> & {pipeline?: string, kinds?: string}} Given
+   * @typedef {{sdk: () => Promise<typeof import("../sdk/aimass-stream.js")>, given: () => Promise<Given | null>,
+   *   begun: (session: Session) => void, failed?: (error: unknown) => void}} Host who put this into the page: where the SDK
+   *   is from, what is wanted (null: nothing, the page has its devices as they are), and whom to tell
    * @typedef {{opening: Promise<Session>, sent: Map<string, MediaStreamTrack>,
    *   idle: ReturnType<typeof setTimeout> | undefined}} Place a session, and what it is sent by kind
    * @typedef {{raw: MediaStreamTrack, live: Set<MediaStreamTrack>, free: () => void}} Source a device's track, and those that
@@ -17,47 +21,56 @@
   const LIMIT = 8000; // ms that a session may take to begin
   const IDLE = 2000; // ms that one without tracks waits for the next device
 
-  const script = /** @type {HTMLScriptElement} */ (document.currentScript
+  const script = /** @type {HTMLScriptElement | null} */ (document.currentScript
     ?? document.querySelector("script[src*='/media-devices.js']")); // as a module it is nobody's current one
-  const given = script.dataset;
-  const kinds = given.kinds ?? "audio video";
-  /** @type {Promise<typeof import("../sdk/aimass-stream.js")>} */
-  const sdk = import(new URL("../sdk/aimass-stream.js", script.src).href);
-  sdk.catch(() => undefined); // said where a track is asked for
+  /** @type {Host} */
+  const host = script ? tagged(script) : /** @type {any} */ (globalThis).aimassHost; // a content script has no element
+  Reflect.deleteProperty(globalThis, "aimassHost"); // before the page's own scripts could see it
   /** @type {Set<Place>} */
   const places = new Set();
   const { stop, clone } = MediaStreamTrack.prototype;
   const enabled = /** @type {Required<PropertyDescriptor>} */ (
     Object.getOwnPropertyDescriptor(MediaStreamTrack.prototype, "enabled"));
 
-  /** @param {AbortSignal} signal @returns {Promise<Session>} */
-  async function open(signal) {
-    const { connect, patientRetry } = await sdk;
+  /** @param {HTMLScriptElement} script @returns {Host} */
+  function tagged(script) {
+    const { tokenUrl } = script.dataset;
+    const sdk = import(new URL("../sdk/aimass-stream.js", script.src).href);
+    sdk.catch(() => undefined); // said where a track is asked for
+    return {
+      sdk: () => sdk,
+      given: async () => /** @type {Given} */ ({
+        url: new URL("..", script.src),
+        ...script.dataset,
+        ...(tokenUrl ? { token: async () => (await fetch(tokenUrl)).text() } : {}),
+      }),
+      begun: (session) => void script.dispatchEvent(new CustomEvent("session", { detail: session })),
+    };
+  }
+
+  /** @param {Given} given @param {AbortSignal} signal @returns {Promise<Session>} */
+  async function open(given, signal) {
+    const { connect, patientRetry } = await host.sdk();
     let live = false;
-    const { tokenUrl } = given;
     const session = await connect({
-      url: given.url ?? new URL("..", script.src),
-      token: tokenUrl ? async () => (await fetch(tokenUrl)).text() : given.token ?? null,
-      pipeline: given.pipeline ? JSON.parse(given.pipeline) : undefined,
-      app: given.app,
-      fallback: /** @type {"raw" | undefined} */ (given.fallback),
-      transport: /** @type {"auto" | undefined} */ (given.transport),
+      ...given,
+      pipeline: given.pipeline && JSON.parse(given.pipeline),
       retry: (attempt, error) => (live ? patientRetry(attempt, error) : null), // the page waits for its camera
       signal,
     });
     live = true;
-    script.dispatchEvent(new CustomEvent("session", { detail: session }));
+    host.begun(session);
     return session;
   }
 
-  /** @returns {Place} */
-  function begin() {
+  /** @param {Given} given @returns {Place} */
+  function begin(given) {
     const giveUp = new AbortController();
     const late = setTimeout(() => giveUp.abort(new Error("The server takes too long.")), LIMIT);
     const { signal } = giveUp;
     /** @type {Promise<never>} */
     const tooLate = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    const opening = Promise.race([open(signal), tooLate]).finally(() => clearTimeout(late));
+    const opening = Promise.race([open(given, signal), tooLate]).finally(() => clearTimeout(late));
     /** @type {Place} */
     const place = { opening, sent: new Map(), idle: undefined };
     places.add(place);
@@ -68,8 +81,7 @@
   }
 
   /** @param {Place} place @param {Session} session @param {MediaStreamTrack} raw */
-  function free(place, session, raw) {
-    stop.call(raw);
+  function leave(place, session, raw) {
     if (place.sent.get(raw.kind) !== raw) return;
     place.sent.delete(raw.kind);
     session.remove(/** @type {"audio" | "video"} */ (raw.kind));
@@ -115,7 +127,7 @@
   /** @param {Place} place @param {Session} session @param {MediaStreamTrack} raw */
   function replace(place, session, raw) {
     /** @type {Source} */
-    const source = { raw, live: new Set(), free: () => free(place, session, raw) };
+    const source = { raw, live: new Set(), free: () => (stop.call(raw), leave(place, session, raw)) };
     const track = dress(clone.call(session.process(raw)), source); // ours goes on when the page stops its own
     for (const name of ["mute", "unmute", "ended"]) {
       raw.addEventListener(name, () => {
@@ -130,9 +142,11 @@
 
   /** @param {MediaStream} raw */
   async function processed(raw) {
+    const given = await host.given();
+    const { kinds = "audio video", fallback = "raw" } = given ?? { kinds: "" };
     const wanted = raw.getTracks().filter(({ kind }) => kinds.includes(kind));
-    if (!wanted.length) return raw;
-    const place = [...places].find(({ sent }) => !wanted.some(({ kind }) => sent.has(kind))) ?? begin();
+    if (!given || !wanted.length) return raw;
+    const place = [...places].find(({ sent }) => !wanted.some(({ kind }) => sent.has(kind))) ?? begin(given);
     clearTimeout(place.idle);
     for (const track of wanted) place.sent.set(track.kind, track);
     try {
@@ -140,8 +154,10 @@
       return new MediaStream(raw.getTracks().map((track) =>
         wanted.includes(track) ? replace(place, session, track) : track));
     } catch (error) {
+      host.failed?.(error);
+      place.opening.then((session) => wanted.forEach((track) => leave(place, session, track)), () => undefined);
       const { message, next = "" } = /** @type {import("../sdk/errors.js").AimassError} */ (error);
-      if ((given.fallback ?? "raw") === "raw") {
+      if (fallback === "raw") {
         console.warn(`Camera and microphone stay as they are. ${message} ${next}`);
         return raw;
       }
