@@ -14,7 +14,9 @@ from .ports import Participant
 KEPT = 2048  # events of a room
 
 Type: TypeAlias = Literal["room.joined", "room.waiting", "room.ended", "participant.joined", "participant.renamed",
-                          "participant.left", "participant.state", "caption"]
+                          "participant.left", "participant.state", "caption", "assistant.state",
+                          "assistant.addressed", "assistant.reply", "assistant.interrupted", "assistant.resumed",
+                          "assistant.dropped"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from ..errors import AimassError, Conflict, Forbidden, NotFound, Unavailable
 from ..node import Node
 from ..ports import Caller
 from ..session import Session
+from ..spec import PipelineSpec
+from .assistant import Assistant
 from .log import RoomLog
 from .ports import Join, Participant, Stay
 from .served import Served
@@ -54,6 +56,8 @@ class Room:
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
+        self._assistant = None if wish.assistant is None else Assistant(
+            node, wish.assistant, self._open_assistant, self.log.tell, self._show)
 
     # life ------------------------------------------------------------------------------------------
 
@@ -133,6 +137,8 @@ class Room:
         self._tell_who(dict(stay.roster))
 
     async def _attend(self, stay: Stay) -> None:
+        assistant = None if self._assistant is None else asyncio.create_task(
+            self._assistant.run(stay), name=f"{self.id} assistant")
         try:
             while not (stay.left.is_set() or self._closing.is_set()):
                 self._changed.clear()
@@ -144,6 +150,7 @@ class Room:
                     continue
         finally:
             self._stay = None
+            await self._end_tasks([] if assistant is None else [assistant])
             await self._dismiss(list(self._served))
             await stay.leave()
             self._tell_who({})
@@ -183,23 +190,30 @@ class Room:
                 self.log.tell("participant.left", participant)
 
     def _serve(self, stay: Stay, participant: Participant) -> None:
-        served = Served(participant, self.wish, stay, self._open, self._caption, self._tell_state)
+        floor = None if self._assistant is None else self._assistant.floor
+        served = Served(participant, self.wish, stay, self._open, self._caption, self._tell_state, floor)
         task = asyncio.create_task(served.run(), name=f"{self.id} {participant.id}")
         task.add_done_callback(lambda _: self._changed.set() if served.state == "ended" else None)
         self._served[participant.id] = served, task
 
     async def _dismiss(self, numbers: list[str]) -> None:
-        tasks = [self._served.pop(number)[1] for number in numbers]
+        await self._end_tasks([self._served.pop(number)[1] for number in numbers])
+
+    async def _end_tasks(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         for task in tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("%s: a participant could not be served", self.id, exc_info=error)
+                log.error("%s: %s failed", self.id, task.get_name(), exc_info=error)
 
     async def _open(self, participant: Participant) -> Session:
-        return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind)
+        return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind,
+                                     app=self.wish.app)
+
+    async def _open_assistant(self) -> Session:
+        return await self._node.open(PipelineSpec(), caller=self.caller, transport=self.kind)
 
     def _tell_state(self, served: Served) -> None:
         session = None if served.session is None else served.session.id
@@ -210,6 +224,10 @@ class Room:
                           session_id=session)
 
     def _caption(self, participant: Participant, said: dict[str, Any]) -> None:
+        if self._assistant is None or self._assistant.floor.said(participant, **said):
+            self._show(participant, said)
+
+    def _show(self, participant: Participant, said: dict[str, Any]) -> None:
         event = self.log.tell("caption", participant, **said)
         if said["final"]:
             self.said.append({"at": event.at, **event.data})
@@ -225,9 +243,11 @@ class Room:
         """No secrets."""
         return {"id": self.id, "kind": self.kind, "room": self.name, "state": self.state, "reason": self.reason,
                 "created": self.created, "caller": self.caller.name, "pipeline": self.wish.pipeline.json(),
+                "app_id": None if self.wish.app is None else self.wish.app.id,
                 "publish": list(self.wish.publish), "captions": self.wish.captions,
                 "max_participants": self.wish.most, "captions_sent": self.captions - self.captions_lost,
                 "captions_lost": self.captions_lost, "last_event": self.log.seq,
+                "assistant": None if self._assistant is None else self._assistant.json(),
                 "participants": [self._shown(each) for each in self._roster.values()]}
 
     def _shown(self, participant: Participant) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from ..events import Event
 from ..frames import Frame, now
 from ..session import Session
 from ..speech.transcript import UNSPACED
+from .ear import Ear
+from .floor import Floor
 from .ports import Line, Participant, Shown, Stay
 from .wish import LONGEST_SPEAKER, Wish
 
@@ -70,7 +72,8 @@ class Served:
     """`run` it in a task; cancelled, it leaves nothing."""
 
     def __init__(self, participant: Participant, wish: Wish, stay: Stay, opens: Open, caption: Caption,
-                 told: Callable[[Served], None]) -> None:
+                 told: Callable[[Served], None], floor: Floor | None = None) -> None:
+        """`floor`: of the room's assistant."""
         self.participant = participant
         self.state: State = "waiting"
         self.detail = ""
@@ -80,6 +83,7 @@ class Served:
         self._open = opens
         self._caption = caption
         self._told = told  # of a change of the state
+        self._floor = floor
         self._renew = asyncio.Event()
         self._shown: Shown | None = None
 
@@ -107,6 +111,8 @@ class Served:
         captions = Captions(lambda said: self._caption(self.participant, said))
         try:
             self.session = session = await self._open(self.participant)
+            if self._floor is not None:
+                session.add_sink(Ear(self._floor, lambda: self.participant))
             session.add_sink(captions)
             await self._serve(session, captions)
         except AimassError as error:
@@ -149,7 +155,7 @@ class Served:
                 self._shown = await self._stay.publish(self.participant.name, session, self._wish.publish)
                 lines.append(self._shown)
             self._become("served")
-            await _first(self._renew, captions.over, *(line.ended for line in lines))
+            await first_of(self._renew, captions.over, *(line.ended for line in lines))
             if self._shown is not None and self._shown.shown_out:
                 raise Forbidden("what was shown of them was shown out of the room")
         finally:
@@ -158,7 +164,7 @@ class Served:
                 await line.close()
 
 
-async def _first(*events: asyncio.Event) -> None:
+async def first_of(*events: asyncio.Event) -> None:
     """Until one of them is set."""
     tasks = [asyncio.create_task(event.wait()) for event in events]
     try:

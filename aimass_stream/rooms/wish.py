@@ -4,10 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import Field, field_validator
+
+from ..conversation.addressing import Name
+from ..errors import InvalidPipeline
+from ..ports import AppCall
 from ..spec import PipelineSpec, StageSpec
+from ..stages.assistant import SpokenParams
 from .ports import Kind, Participant
 
 LONGEST_SPEAKER = 64  # characters that the stage `asr` takes
+PAUSE = 0.2  # s of silence that end a speech, for who may be interrupting
+
+
+class AssistantWish(SpokenParams):
+    """One assistant in the room, which answers who calls it by its name."""
+
+    name: str = Field(min_length=2, max_length=32, description="what it is called, and how it is called",
+                      examples=["Computer"])
+    follow_up: float = Field(0, ge=0, le=60, description="for so long after a reply whoever was answered may ask on "
+                             "without the name; 0: never", json_schema_extra={"unit": "s"})
+
+    @field_validator("name")
+    @classmethod
+    def _callable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("a name is one line of text")
+        return Name(" ".join(name.split())).text
+
+
+def attentive(pipeline: PipelineSpec, name: str) -> PipelineSpec:
+    """The pipeline, telling also when somebody speaks, and expecting this name. Raises `InvalidPipeline`."""
+    ears = [stage for stage in pipeline.stages if stage.name == "asr"]
+    if not ears:
+        raise InvalidPipeline("an assistant hears by the stage 'asr': put it into the pipeline", field="pipeline")
+    stages = [StageSpec(stage.name, {"hotwords": name, **stage.params}, stage.id, stage.track)
+              if stage in ears else stage for stage in pipeline.stages]
+    begin = pipeline.stages.index(ears[0])
+    notices = StageSpec("vad", {"silence": 1000 * PAUSE}, track=ears[0].track)
+    return PipelineSpec((*stages[:begin], notices, *stages[begin:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +53,8 @@ class Wish:
     only: frozenset[str] = frozenset()  # ids or names of participants; empty: all
     publish: tuple[Kind, ...] = ()
     captions: bool = True
+    app: AppCall | None = None  # that the pipeline is of: each session is begun by it
+    assistant: AssistantWish | None = None
 
     def takes(self, participant: Participant) -> Participant | None:
         """With what is wanted of them, None where that is nothing."""

@@ -45,7 +45,9 @@ TEXT_TIME = Fraction(1, 1000)
 QUICK, SURE = 64.0, 0.6
 
 
-class AssistantParams(Params):
+class SpokenParams(Params):
+    """Who answers, and with which voice."""
+
     brain: Literal["default", "offline"] = Field(
         "default", description="who answers. default: what the operator set; offline: the built-in commands alone")
     instructions: str = Field("", max_length=8000, description="for a language model: who it is and what it should do")
@@ -55,6 +57,9 @@ class AssistantParams(Params):
                        "the language's own")
     speed: float = Field(1.0, ge=0.25, le=4, description="of the voice",
                          json_schema_extra={"unit": "times its own", "step": 0.05})
+
+
+class AssistantParams(SpokenParams):
     silence_ms: int = Field(500, ge=100, le=5000, description="silence that ends the user's turn; the words may say "
                             "otherwise", json_schema_extra={"unit": "ms", "step": 50})
     interruptions: bool = Field(True, description="the user may speak into a reply, which then stops")

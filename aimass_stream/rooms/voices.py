@@ -1,0 +1,140 @@
+"""Who of a room speaks, and which of their voices is only what we say, come back out of a loudspeaker.
+
+Times are s, monotonic, but for `Span.begin` and `end`, which are media time of the session that hears the participant.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..conversation.likeness import Outline
+from ..conversation.listener import GUESSING
+from ..frames import AudioFrame, now
+from ..speech.words import Word
+from .ports import Participant
+
+NOTICED = 0.1  # s of speech before it is told
+DOUBT = 0.5  # s of a speech in which it can't be told yet whether it is an echo
+UNLIKE = 0.2  # s in which it does not resemble what we say: then it is somebody's
+TAIL = 1.5  # s for which a reply that is over may come back
+SPANS = 16  # of a participant that are remembered
+UTTERANCES = 16  # of a participant whose last words were not told
+
+
+@dataclass(eq=False, slots=True)
+class Span:
+    """Speech without a pause."""
+
+    begin: float
+    end: float | None  # None: it goes on
+    since: float
+    alike: float = 0.0  # when it last resembled what we say; 0: never
+    into: bool = False  # it was spoken into a reply, and is somebody's
+
+    @property
+    def echo(self) -> bool:
+        return self.alike > 0 and not self.into
+
+
+@dataclass(eq=False, slots=True)
+class Voice:
+    """One participant's."""
+
+    participant: Participant
+    engine: str = ""  # that recognises their words
+    ended: float = 0.0  # of the last speech
+    sound: Outline = field(default_factory=Outline)
+    spans: deque[Span] = field(default_factory=lambda: deque(maxlen=SPANS))
+    utterances: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)  # media time of their words
+
+    @property
+    def speech(self) -> Span | None:
+        """That goes on."""
+        return self.spans[-1] if self.spans and self.spans[-1].end is None else None
+
+    def words(self, utterance: str, words: tuple[Word, ...], engine: str) -> None:
+        """Further ones that stay."""
+        self.engine = engine
+        if words:
+            begin, _ = self.utterances.get(utterance, (words[0].start, 0.0))
+            self.utterances[utterance] = begin, words[-1].end
+            while len(self.utterances) > UTTERANCES:
+                self.utterances.popitem(last=False)
+
+    def span_of(self, utterance: str) -> Span | None:
+        """The speech that most of the utterance lies in."""
+        begin, end = self.utterances.get(utterance, (0.0, 0.0))
+        shares = [(min(end, end if span.end is None else span.end) - max(begin, span.begin), at)
+                  for at, span in enumerate(self.spans)]
+        share, at = max(shares, default=(0.0, 0))
+        return self.spans[at] if share > 0 else None
+
+
+class Voices:
+    """`conversation.manager.Hearing` of a whole room. `look` every 20 ms."""
+
+    def __init__(self) -> None:
+        self.into: Voice | None = None  # who speaks into a reply, or did last
+        self._voices: dict[str, Voice] = {}
+        self._played = Outline()
+        self._said = -TAIL  # when we last said something
+
+    def of(self, participant: Participant) -> Voice:
+        voice = self._voices.setdefault(participant.id, Voice(participant))
+        voice.participant = participant
+        return voice
+
+    def forget(self, number: str) -> Voice | None:
+        return self._voices.pop(number, None)
+
+    def played(self, frame: AudioFrame) -> None:
+        self._played.add(frame)
+
+    def look(self, saying: bool) -> None:
+        """Compare who speaks with what we say. Costs 0.4 ms for each of them."""
+        if saying:
+            self._said = now()
+        if now() - self._said > TAIL:
+            return
+        for voice, span in self._speeches():
+            if not span.into and voice.sound.echoes(self._played):
+                span.alike = now()
+
+    def stranger(self) -> Voice | None:
+        """Somebody who speaks into what we say, and it is not that."""
+        return next((voice for voice, span in self._speeches()
+                     if not span.into and now() - span.since >= DOUBT and now() - span.alike >= UNLIKE), None)
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody speaks."""
+        return all(span.echo for _, span in self._speeches())
+
+    def _speeches(self) -> Iterator[tuple[Voice, Span]]:
+        for voice in self._voices.values():
+            if voice.speech is not None:
+                yield voice, voice.speech
+
+    # of who speaks into a reply --------------------------------------------------------------------
+
+    @property
+    def speaking(self) -> bool:
+        return not self.quiet if self.into is None else self.into.speech is not None
+
+    @property
+    def silence(self) -> float:
+        return 0.0 if self.into is None or self.speaking else now() - self.into.ended
+
+    @property
+    def voiced_until(self) -> float:
+        return now() if self.into is None or self.speaking else self.into.ended
+
+    @property
+    def position(self) -> float:
+        return now()
+
+    @property
+    def guessing(self) -> bool:
+        return self.into is not None and self.into.engine in GUESSING
