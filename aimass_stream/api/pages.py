@@ -1,5 +1,5 @@
 """The web pages at `/` and `/paint`, and files under `/web/`, as they lie on disk: there is no build step. Modules for
-pages of others (the browser SDK and its adapters) are served without their comments and indentation.
+pages of others (the browser SDK and its adapters) are served without what only people read.
 
 Everything the page needs comes from here and nothing from elsewhere; the Content-Security-Policy says so to
 the browser. Files are checked again on every use (`no-cache` with an ETag), so that a new version of the
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import rjsmin
 from fastapi import APIRouter, Request, Response
 
 from ..errors import NotFound
+from .small import small
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,7 +57,7 @@ def _read(path: Path, modified: int, size: int) -> _File:
     """One version of a file; `modified` (ns) and `size` only tell versions apart."""
     body = path.read_bytes()
     if path.parent.name in SMALL and path.suffix == ".js":
-        body = rjsmin.jsmin(body)
+        body = small(body)
     packed = gzip.compress(body, 9, mtime=0) if path.suffix in COMPRESSED else None
     return _File(body, packed, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
@@ -90,6 +90,7 @@ def policy(host: str, forms: str = "'none'", frames: Sequence[str] = (), types: 
         f"connect-src 'self'{sockets}",
         "manifest-src 'self'",
         "worker-src 'self'",
+        "frame-src 'self'",
         "base-uri 'none'",
         f"form-action {forms}",
         " ".join(("frame-ancestors 'self'", *frames)),

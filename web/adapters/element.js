@@ -5,11 +5,13 @@
  *     <aimass-stream pipeline='[{"stage": "mirror"}]' controls></aimass-stream>
  */
 
-import { capture, captureScreen, connect, patientRetry } from "../sdk/aimass-stream.js";
+import { SourceError, capture, captureScreen, connect, patientRetry } from "../sdk/aimass-stream.js";
 
 /** @typedef {import("../sdk/session.js").Session} Session */
 
 const TRIES = 3; // before it says that it can't begin
+/** What a page has to hand on to its frame, by source. */
+const FEATURES = { camera: "camera", microphone: "microphone", screen: "display-capture" };
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(":host { display: inline-block; position: relative } :host([hidden]) { display: none } "
   + "video { display: block; width: 100%; height: 100%; background: #000 } "
@@ -37,14 +39,23 @@ function slot(name, text = "") {
   return element;
 }
 
+/** @param {string} what */
+const withheld = (what) => new SourceError("permission-denied", {
+  title: `This frame may not use the ${what}`,
+  message: `The page that holds this frame does not hand the ${what} on to it.`,
+  next: 'Write allow="camera; microphone; display-capture; autoplay" into the iframe.',
+});
+
 export class AimassStream extends HTMLElement {
-  static observedAttributes = ["url", "token", "pipeline", "controls"];
+  static observedAttributes = ["url", "token", "token-url", "app", "pipeline", "controls", "sound"];
   /** @type {Session | null} */
   session = null;
   /** What is processed, for use elsewhere. @type {MediaStream | null} */
   stream = null;
   /** In place of the attribute. @type {import("../sdk/rest.js").Token} */
   token = null;
+  /** What else connect() takes; it goes before the attributes. @type {Partial<import("../sdk/session.js").Options>} */
+  options = {};
   /** @type {AbortController | null} */
   #stop = null;
   #video = make("video", "video");
@@ -77,17 +88,21 @@ export class AimassStream extends HTMLElement {
   /** @param {string} name @param {string | null} before @param {string | null} now */
   attributeChangedCallback(name, before, now) {
     this.#controls.hidden = !this.hasAttribute("controls");
+    this.#video.muted = !this.hasAttribute("sound");
     if (before === now || !this.#stop) return;
     if (name === "pipeline") void this.#update();
-    else if (name !== "controls") {
+    else if (name !== "controls" && name !== "sound") {
       this.stop();
       void this.start();
     }
   }
 
-  /** Opens the camera (or what the attribute `source` names) and a session. */
+  /**
+   * Opens the camera (or what the attribute `source` names) and a session.
+   * @returns {Promise<Session | null>} null where none came of it, which the event `error` explains
+   */
   async start() {
-    if (this.#stop) return;
+    if (this.#stop) return this.session;
     const stop = this.#stop = new AbortController();
     /** @type {MediaStream | null} */
     let raw = null;
@@ -102,14 +117,16 @@ export class AimassStream extends HTMLElement {
       this.stream = new MediaStream(end.map((track) => session.process(track)));
       this.#video.srcObject = this.stream;
       this.#become("live");
-      session.on("status", ({ state }) => this.session === session && this.#become(state));
+      session.on("status", ({ state, error }) => this.session === session && this.#came(state, error));
       session.on("ended", () => this.session === session && this.stop());
       session.on("event", (event) => this.dispatchEvent(new CustomEvent("event", { detail: event })));
+      return session;
     } catch (error) {
       for (const track of raw?.getTracks() ?? []) track.stop();
-      if (stop.signal.aborted) return; // stopped meanwhile
+      if (stop.signal.aborted) return null; // stopped meanwhile
       this.stop();
       this.#fail(error);
+      return null;
     }
   }
 
@@ -123,6 +140,10 @@ export class AimassStream extends HTMLElement {
 
   #open() {
     const source = this.getAttribute("source") ?? "camera";
+    const policy = /** @type {any} */ (document).featurePolicy; // Chromium's, which calls a refusal by it the person's own
+    for (const [what, feature] of Object.entries(FEATURES)) {
+      if (source.includes(what) && policy?.allowsFeature(feature) === false) throw withheld(what);
+    }
     if (source === "screen") return captureScreen();
     return capture({ video: source.includes("camera"), audio: source.includes("microphone") });
   }
@@ -130,11 +151,14 @@ export class AimassStream extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #connect(signal) {
     let live = false;
+    const address = this.getAttribute("token-url");
     const session = await connect({
       url: this.getAttribute("url") ?? new URL("..", import.meta.url),
-      token: this.token ?? this.getAttribute("token"),
+      token: this.token ?? (address === null ? this.getAttribute("token") : async () => (await fetch(address)).text()),
+      app: this.getAttribute("app") ?? undefined,
       pipeline: this.#pipeline(),
       fallback: /** @type {"raw" | undefined} */ (this.getAttribute("fallback") ?? undefined),
+      ...this.options,
       retry: (attempt, error) => (live || attempt < TRIES ? patientRetry(attempt, error) : null),
       signal,
     });
@@ -143,16 +167,24 @@ export class AimassStream extends HTMLElement {
   }
 
   #pipeline() {
-    return JSON.parse(this.getAttribute("pipeline") ?? "[]");
+    const text = this.getAttribute("pipeline");
+    return text === null ? undefined : JSON.parse(text);
   }
 
   async #update() {
     try {
-      await this.session?.update(this.#pipeline());
+      await this.session?.update(this.#pipeline() ?? []);
       this.#message.textContent = "";
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** @param {string} state @param {unknown} error */
+  #came(state, error) {
+    if (state !== "failed") return this.#become(state);
+    this.stop(); // the policy has given up
+    this.#fail(error);
   }
 
   /** @param {any} error */

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import account, admin, apps, models, sign, teams, usage, versions
+from . import account, admin, apps, embed, models, sign, teams, usage, versions
 from .drawn import install
 
-ROUTERS = (sign.router, account.router, teams.router, models.router, versions.router, apps.router, usage.router,
-           admin.router)
+ROUTERS = (sign.router, account.router, teams.router, models.router, versions.router, apps.router, embed.router,
+           usage.router, admin.router)
 
 __all__ = ["ROUTERS", "install"]

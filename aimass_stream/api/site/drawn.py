@@ -159,12 +159,16 @@ def router() -> APIRouter:
     return APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-async def _trouble(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+def visitor(request: Request) -> Caller | None:
+    """Who looks, if they have said who they are; uncounted."""
     try:
-        caller = caller_of(request)
+        return caller_of(request)
     except AimassError:
-        caller = None
-    page = await draw(request, "trouble.html", caller, status, title=HTTPStatus(status).phrase,
+        return None
+
+
+async def _trouble(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+    page = await draw(request, "trouble.html", visitor(request), status, title=HTTPStatus(status).phrase,
                       detail=told(detail, language_of(request)))
     page.headers.update(headers)
     return page

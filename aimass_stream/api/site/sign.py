@@ -7,11 +7,9 @@ from typing import Annotated
 from fastapi import Path, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from ...errors import AimassError
-from ...ports import Caller
-from ..deps import SettingsDep, caller_of
+from ..deps import SettingsDep
 from ..sign_in import local
-from .drawn import draw
+from .drawn import draw, visitor
 from .drawn import router as page_router
 from .words import COOKIE
 
@@ -19,14 +17,6 @@ router = page_router()
 
 YEAR = 365 * 86400  # s
 Next = Annotated[str, Query(max_length=2000)]
-
-
-def visitor(request: Request) -> Caller | None:
-    """Who looks, if they have said who they are; uncounted."""
-    try:
-        return caller_of(request)
-    except AimassError:
-        return None
 
 
 @router.get("/sign-in")
