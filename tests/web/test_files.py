@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import rjsmin
 
 from aimass_stream.api.pages import ROOT, SMALL, policy
+from aimass_stream.api.small import small
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -93,7 +93,7 @@ def asked_for(page: str) -> set[Path]:
 
 def served(file: Path) -> bytes:
     body = file.read_bytes()
-    return rjsmin.jsmin(body) if file.parent.name in SMALL else body
+    return small(body) if file.parent.name in SMALL else body
 
 
 def test_modules_stay_short_and_the_pages_light() -> None:
