@@ -15,6 +15,9 @@ const RATE = 48_000; // Hz
 const BITS = 0.1; // of a pixel, 30 times a second
 const JPEG_EVERY = 66; // ms: single pictures are large
 const BUSY = 2; // pictures that wait for the encoder: then others are left out
+const LOOK = 32; // pieces of sound after which its clock is looked at
+const SLIP = 10; // ms that it may be off: each change of it is a gap for who hears
+const AHEAD = 13; // ms that the two Opus encoders on the way look ahead, of which no pts tells
 
 /**
  * What this browser sends and shows.
@@ -132,6 +135,17 @@ function watch(track, seen) {
   };
 }
 
+/** By how much what leaves here is behind its capture, on the sender's clock. */
+export class Lag {
+  ms = NaN;
+
+  /** @param {number} captured ms */
+  add(captured) {
+    const lag = performance.now() - captured;
+    this.ms = Number.isNaN(this.ms) ? lag : this.ms + (lag - this.ms) / 16;
+  }
+}
+
 /** Shows pictures as a track. */
 export class Screen {
   /** @type {VideoDecoder | null} */
@@ -140,6 +154,7 @@ export class Screen {
   #done;
   size = { width: 0, height: 0 };
   frames = 0;
+  lag = new Lag();
 
   /** @param {() => void} done called for each picture that was dealt with */
   constructor(done) {
@@ -187,6 +202,7 @@ export class Screen {
   #show(frame) {
     this.size = { width: frame.displayWidth ?? frame.width, height: frame.displayHeight ?? frame.height };
     this.frames += 1;
+    if (frame.timestamp !== undefined) this.lag.add(frame.timestamp / 1000);
     this.#paint(frame);
     this.#done();
   }
@@ -203,16 +219,21 @@ export class Sound {
   #microphone = null;
   /** @type {AudioWorkletNode | null} */
   #player = null;
-  /** @type {AudioNode | null} */
-  #source = null;
   /** @type {AudioEncoder | null} */
   #encoder = null;
   /** @type {AudioDecoder | null} */
   #decoder = null;
-  #at = -Infinity; // of the next piece, in ms
+  #rate = RATE; // of the encoder
+  #end = NaN; // when what came so far was over, in ms
+  #given = 0; // ms that the encoder was given: it counts by itself, whatever the times of its pieces
+  #late = Infinity; // ms, the least of the last pieces
+  #count = 0;
+  /** @type {(() => void) | null} */
+  #stop = null;
   #context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
   #out = this.#context.createMediaStreamDestination();
   track = /** @type {MediaStreamTrack} */ (this.#out.stream.getAudioTracks()[0]);
+  lag = new Lag();
 
   /**
    * @param {"opus" | "pcm_s16le"} codec
@@ -227,47 +248,96 @@ export class Sound {
     await this.#context.audioWorklet.addModule(new URL("./sound-worklet.js", import.meta.url));
     this.#player = new AudioWorkletNode(this.#context, "aimass-player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.#player.connect(this.#out);
-    this.#microphone = new AudioWorkletNode(this.#context, "aimass-microphone", { numberOfOutputs: 0 });
-    this.#microphone.port.onmessage = ({ data }) => this.#source && this.#heard(data);
+    this.#player.port.onmessage = ({ data }) => this.lag.add(this.codec === "opus" ? data - AHEAD : data);
+    if (this.codec !== "opus" || typeof MediaStreamTrackProcessor !== "function") {
+      this.#microphone = new AudioWorkletNode(this.#context, "aimass-microphone", { numberOfOutputs: 0 }); // takes 20 ms
+      this.#microphone.port.onmessage = ({ data }) => this.#stop && this.#heard(data, RATE);
+    }
     if (this.codec !== "opus") return;
     this.#encoder = new AudioEncoder({ error: () => undefined, output: (chunk) => {
       const data = new Uint8Array(chunk.byteLength);
       chunk.copyTo(data);
-      this.give({ codec: CODECS.opus, key: true, pts: chunk.timestamp * 0.048, data });
+      const begun = this.#end - this.#given + chunk.timestamp / 1000;
+      this.give({ codec: CODECS.opus, key: true, pts: begun * (RATE / 1000), data });
     } });
-    this.#encoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1, bitrate: 32_000 });
     this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
       const samples = new Float32Array(sound.numberOfFrames);
       sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      this.#play(samples, sound.timestamp / 1000);
       sound.close();
-      this.#play(samples);
     } });
+    this.#encode(RATE);
     this.#decoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1 });
+  }
+
+  /** @param {number} sampleRate */
+  #encode(sampleRate) {
+    this.#rate = sampleRate;
+    this.#encoder?.configure({ codec: "opus", sampleRate, numberOfChannels: 1, bitrate: 32_000 });
   }
 
   /** @param {MediaStreamTrack | null} track */
   send(track) {
-    this.#source?.disconnect();
-    this.#source = track && this.#context.createMediaStreamSource(new MediaStream([track]));
-    if (this.#microphone) this.#source?.connect(this.#microphone);
+    this.#stop?.();
+    this.#stop = null;
+    if (track && !this.#microphone) this.#stop = frames(track, (sound) => this.#take(sound));
+    else if (track && this.#microphone) {
+      const source = this.#context.createMediaStreamSource(new MediaStream([track]));
+      source.connect(this.#microphone);
+      this.#stop = () => source.disconnect();
+    }
     if (this.#context.state === "suspended") this.#context.resume().catch(() => undefined); // closed meanwhile
   }
 
-  /** @param {Float32Array<ArrayBuffer>} samples */
-  #heard(samples) {
+  /** @param {AudioData} sound */
+  #take(sound) {
+    const { numberOfFrames: length, numberOfChannels: channels, sampleRate } = sound;
+    const mono = new Float32Array(length);
+    const one = new Float32Array(length);
+    for (let planeIndex = 0; planeIndex < channels; planeIndex++) {
+      sound.copyTo(one, { planeIndex, format: "f32-planar" });
+      one.forEach((value, at) => (mono[at] = (mono[at] ?? 0) + value / channels));
+    }
+    sound.close();
+    this.#heard(mono, sampleRate);
+  }
+
+  /**
+   * Tells when a piece ended: pieces come in bursts, so one after the other, as long as none of the last ones came
+   * earlier than that, or all of them later.
+   * @param {number} long ms
+   */
+  #clock(long) {
     const now = performance.now();
-    this.#at = Math.abs(now - this.#at) > 100 ? now : this.#at + (samples.length * 1000) / RATE;
+    const late = now - (this.#end + long);
+    this.#end = late >= 0 ? this.#end + long : now;
+    this.#late = Math.min(this.#late, late);
+    if (++this.#count % LOOK) return;
+    if (this.#late > SLIP) this.#end += this.#late;
+    this.#late = Infinity;
+  }
+
+  /**
+   * @param {Float32Array<ArrayBuffer>} samples
+   * @param {number} sampleRate
+   */
+  #heard(samples, sampleRate) {
+    const long = (samples.length * 1000) / sampleRate;
+    this.#clock(long);
     if (this.#encoder) {
-      const sound = new AudioData({ format: "f32-planar", sampleRate: RATE, numberOfFrames: samples.length,
-        numberOfChannels: 1, timestamp: this.#at * 1000, data: samples });
-      if (this.#encoder.state === "configured") this.#encoder.encode(sound);
+      if (this.#encoder.state !== "configured") return;
+      if (sampleRate !== this.#rate) this.#encode(sampleRate);
+      const sound = new AudioData({ format: "f32-planar", sampleRate, numberOfFrames: samples.length,
+        numberOfChannels: 1, timestamp: this.#given * 1000, data: samples });
+      this.#encoder.encode(sound);
+      this.#given += long;
       sound.close();
       return;
     }
     const data = new Uint8Array(samples.length * 2);
     const view = new DataView(data.buffer);
     samples.forEach((value, at) => view.setInt16(2 * at, Math.max(-1, Math.min(1, value)) * 32767, true));
-    this.give({ codec: CODECS.pcm_s16le, key: true, pts: this.#at * (RATE / 1000), data });
+    this.give({ codec: CODECS.pcm_s16le, key: true, pts: (this.#end - long) * (RATE / 1000), data });
   }
 
   /** @param {Piece} piece */
@@ -277,16 +347,19 @@ export class Sound {
       return;
     }
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-    this.#play(Float32Array.from({ length: data.length / 2 }, (_, at) => view.getInt16(2 * at, true) / 32768));
+    this.#play(Float32Array.from({ length: data.length / 2 }, (_, at) => view.getInt16(2 * at, true) / 32768), pts / 48);
   }
 
-  /** @param {Float32Array<ArrayBuffer>} samples */
-  #play(samples) {
-    this.#player?.port.postMessage(samples, [samples.buffer]);
+  /**
+   * @param {Float32Array<ArrayBuffer>} samples
+   * @param {number} captured ms
+   */
+  #play(samples, captured) {
+    this.#player?.port.postMessage({ samples, captured }, [samples.buffer]);
   }
 
   close() {
-    this.#source?.disconnect();
+    this.#stop?.();
     for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
     this.track.stop();
     void this.#context.close();

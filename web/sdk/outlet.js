@@ -9,6 +9,16 @@
  */
 
 const BLACK_EVERY = 200; // ms between two black pictures
+const MOST_HELD = 12; // pictures: a decoder may have no more
+
+/** Frames can be passed one by one. */
+export const STREAMS = typeof MediaStreamTrackGenerator === "function" && typeof MediaStreamTrackProcessor === "function";
+
+/**
+ * By processed track: ms that each of its pictures is to be held, so that it is seen with its sound.
+ * @type {WeakMap<MediaStreamTrack, number>}
+ */
+export const holds = new WeakMap();
 
 /**
  * @param {Media} kind
@@ -17,8 +27,7 @@ const BLACK_EVERY = 200; // ms between two black pictures
  * @returns {Outlet}
  */
 export function openOutlet(kind, fallback, patience) {
-  const streams = typeof MediaStreamTrackGenerator === "function" && typeof MediaStreamTrackProcessor === "function";
-  if (streams) return new StreamOutlet(kind, fallback, patience);
+  if (STREAMS) return new StreamOutlet(kind, fallback, patience);
   return kind === "video" ? new CanvasOutlet(fallback, patience) : new SoundOutlet(fallback, patience);
 }
 
@@ -102,6 +111,9 @@ export class Outlet {
 class StreamOutlet extends Outlet {
   #writer;
   #size = { width: 640, height: 360 };
+  /** @type {{due: number, frame: VideoFrame | AudioData}[]} */
+  #held = [];
+  #timer = 0;
   /** @type {() => void} */
   #unfollow = () => {};
   /** @type {() => void} */
@@ -124,13 +136,25 @@ class StreamOutlet extends Outlet {
     this.#unfollow();
     const stop = frames(track, (frame) => {
       this.came();
-      this.#write(frame);
+      this.#held.push({ due: performance.now() + (holds.get(track) ?? 0), frame });
+      this.#release();
     });
     const player = this.track.kind === "audio" ? silent(track) : null; // it is decoded only where it is played
     this.#unfollow = () => {
       stop();
       if (player) play(player, null);
+      this.#release(true);
     };
+  }
+
+  /** Frames whose time has come go out; a hidden tab's timers are late, so each new frame lets go of those before it. */
+  #release(all = false) {
+    clearTimeout(this.#timer);
+    const now = performance.now();
+    while (this.#held[0] && (all || this.#held[0].due <= now || this.#held.length > MOST_HELD)) {
+      this.#write(/** @type {VideoFrame | AudioData} */ (this.#held.shift()?.frame));
+    }
+    if (this.#held[0]) this.#timer = setTimeout(() => this.#release(), this.#held[0].due - now);
   }
 
   leave() {

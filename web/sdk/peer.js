@@ -3,6 +3,7 @@
  */
 
 import { mediaBlocked, mediaLost, noWebRtc } from "./errors.js";
+import { holds, STREAMS } from "./outlet.js";
 import { snapshot } from "./stats.js";
 
 /**
@@ -31,6 +32,7 @@ export class Peer {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
   #heard = { bytes: 0, at: 0 };
+  #waits = { audio: new Wait(), video: new Wait() };
   #patience; // s
   /** @type {(error: Error) => void} */
   #end = () => {};
@@ -78,7 +80,7 @@ export class Peer {
     await gathered(this.#pc, GATHER_SECONDS);
     this.#answer = await exchange(this.#pc.localDescription?.sdp ?? "");
     signal.throwIfAborted();
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, this.#together) });
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, this.#together && !STREAMS) });
     await opened(this.#pc, this.#channel, seconds, signal);
     this.#guard();
   }
@@ -100,7 +102,14 @@ export class Peer {
   async #listen() {
     const report = await this.#pc.getStats();
     let bytes = 0;
-    for (const entry of report.values()) if (entry.type === "transport") bytes += entry.bytesReceived ?? 0;
+    for (const entry of report.values()) {
+      if (entry.type === "transport") bytes += entry.bytesReceived ?? 0;
+      if (entry.type !== "inbound-rtp") continue;
+      if (entry.kind === "audio") this.#waits.audio.add(entry.jitterBufferDelay, entry.jitterBufferEmittedCount);
+      else this.#waits.video.add(entry.totalProcessingDelay, entry.framesDecoded);
+    }
+    const { audio, video } = this.#waits;
+    holds.set(this.video.receiver.track, this.#together ? Math.max(0, audio.ms - video.ms) : 0);
     const now = performance.now();
     if (bytes !== this.#heard.bytes) {
       this.#heard = { bytes, at: now };
@@ -131,16 +140,16 @@ export class Peer {
   }
 
   /**
-   * Browsers hold a picture back until its sound is ready to be heard, which takes tens of milliseconds longer: right
-   * for lip sync, a waste where each track is to be as fast as it can. They do it for tracks of one stream, so this
-   * settles, between this browser and itself, how many streams there are. The server need not know.
+   * Sound waits in the browser tens of milliseconds longer than pictures, and with `together` they wait for it. Where
+   * frames are passed one by one they are held by what is measured. Elsewhere the browser does that, for tracks of one
+   * stream, so this settles, between this browser and itself, how many streams there are. The server need not know.
    *
    * @param {boolean} together
    */
   setTogether(together) {
     if (together === this.#together) return;
     this.#together = together;
-    this.#settling = this.#settling.then(() => this.#settle(together)); // one after the other
+    if (!STREAMS) this.#settling = this.#settling.then(() => this.#settle(together)); // one after the other
   }
 
   /** @param {boolean} together */
@@ -165,6 +174,22 @@ export class Peer {
     this.#channel.close();
     this.#pc.close();
     this.#end(mediaLost());
+  }
+}
+
+/** What a track's frames wait in the browser, from sums that it keeps. */
+class Wait {
+  ms = 0;
+  #sum = 0;
+  #count = 0;
+
+  /**
+   * @param {number} [sum] s
+   * @param {number} [count] frames or samples that it is of
+   */
+  add(sum = 0, count = 0) {
+    if (count > this.#count) this.ms = (1000 * (sum - this.#sum)) / (count - this.#count);
+    [this.#sum, this.#count] = [sum, count];
   }
 }
 

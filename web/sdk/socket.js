@@ -4,6 +4,7 @@
 
 import { Camera, CODECS, Screen, Sound, supported } from "./coding.js";
 import { ServerError, VersionError, mediaLost, serverGone } from "./errors.js";
+import { holds } from "./outlet.js";
 import { PROTOCOL } from "./rest.js";
 
 /**
@@ -19,6 +20,7 @@ import { PROTOCOL } from "./rest.js";
 const HEADER = 12; // bytes
 const CROWDED = 200_000; // bytes that wait to be sent, from which pictures are left out
 const ACK_EVERY = 50; // ms
+const MOST = 400; // ms that pictures may be held: where more is measured, the tracks have different clocks
 
 /** @implements {Link} */
 export class Socket {
@@ -39,6 +41,7 @@ export class Socket {
   #bytes = { sent: 0, received: 0 };
   #heard = performance.now();
   #patience;
+  #together;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
   /** @type {(error: Error) => void} */
@@ -50,6 +53,7 @@ export class Socket {
   constructor(options) {
     this.#options = options;
     this.#patience = options.silence;
+    this.#together = options.together;
     this.lost = new Promise((/** @type {(error: Error) => void} */ resolve) => (this.#end = resolve));
     const url = new URL("v1/stream", options.url);
     url.protocol = url.protocol.replace("http", "ws");
@@ -174,6 +178,8 @@ export class Socket {
       this.#told = this.#done;
       this.send(JSON.stringify({ type: "ack", received: this.#done }));
     }
+    const ahead = this.#sound ? this.#sound.lag.ms - this.#screen.lag.ms : 0; // sound waits to be played
+    holds.set(this.#screen.track, this.#together && ahead > 0 && ahead < MOST ? ahead : 0);
     if (performance.now() - this.#heard > this.#patience * 1000) this.close();
   }
 
@@ -201,8 +207,10 @@ export class Socket {
       () => this.#socket.bufferedAmount > CROWDED);
   }
 
-  /** Sound is played a moment after it came, whatever is said here: that is what a picture takes, too. */
-  setTogether() {}
+  /** @param {boolean} together */
+  setTogether(together) {
+    this.#together = together;
+  }
 
   async stats() {
     const { width, height } = this.#screen.size;

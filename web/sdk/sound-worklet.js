@@ -6,6 +6,9 @@
 const PIECE = 960; // samples at 48 kHz
 const START = 2 * PIECE; // that are there before playing begins, and again after it ran dry
 const MOST = 10 * PIECE; // then the oldest is skipped, down to START
+const LOOK = 2 * 48_000; // samples after which the buffer's depth is looked at
+const SPARE = PIECE / 2; // that may always be left in it
+const HURRY = 32; // one sample of so many is left out until no more is
 
 registerProcessor("aimass-microphone", class extends AudioWorkletProcessor {
   piece = new Float32Array(PIECE);
@@ -28,29 +31,48 @@ registerProcessor("aimass-microphone", class extends AudioWorkletProcessor {
 });
 
 registerProcessor("aimass-player", class extends AudioWorkletProcessor {
-  /** @type {Float32Array[]} */
+  /** @type {{samples: Float32Array, captured: number}[]} */
   pieces = [];
   waiting = 0; // samples
   at = 0; // in the first piece
   playing = false;
+  played = 0;
+  least = MOST; // that were waiting since the last look
+  surplus = 0;
 
   constructor() {
     super();
     this.port.onmessage = ({ data }) => {
-      if (!data) { // what was said before is not to be heard any more
-        this.pieces = [];
-        this.waiting = this.at = 0;
-        return;
-      }
       this.pieces.push(data);
-      this.waiting += data.length;
+      this.waiting += data.samples.length;
       if (this.waiting > MOST) while (this.waiting > START) this.next();
     };
   }
 
   next() {
-    this.waiting -= (this.pieces.shift()?.length ?? 0) - this.at;
+    this.waiting -= (this.pieces.shift()?.samples.length ?? 0) - this.at;
     this.at = 0;
+  }
+
+  /** A burst leaves more waiting than is needed: without this the delay would stay. */
+  look() {
+    this.surplus = Math.max(0, this.least - SPARE);
+    this.least = MOST;
+    this.played = 0;
+  }
+
+  /** @returns {number} the next sample, 0 where there is none */
+  take() {
+    const [piece] = this.pieces;
+    if (!piece) {
+      this.playing = false;
+      return 0;
+    }
+    if (this.at === 0) this.port.postMessage(piece.captured);
+    const sample = piece.samples[this.at++] ?? 0;
+    this.waiting--;
+    if (this.at === piece.samples.length) this.next();
+    return sample;
   }
 
   /**
@@ -62,14 +84,13 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
     if (!out) return true;
     if (!this.playing) this.playing = this.waiting >= START;
     for (let at = 0; this.playing && at < out.length; at++) {
-      const [piece] = this.pieces;
-      if (!piece) this.playing = false; // zeros follow
-      else {
-        out[at] = piece[this.at++] ?? 0;
-        this.waiting--;
-        if (this.at === piece.length) this.next();
-      }
+      out[at] = this.take();
+      if (++this.played % HURRY || this.surplus <= 0) continue;
+      this.surplus--;
+      this.take();
     }
+    this.least = Math.min(this.least, this.waiting);
+    if (this.played >= LOOK) this.look();
     return true;
   }
 });
