@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import Busy, InvalidInput, Unauthorized
+from ..errors import Busy, Forbidden, InvalidInput, Unauthorized
+from ..ports import AppCall, Caller
 from ..rooms.janus import Door, JanusJoin
+from ..rooms.livekit import LiveKitDoor, LiveKitJoin
 from ..rooms.log import RoomEvent
-from ..rooms.ports import Kind
+from ..rooms.ports import Join, Kind
 from ..rooms.room import Room
 from ..rooms.rooms import Rooms
-from ..rooms.wish import Wish
+from ..rooms.wish import AssistantWish, Wish, attentive
+from ..settings import Settings
 from ..spec import PipelineSpec
+from ..transports.webrtc import WebRtc
 from .deps import AccountsDep, CallerDep, SettingsDep, needs
 from .jobs import Following
 from .problems import RESPONSES
@@ -28,6 +32,7 @@ ALIVE = 10.0  # s between signs of life where nothing happens
 MOST_FOLLOWERS = 128
 CAPTIONS = [{"stage": "asr"}]  # the pipeline where none is said
 
+Server: TypeAlias = Literal["janus", "livekit"]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 Secret = Annotated[str, Field(max_length=256)]
 
@@ -36,20 +41,26 @@ class NewRoom(BaseModel):
     """A room to join, and what to do in it."""
 
     model_config = ConfigDict(extra="forbid")
-    kind: Literal["janus"] = "janus"
+    kind: Server = "janus"
     url: str = Field(max_length=500, description="of the signalling: a websocket", examples=["wss://janus.example/ws"])
-    room: Text | int = Field(description="its number, or its name where Janus has names", examples=[1234])
-    name: Text = Field("AI Mass", description="ours in the room; '(AI Mass)' is put behind it")
-    pin: Secret = Field("", description="of the room")
-    token: Secret = Field("", description="of Janus or the room, where they ask for one")
-    api_secret: Secret = Field("", description="of Janus, where it asks for one")
+    room: Text | int = Field(description="its number, or its name where the server has names", examples=[1234])
+    name: Text = Field("AI Mass", description="ours in the room; '(AI Mass)' is put behind it. A token of LiveKit has "
+                                              "its own")
+    pin: Secret = Field("", description="of a room of Janus")
+    token: str = Field("", max_length=8192, description="of Janus or the room, where they ask for one; of LiveKit, one "
+                                                        "for this room")
+    api_key: Secret = Field("", description="of LiveKit, with `api_secret` in place of a token")
+    api_secret: Secret = Field("", description="of Janus, where it asks for one; of LiveKit's `api_key`")
     pipeline: list[Any] | None = Field(None, description="for each participant; captions where nothing is said",
                                        examples=[CAPTIONS])
+    app_id: str | None = Field(None, max_length=64, description="the id or slug of an app, in place of a pipeline")
+    parameters: dict[str, Any] | None = Field(None, description="of that app, by name")
     participants: list[Text] | None = Field(None, max_length=64, description="ids or names of whom to serve; null: all")
     publish: list[Literal["audio", "video"]] = Field(
         [], max_length=2, description="what of each one's result the room is shown; nothing: captions alone")
     captions: bool = Field(True, description="post them to the room's data channel")
     max_participants: int = Field(8, ge=1, le=64, description="served at once")
+    assistant: AssistantWish | None = Field(None, description="in the room, by voice; null: none")
 
 
 class ParticipantView(BaseModel):
@@ -62,9 +73,21 @@ class ParticipantView(BaseModel):
     session_id: str | None
 
 
+class AssistantView(BaseModel):
+    name: str
+    state: Literal["waiting", "listening", "thinking", "speaking", "ended"] = Field(
+        description="waiting: it is tried again; ended: not in this stay")
+    detail: str
+    session_id: str | None
+    answered: int = Field(description="questions")
+    waiting: int = Field(description="questions that wait for a quiet moment")
+    dropped: int = Field(description="questions that were too many, or waited too long")
+    echoes: int = Field(description="utterances that were its own voice, come back")
+
+
 class RoomView(BaseModel):
     id: str
-    kind: Literal["janus"]
+    kind: Server
     room: str
     state: Literal["joining", "joined", "waiting", "ended"] = Field(
         description="waiting: it was cut, and is being joined again")
@@ -72,12 +95,14 @@ class RoomView(BaseModel):
     created: float = Field(description="seconds since 1970")
     caller: str
     pipeline: list[dict[str, Any]]
+    app_id: str | None = Field(description="of the app that the pipeline is of; null: of none")
     publish: list[Literal["audio", "video"]]
     captions: bool
     max_participants: int
     captions_sent: int
     captions_lost: int = Field(description="that found no open data channel, or one that is not read")
     last_event: int = Field(description="`seq` of the last one")
+    assistant: AssistantView | None
     participants: list[ParticipantView]
 
 
@@ -118,25 +143,56 @@ async def join_room(new: NewRoom, response: Response, rooms: RoomsDep, settings:
                     caller: CallerDep) -> RoomView:
     """Join, and answer once we are in. Each participant gets a session with this pipeline, as long as they are there.
 
-    A server in a private network, or without TLS, is joined for an admin, or where the setting `room_private` says so.
+    A server in a private network, or without TLS, is joined for an admin, or where the setting `room_private` says so;
+    and so is any LiveKit.
     """
-    wish = _wish(new, rooms)
+    wish = await _wish(new, rooms, caller)
     private = settings.room_private or "admin" in caller.scopes
-    door = Door(new.url, str(new.room), new.pin, new.token, new.api_secret)
-    join = JanusJoin(webrtc, settings, door, new.name, private, new.captions)
+    join = _livekit(new, private) if new.kind == "livekit" else _janus(new, private, webrtc, settings)
     room = await rooms.open(caller, join, wish, kind=new.kind, name=str(new.room))
     response.headers["Location"] = f"/v1/rooms/{room.id}"
     return RoomView(**room.json())
 
 
-def _wish(new: NewRoom, rooms: Rooms) -> Wish:
-    pipeline = PipelineSpec.parse(CAPTIONS if new.pipeline is None else new.pipeline)
+def _janus(new: NewRoom, private: bool, webrtc: WebRtc, settings: Settings) -> Join:
+    if new.api_key:
+        raise InvalidInput("Janus has no 'api_key': where it asks for a secret, that is 'api_secret'", field="api_key")
+    door = Door(new.url, str(new.room), new.pin, new.token, new.api_secret)
+    return JanusJoin(webrtc, settings, door, new.name, private, new.captions)
+
+
+def _livekit(new: NewRoom, private: bool) -> Join:
+    if not private:
+        raise Forbidden("LiveKit's library goes wherever a server sends it, to private addresses too: only an admin "
+                        "joins its rooms, and everybody where the setting room_private says so", field="kind")
+    if new.pin:
+        raise InvalidInput("a room of LiveKit has no 'pin': give a 'token', or 'api_key' and 'api_secret'", field="pin")
+    if new.token and (new.api_key or new.api_secret):
+        raise InvalidInput("give either a 'token', or 'api_key' and 'api_secret'", field="token")
+    if not new.token and not (new.api_key and new.api_secret):
+        raise InvalidInput("LiveKit wants a 'token' for the room, or 'api_key' and 'api_secret' to make one with",
+                           field="token" if new.api_key == new.api_secret == "" else
+                           "api_secret" if new.api_key else "api_key")
+    return LiveKitJoin(LiveKitDoor(new.url, str(new.room), new.token, new.api_key, new.api_secret), new.name,
+                       new.captions)
+
+
+async def _wish(new: NewRoom, rooms: Rooms, caller: Caller) -> Wish:
+    app = AppCall.of(new.app_id, new.parameters, new.pipeline)
+    pipeline = (PipelineSpec.parse(CAPTIONS if new.pipeline is None else new.pipeline) if app is None else
+                await rooms.pipeline_of(caller, app))
     publish = cast(tuple[Kind, ...], tuple(sorted(set(new.publish))))
     kinds = rooms.kinds(pipeline, publish)
     if not kinds:
         raise InvalidInput("this pipeline takes neither sound nor pictures, and nothing is published",
-                           field="pipeline")
-    return Wish(pipeline, kinds, new.max_participants, frozenset(new.participants or ()), publish, new.captions)
+                           field="pipeline" if app is None else "app_id")
+    if new.assistant is not None:
+        if app is not None:
+            raise InvalidInput("an assistant hears by a pipeline, and an app brings its own: give one of the two",
+                               field="assistant")
+        pipeline = attentive(pipeline, new.assistant.name)
+    return Wish(pipeline, kinds, new.max_participants, frozenset(new.participants or ()), publish, new.captions, app,
+                new.assistant)
 
 
 @router.get("")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from . import completing
 from .common import URL, AsJson, Key, NoVerify, Pipeline, Url, asked, pipeline_of, print_json, say
+from .given import app_or_pipeline, set_of
 from .tables import facts, moment, plain, table
 
 if TYPE_CHECKING:
@@ -26,37 +28,76 @@ def root() -> None:
     """One command for each kind of meeting server."""
 
 
+Name: TypeAlias = Annotated[str | None, typer.Option(help="Ours in the room.")]
+Only: TypeAlias = Annotated[list[str] | None, typer.Option(help="A participant's name or id: serve these alone.")]
+App: TypeAlias = Annotated[str, typer.Option(help="An app by its slug or id, in place of a pipeline.",
+                                             autocompletion=completing.apps)]
+Given: TypeAlias = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What of the app is "
+                                                            "set; may be said several times.")]
+Publish: TypeAlias = Annotated[list[str] | None, typer.Option(
+    help="audio or video: show the room what comes of each one's.", autocompletion=lambda: list(KINDS))]
+Captions: TypeAlias = Annotated[bool, typer.Option("--captions/--no-captions",
+                                                   help="Post captions to the room's data channel.")]
+Most: TypeAlias = Annotated[int | None, typer.Option(min=1, max=64, help="Participants served at once.")]
+Detach: TypeAlias = Annotated[bool, typer.Option("--detach", help="End once it is joined; the server stays there.")]
+
+
 @join.command()
 def janus(
     address: Annotated[str, typer.Argument(metavar="URL", help="Of Janus' websocket, as the server reaches it: "
                                                                "wss://janus.example/ws.")],
     room: Annotated[str, typer.Argument(help="The number or name of the video room.")],
-    pipeline: Pipeline = "",
-    name: Annotated[str | None, typer.Option(help="Ours in the room.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="A participant's name or id: serve these alone.")] = None,
-    publish: Annotated[list[str] | None, typer.Option(help="audio or video: show the room what comes of each one's.",
-                                                      autocompletion=lambda: list(KINDS))] = None,
-    captions: Annotated[bool, typer.Option("--captions/--no-captions",
-                                           help="Post captions to the room's data channel.")] = True,
-    most: Annotated[int | None, typer.Option(min=1, max=64, help="Participants served at once.")] = None,
+    pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
+    publish: Publish = None, captions: Captions = True, most: Most = None,
     pin: Annotated[str, typer.Option(envvar="AIMASS_ROOM_PIN", help="Of the room.")] = "",
     token: Annotated[str, typer.Option(envvar="AIMASS_ROOM_TOKEN", help="Of Janus or the room.")] = "",
     api_secret: Annotated[str, typer.Option(envvar="AIMASS_JANUS_SECRET", help="Of Janus.")] = "",
-    detach: Annotated[bool, typer.Option("--detach", help="End once it is joined; the server stays in the room.")
-                      ] = False,
-    url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
+    detach: Detach = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
 ) -> None:
     """Join a VideoRoom of Janus, and print what is said until Ctrl-C: then the server leaves it."""
-    for each in publish or ():
+    wanted = _wanted(pipeline, app, given, name=name, participants=only, publish=publish, captions=captions,
+                     max_participants=most, pin=pin, token=token, api_secret=api_secret)
+    _stay(address, room, "janus", wanted, detach, (url, api_key, no_verify), as_json)
+
+
+@join.command()
+def livekit(
+    address: Annotated[str, typer.Argument(metavar="URL", help="Of LiveKit, as the server reaches it: "
+                                                               "wss://livekit.example.")],
+    room: Annotated[str, typer.Argument(help="The room's name.")],
+    pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
+    publish: Publish = None, captions: Captions = True, most: Most = None,
+    token: Annotated[str, typer.Option(envvar="LIVEKIT_TOKEN", help="For this room.")] = "",
+    key: Annotated[str, typer.Option("--livekit-key", envvar="LIVEKIT_API_KEY", help="Of LiveKit, in place of a token; "
+                                     "with --livekit-secret.")] = "",
+    secret: Annotated[str, typer.Option("--livekit-secret", envvar="LIVEKIT_API_SECRET", help="Of that key.")] = "",
+    detach: Detach = False, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False,
+) -> None:
+    """Join a room of LiveKit, and print what is said until Ctrl-C: then the server leaves it."""
+    if not token and not (key and secret):
+        raise typer.BadParameter("say --token, or --livekit-key and --livekit-secret", param_hint="--token")
+    opening = {"token": token} if token else {"api_key": key, "api_secret": secret}
+    wanted = _wanted(pipeline, app, given, name=name, participants=only, publish=publish, captions=captions,
+                     max_participants=most, **opening)
+    _stay(address, room, "livekit", wanted, detach, (url, api_key, no_verify), as_json)
+
+
+def _wanted(pipeline: str, app: str, given: list[str] | None, **said: Any) -> dict[str, Any]:
+    """Of `Client.rooms.join`, without what was not said."""
+    for each in said["publish"] or ():
         if each not in KINDS:
             raise typer.BadParameter("it is audio or video", param_hint="--publish")
-    stages = pipeline_of(pipeline) if pipeline else None
+    stages, parameters = pipeline_of(pipeline) if pipeline else None, set_of(given or [])
+    app_or_pipeline(app, stages or [], parameters)
+    told = said | {"app": app, "parameters": parameters}
+    return {"pipeline": stages} | {name: value for name, value in told.items() if value not in ("", None, [], {})}
 
+
+def _stay(address: str, room: str, kind: str, wanted: dict[str, Any], detach: bool, to: tuple[str, str | None, bool],
+          as_json: bool) -> None:
+    """Join, and follow what happens until it is over or somebody presses Ctrl-C."""
     async def work(client: Client) -> None:
-        joined = await client.rooms.join(
-            address, room, pipeline=stages, name=name, pin=pin or None, token=token or None,
-            api_secret=api_secret or None, participants=only or None, publish=publish or None, captions=captions,
-            max_participants=most)
+        joined = await client.rooms.join(address, room, kind=kind, **wanted)
         if detach:
             say(as_json, f"Joined. Leave it with: aimass rooms leave {joined['id']}", **joined)
             return
@@ -66,7 +107,7 @@ def janus(
         finally:
             await client.rooms.leave(joined["id"])
 
-    asked(url, api_key, no_verify, work, kept="The server has left the room.")
+    asked(*to, work, kept="The server has left the room.")
 
 
 def _print(event: dict[str, Any], as_json: bool) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from ..errors import AimassError, Unavailable
 from . import problems
 from .connection import Connection, part
+from .following import events
 from .recorded import write
 from .records import Job, read
-
-SILENT = 60.0  # s without a sign of life, which comes every 10 s
-TRIES = 5  # of following a job on, without news between them
-WAIT = 0.2  # s before the first of them; twice as long before each further one
 
 
 class Jobs:
@@ -36,23 +33,13 @@ class Jobs:
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
         """The job each time that something is new, until it is over; a line that breaks is taken up again."""
-        failures = 0
-        while True:
-            try:
-                async with self._connection.streamed(f"{_of(job_id)}/events", seconds=SILENT) as response:
-                    async for line in response.aiter_lines():
-                        if line.startswith("data:"):
-                            failures, job = 0, read(Job, json.loads(line[5:]))
-                            yield job
-                            if job.over:
-                                return
-            except Unavailable:
-                if failures >= TRIES:
-                    raise
-            failures += 1
-            if failures > TRIES:
-                raise Unavailable(f"nothing more is told of the job {job_id}")
-            await asyncio.sleep(WAIT * 2**failures)
+        following = events(self._connection, lambda: f"{_of(job_id)}/events", f"the job {job_id}")
+        async with aclosing(following):
+            async for told in following:
+                job = read(Job, told)
+                yield job
+                if job.over:
+                    return
 
     async def wait(self, job_id: str, told: Callable[[Job], None] | None = None) -> Job:
         """The job when it is done. Raises what went wrong, and `Unavailable` for one that was cancelled."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
-from ..errors import Unavailable
 from .connection import Connection, part
+from .following import events
 
-SILENT = 60.0  # s without a sign of life, which comes every 10 s
-TRIES = 5  # of following on, without news between them
-WAIT = 0.2  # s before the first of them; twice as long before each further one
 JOINING = 60.0  # s that joining may take
 
 
@@ -23,14 +19,18 @@ class Rooms:
         self._connection = connection
 
     async def join(self, url: str, room: str | int, *, kind: str = "janus",
-                   pipeline: list[dict[str, Any]] | None = None, name: str | None = None, pin: str | None = None,
-                   token: str | None = None, api_secret: str | None = None, participants: list[str] | None = None,
-                   publish: list[str] | None = None, captions: bool | None = None,
-                   max_participants: int | None = None) -> dict[str, Any]:
-        """The room, once the server is in it. Without a pipeline it gets captions; `publish`: audio, video."""
-        body = {"kind": kind, "url": url, "room": room, "pipeline": pipeline, "name": name, "pin": pin, "token": token,
-                "api_secret": api_secret, "participants": participants, "publish": publish, "captions": captions,
-                "max_participants": max_participants}
+                   pipeline: list[dict[str, Any]] | None = None, app: str | None = None,
+                   parameters: dict[str, Any] | None = None, name: str | None = None, pin: str | None = None,
+                   token: str | None = None, api_key: str | None = None, api_secret: str | None = None,
+                   participants: list[str] | None = None, publish: list[str] | None = None,
+                   captions: bool | None = None, max_participants: int | None = None,
+                   assistant: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The room, once the server is in it. Without a pipeline or an app it gets captions; `kind`: janus, livekit;
+        `publish`: audio, video; `assistant`: its `name`, and what else docs/api/rooms.md has."""
+        body = {"kind": kind, "url": url, "room": room, "pipeline": pipeline, "app_id": app, "parameters": parameters,
+                "name": name, "pin": pin, "token": token, "api_key": api_key, "api_secret": api_secret,
+                "participants": participants, "publish": publish, "captions": captions,
+                "max_participants": max_participants, "assistant": assistant}
         return dict(await self._connection.request(
             "POST", "/v1/rooms", {key: value for key, value in body.items() if value is not None}, seconds=JOINING))
 
@@ -47,24 +47,14 @@ class Rooms:
 
     async def follow(self, room_id: str, after: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Every event behind `after`, until the room is over; a line that breaks is taken up again."""
-        failures = 0
-        while True:
-            try:
-                async with self._connection.streamed(f"{_of(room_id)}/events?after={after}", seconds=SILENT) as answer:
-                    async for line in answer.aiter_lines():
-                        if line.startswith("data:"):
-                            event = json.loads(line[5:])
-                            failures, after = 0, event["seq"]
-                            yield event
-                            if event["type"] == "room.ended":
-                                return
-            except Unavailable:
-                if failures >= TRIES:
-                    raise
-            failures += 1
-            if failures > TRIES:
-                raise Unavailable(f"nothing more is told of the room {room_id}")
-            await asyncio.sleep(WAIT * 2**failures)
+        last = after
+        following = events(self._connection, lambda: f"{_of(room_id)}/events?after={last}", f"the room {room_id}")
+        async with aclosing(following):
+            async for event in following:
+                last = event["seq"]
+                yield event
+                if event["type"] == "room.ended":
+                    return
 
     async def leave(self, room_id: str) -> None:
         """Nothing of the server's is in the room afterwards."""

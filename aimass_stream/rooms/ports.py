@@ -93,6 +93,14 @@ class Join(Protocol):
         ...
 
 
+def firsts(participant: Participant) -> list[tuple[str, Kind]]:
+    """One track of each kind: the microphone and the camera."""
+    kinds: dict[Kind, str] = {}
+    for track, kind in participant.tracks:
+        kinds.setdefault(kind, track)
+    return [(track, kind) for kind, track in sorted(kinds.items())]
+
+
 def named(value: object) -> str:
     """A participant's name as text: bounded, on one line, without what a terminal would obey."""
     text = value if isinstance(value, str) else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..errors import Busy, NotFound, Unavailable
 from ..node import Node
-from ..ports import Caller
+from ..ports import AppCall, Caller
 from ..spec import PipelineSpec
 from .ports import Join, Kind
 from .room import Room
@@ -38,6 +38,11 @@ class Rooms:
         kinds: tuple[Kind, ...] = ("audio", "video")
         return frozenset(kind for kind in kinds if kind in publish
                          or any(kind in accepted[stage.name] for stage in pipeline.stages))
+
+    async def pipeline_of(self, caller: Caller, app: AppCall) -> PipelineSpec:
+        """Raises `NotFound`, `Forbidden`, `InvalidInput` or `InvalidPipeline`."""
+        _, pipeline, _ = await self._node.app(caller, app)
+        return pipeline
 
     async def open(self, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> Room:
         """Join. Raises `Busy`, `Unavailable`, or why it can't be joined."""

@@ -15,6 +15,7 @@ from aimass_stream.client import Client
 from aimass_stream.errors import AimassError, Busy, Forbidden, InvalidInput, InvalidPipeline, NotFound
 from aimass_stream.frames import Samples
 from aimass_stream.ports import Caller
+from tests.support.followed import Followed
 from tests.support.janus import SECRET, Meeting, Running, meeting
 from tests.support.meeting import Voice
 from tests.support.options import settings
@@ -41,43 +42,6 @@ def clip() -> Samples:
 def drawn() -> Camera:
     """Its pictures, drawn before a loop runs."""
     return Camera(160, 120, cycle=10)
-
-
-class Followed:
-    """A room of the server's, and what is told of it."""
-
-    def __init__(self, client: Client, room: dict[str, Any]) -> None:
-        self.id, self.client = room["id"], client
-        self.events: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._follow())
-
-    async def _follow(self) -> None:
-        async for event in self.client.rooms.follow(self.id):
-            self.events.append(event)
-            self._news.set()
-
-    def of(self, kind: str, **said: Any) -> list[dict[str, Any]]:
-        return [each for each in self.events
-                if each["type"] == kind and all(each.get(key) == value for key, value in said.items())]
-
-    async def until(self, kind: str, count: int = 1, **said: Any) -> dict[str, Any]:
-        """The last of so many events."""
-        async with asyncio.timeout(60):
-            while len(self.of(kind, **said)) < count:
-                self._news.clear()
-                await self._news.wait()
-        return self.of(kind, **said)[count - 1]
-
-    async def over(self) -> str:
-        """Why it is over."""
-        async with asyncio.timeout(60):
-            await self._task
-        return str(self.events[-1]["reason"])
-
-    async def show(self) -> dict[str, dict[str, Any]]:
-        """The participants by name."""
-        return {each["name"]: each for each in (await self.client.rooms.show(self.id))["participants"]}
 
 
 @asynccontextmanager

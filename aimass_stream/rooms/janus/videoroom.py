@@ -22,7 +22,7 @@ from ...transports.webrtc.offering import Texts
 from ...transports.webrtc.peer import Peer
 from ...transports.webrtc.sdp import read_answer, read_fragment, read_offer
 from ..address import target_of
-from ..ports import MARK, MOST, Kind, Participant, named
+from ..ports import MARK, MOST, Kind, Participant, firsts, named
 from .signalling import Handle, Janus
 
 log = logging.getLogger(__name__)
@@ -259,7 +259,7 @@ class VideoRoom:
             line.handle = await self._janus.attach(PLUGIN, line.happened)
             feed = self._feeds.get(participant.id)
             body = {"request": "join", "ptype": "subscriber", "room": self._room, "streams": [
-                {"feed": feed, "mid": mid} for mid, _ in _firsts(participant)]}
+                {"feed": feed, "mid": mid} for mid, _ in firsts(participant)]}
             body |= {key: value for key, value in (("private_id", self._private_id), ("pin", self._join.door.pin),
                                                    ("token", self._join.door.token)) if value}
             _, jsep = await line.handle.ask(body)
@@ -314,14 +314,6 @@ def _tracks(told: Mapping[str, Any]) -> tuple[tuple[str, Kind], ...]:
         if str(each.get("codec", "")).lower() in CODECS[each["type"]]:
             found.append((str(each.get("mid")), each["type"]))
     return tuple(found)
-
-
-def _firsts(participant: Participant) -> list[tuple[str, Kind]]:
-    """One track of each kind: the microphone and the camera."""
-    kinds: dict[Kind, str] = {}
-    for mid, kind in participant.tracks:
-        kinds.setdefault(kind, mid)
-    return [(mid, kind) for kind, mid in sorted(kinds.items())]
 
 
 def _sdp(jsep: Mapping[str, Any] | None, kind: str) -> str:
