@@ -127,3 +127,37 @@ def test_a_browser_without_streams_of_frames(visit: Visit, server: str) -> None:
     run(guest, "await session.close()")
     assert run(guest, "return sound.readyState") == "ended"
     guest.complaints.clear()
+
+
+def test_a_killed_server_is_found_again_by_websocket(visit: Visit) -> None:
+    """While nobody answers, one small request is all that is tried each time."""
+    guest = visit()
+    with (start_blocking_portal() as portal,
+          portal.wrap_async_context_manager(serve(settings())) as running):
+        url = running.url
+        sdk_page(guest, url)
+        run(guest, """
+          window.tries = 0;
+          const Real = WebSocket;
+          window.WebSocket = class extends Real { constructor(...given) { super(...given); tries += 1; } };
+          await begin({ transport: "websocket" });
+          session.process("video");
+        """)
+    guest.until("told('status').filter(({ error }) => error?.reason === 'server-gone').length > 12")
+    assert run(guest, "return tries") <= 3
+    pauses = run(guest, "return told('status').map(({ retryIn }) => retryIn).filter((pause) => pause > 0)")
+    assert max(pauses) <= 0.6
+    assert len(set(pauses)) > len(pauses) / 2
+    with serving(port=int(url.rsplit(":", 1)[1])):
+        guest.until("session.status.state === 'live' && session.epoch === 2")
+        run(guest, "await session.close()")
+    guest.complaints.clear()
+
+
+def test_what_the_server_does_not_have_is_asked_for_twice_at_most(visit: Visit, server: str) -> None:
+    guest = sdk_page(visit(), server)
+    for transport in ("webrtc", "websocket"):
+        found = run(guest, "return trouble(begin({ app: 'none', transport: given[0] }))", transport)
+        assert (found["reason"], "none" in found["message"]) == ("not-found", True)
+    assert guest.peers() == 2
+    guest.complaints.clear()

@@ -4,7 +4,7 @@
  */
 
 import { Emitter } from "./emitter.js";
-import { AimassError, NetworkError, ServerError, TokenError, explain } from "./errors.js";
+import { AimassError, NetworkError, ServerError, TokenError, explain, serverGone } from "./errors.js";
 import { Sequence, parseEvent } from "./events.js";
 import { Peer } from "./peer.js";
 
@@ -19,29 +19,31 @@ import { Peer } from "./peer.js";
  * @typedef {{state: State, error: AimassError | null, retryIn: number | null}} Status `retryIn` in seconds
  * @typedef {{pipeline?: Pipeline, sync?: Sync, latency_ms?: number, app_id?: string, parameters?: Record<string, unknown>}} Wish
  *   what the session is to run
- * @typedef {(attempt: number, error: AimassError) => number | null} RetryPolicy seconds until the next try; null
- *   gives up
+ * @typedef {(attempt: number, error: AimassError) => number | null} RetryPolicy seconds until the next try, where `attempt`
+ *   ones in a row have failed for the same reason before; null gives up
  * @typedef {{id: string, fresh: boolean, epoch: number}} Opened a session was begun (`fresh`), or is gone on with;
  *   `epoch` counts those that this connection has had
  */
 
 const AUTO_SECONDS = 4; // that WebRTC has before a websocket is taken, where either will do
 const FAREWELL = 200; // ms for the last word to leave
+const QUICK = 150; // tries, about a minute
 const CONFIG_SECONDS = 600; // that servers for ICE are good for: credentials may end
 
-/** At once, then slower and slower; the server's own Retry-After counts. What only a person can mend ends it. */
+/**
+ * At once, then twice a second for a minute, then slower, so that whoever was cut off is soon back, and many don't come at
+ * the same moment; the server's own Retry-After counts. What only a person can mend ends it.
+ */
 /** @type {RetryPolicy} */
 export function patientRetry(attempt, error) {
-  if (error instanceof TokenError) return attempt === 0 ? 0 : null; // another one may be had
+  const soon = (attempt < QUICK ? 0.4 : 6) * (0.75 + 0.5 * Math.random());
   if (error instanceof ServerError) {
-    if (error.reason === "not-found") return 0;
-    if (error.reason === "busy" || error.reason === "unavailable") return error.retryAfter ?? 5;
-    return null;
+    if (error.reason === "busy") return error.retryAfter ?? 5;
+    if (error.reason === "unavailable") return error.retryAfter ?? soon;
+    return attempt === 0 && (error instanceof TokenError || error.reason === "not-found") ? 0 : null; // by another one
   }
   if (error.reason === "media-blocked") return attempt < 3 ? 3 : null;
-  if (error instanceof NetworkError && error.reason !== "no-webrtc") {
-    return attempt === 0 ? 0 : Math.min(8, 0.5 * 2 ** (attempt - 1));
-  }
+  if (error instanceof NetworkError && error.reason !== "no-webrtc") return attempt === 0 ? 0 : soon;
   return null;
 }
 
@@ -123,7 +125,7 @@ export class Connection extends Emitter {
 
   /** @param {AbortSignal} signal */
   async #run(signal) {
-    let attempt = 0;
+    let [attempt, reason] = [0, ""];
     this.#set("connecting");
     while (!signal.aborted) {
       /** @type {AimassError} */
@@ -131,7 +133,7 @@ export class Connection extends Emitter {
       try {
         const link = await this.#attempt(signal);
         if (signal.aborted) return this.#drop(link);
-        attempt = 0;
+        reason = "";
         this.#link = link;
         link.setTogether(this.#together); // where that was said before the link was ready
         this.rest.admitted();
@@ -145,8 +147,10 @@ export class Connection extends Emitter {
       this.#link = null;
       this.#refuseAll(error);
       if (error.reason === "not-found" || error instanceof TokenError) this.#forget();
+      if (error.reason === "server-gone") this.#config = null; // asking for it first is the cheapest look at a server
+      attempt = error.reason === reason ? attempt + 1 : 0;
+      reason = error.reason;
       const pause = this.retry(attempt, error);
-      attempt += 1;
       if (pause === null) return this.#set("failed", error);
       this.#set(this.sessionId ? "reconnecting" : "connecting", error, pause);
       if (pause > 0) await this.#sleep(pause, signal);
@@ -177,17 +181,18 @@ export class Connection extends Emitter {
    */
   async #connect(signal, options) {
     const auto = this.choice === "auto";
+    const iceServers = await this.iceServers(signal);
     if (this.choice !== "websocket" && !(auto && this.#blocked)) {
       try {
         return await Peer.connect({ ...options, seconds: auto ? Math.min(AUTO_SECONDS, options.seconds) : options.seconds,
-          iceServers: await this.iceServers(signal), exchange: (sdp) => this.#exchange(sdp, signal) });
+          iceServers, exchange: (sdp) => this.#exchange(sdp, signal) });
       } catch (error) {
         const { reason } = explain(error);
         if (!auto || (reason !== "media-blocked" && reason !== "no-webrtc")) throw error;
         this.#blocked = true;
       }
     }
-    const { Socket } = await import("./socket.js");
+    const { Socket } = await import("./socket.js").catch((error) => { throw serverGone(error); });
     const known = this.#known();
     const hello = known ? { resume: { session_id: known.session_id, token: known.resume_token, last_seq: known.last_seq } }
       : { ...this.wish(), token: (await this.rest.token()) ?? undefined };

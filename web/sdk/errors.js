@@ -46,7 +46,8 @@ export class ServerError extends AimassError {
    * @param {number | null} [retryAfter] seconds
    */
   constructor(problem, retryAfter = null) {
-    const [reason, title, next] = ANSWERS[problem.status] ?? ["refused", problem.title || "The server refused", ""];
+    const status = problem.status === 502 || problem.status === 504 ? 503 : problem.status; // a proxy's words for it
+    const [reason, title, next] = ANSWERS[status] ?? ["refused", problem.title || "The server refused", ""];
     super(reason, { title, message: sentence(problem.detail || problem.title), next });
     this.status = problem.status;
     this.field = problem.field ?? null;
@@ -97,7 +98,7 @@ const ANSWERS = {
   400: ["invalid", "The server could not read that", ""],
   401: ["unauthorized", "This server asks for an API key", "Enter a key of yours or the server's own, or sign in."],
   403: ["forbidden", "Not allowed", "Ask whoever runs the server to add this page's origin."],
-  404: ["not-found", "That session is over", "A new one is started."],
+  404: ["not-found", "The server does not have that", ""],
   409: ["conflict", "Not possible right now", ""],
   413: ["invalid", "Too large", ""],
   422: ["invalid", "The server refused this", "Nothing runs yet: correct what is marked, or take it out."],

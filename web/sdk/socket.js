@@ -83,7 +83,7 @@ export class Socket {
     welcome.catch(() => undefined); // it is awaited below, and may fail before
     this.#formats = await supported();
     this.#sound = new Sound(this.#formats.audio, (piece) => this.#give(0, piece));
-    await this.#sound.open();
+    await this.#sound.open().catch((error) => { throw serverGone(error); }); // its worklet comes from the server
     const ways = { audio: { codec: this.#formats.audio, rate: 48_000 }, video: { codec: this.#formats.video } };
     await new Promise((resolve, reject) => {
       this.#socket.addEventListener("open", resolve);
