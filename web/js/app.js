@@ -138,6 +138,7 @@ export class App {
     });
     this.#button("add-button", () => this.picker.open(model.catalogue));
     this.#button("camera-link", () => void monitor.choose("camera"));
+    byId("embed-link", HTMLAnchorElement).addEventListener("click", ({ currentTarget }) => Object.assign(currentTarget ?? {}, { hash: location.hash }));
     this.#button("share-button", () => void copy(new URL(this.#link ?? location.hash, location.href).href, "Link"));
     this.#button("theme-button", () => this.#theme(nextTheme()));
     this.#button("captions-button", () => void this.speech.caption());

@@ -1,0 +1,157 @@
+"""The page /embed-code: what it writes runs as it stands there, in a page of another origin."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from ..support.axe import faults
+from ..support.browser import Visitor
+from ..support.folder import serving_folder
+from .conftest import KEY, Visit, serving
+from .test_adapters import Pages
+from .test_site import PHONE
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 30_000  # ms; the machine may be busy
+PIPELINE = '[{"stage":"mirror"},{"stage":"gray"}]'
+OPENING = {  # what a visitor does to such a page
+    "frame": "", "element": "", "module": "",
+    "script": "<script>navigator.mediaDevices.getUserMedia({ video: true }).then((all) => { window.kept = all })</script>"}
+MANIFEST = {"name": "Seen and heard", "summary": "Both", "description": "", "pipeline": [{"stage": "mirror"}],
+            "permissions": ["microphone", "camera"]}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    folder = tmp_path_factory.mktemp("pages")
+    with serving_folder(folder) as origin, serving(origins=[origin], api_key=KEY) as server:
+        yield Pages(folder, origin, server)
+
+
+def come(visitor: Visitor, pages: Pages, link: str) -> Page:
+    """In a tab that was given the server's key on the page `/`."""
+    visitor.page.goto(f"{pages.server}/healthz")
+    visitor.page.evaluate("(key) => sessionStorage.setItem('aimass.key', key)", KEY)
+    visitor.page.goto(f"{pages.server}/embed-code#{link}")
+    expect(visitor.page.locator("#what")).not_to_be_empty(timeout=SECONDS)
+    return visitor.page
+
+
+def until_running(page: Page, server: str, stages: list[list[str]]) -> None:
+    """The stages of all sessions."""
+    told = None
+    for _ in range(300):
+        answer = httpx.get(f"{server}/v1/sessions", headers={"Authorization": f"Bearer {KEY}"}).json()
+        told = [[stage["stage"] for stage in each["pipeline"]] for each in answer["sessions"]]
+        if told == stages:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(told)
+
+
+def test_each_of_what_it_writes_runs_elsewhere(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone", "clipboard-read", "clipboard-write"])
+    page = come(visitor, pages, f"pipeline={quote(PIPELINE)}&latency=80")
+    expect(page.locator("#what")).to_have_text(PIPELINE)
+    assert str(page.locator("#change").get_attribute("href")).endswith("&latency=80")
+    tokens = set()
+    for kind, opening in OPENING.items():
+        page.bring_to_front()
+        page.click("#mint")
+        expect(page.locator("#left")).to_contain_text("within", timeout=SECONDS)
+        visitor.until(f"document.getElementById('{kind}').textContent.includes('act_')")
+        page.click(f"[data-copy={kind}]")
+        written = page.evaluate("navigator.clipboard.readText()")
+        assert written == page.locator(f"#{kind}").inner_text()
+        tokens.add(written.partition("act_")[2][:40])
+        (pages.folder / f"{kind}.html").write_text(f"<!doctype html><title>{kind}</title>{written}{opening}")
+        other = visitor.context.new_page()
+        other.goto(f"{pages.origin}/{kind}.html")
+        if kind == "frame":
+            other.frame_locator("iframe").get_by_role("button", name="Start").click()
+        elif kind == "element":
+            other.get_by_role("button", name="Start").click()
+        until_running(page, pages.server, [["mirror", "gray"]])
+        other.goto("about:blank")  # a page that is closed says no farewell
+        until_running(page, pages.server, [])
+        other.close()
+    assert len(tokens) == len(OPENING)
+
+
+def test_for_a_page_that_stays_tokens_come_from_its_own_server(visit: Visit, pages: Pages, tmp_path: Path) -> None:
+    visitor = visit(permissions=["camera"])
+    page = come(visitor, pages, f"pipeline={quote(PIPELINE)}")
+    page.select_option("#by", "own")
+    assert 'data-token-url="/aimass-token"' in page.locator("#script").inner_text()
+    for kind in ("frame", "module"):
+        assert 'async () => (await fetch("/aimass-token")).text()' in page.locator(f"#{kind}").inner_text()
+    (tmp_path / "own.py").write_text(page.locator("#server").inner_text() + "\n\nprint(aimass_token())\n")
+    done = subprocess.run([sys.executable, tmp_path / "own.py"], env=os.environ | {"AIMASS_API_KEY": KEY},
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("act_"), done.stderr
+
+    page.fill("#address", f"{pages.origin}/help?me")
+    expect(page.locator("#listed")).to_contain_text("is listed")
+    page.fill("#address", "https://shop.example/help")
+    expect(page.locator("#setting")).to_have_text(f"AIMASS_ORIGINS={pages.origin},https://shop.example aimass serve")
+
+    page.click("#start")  # the preview has tokens of its own
+    expect(page.locator("#state")).to_have_text("Live", timeout=SECONDS)
+    until_running(page, pages.server, [["mirror", "gray"]])
+    page.click("#stop")
+    expect(page.locator("#state")).to_have_text("", timeout=SECONDS)
+
+
+def test_a_link_brings_no_markup_along(visit: Visit, pages: Pages) -> None:
+    visitor = visit()
+    page = come(visitor, pages, "pipeline=" + quote('[{"stage": "</script><b id=\'bad\'>&amp;"}]'))
+    page.select_option("#by", "own")
+    written = {kind: page.locator(f"#{kind}").inner_text() for kind in OPENING}
+    for kind, text in written.items():
+        (pages.folder / "marked.html").write_text(f"<!doctype html><title>{kind}</title>{text}")
+        other = visitor.context.new_page()
+        other.goto(f"{pages.origin}/marked.html", wait_until="commit")
+        other.wait_for_load_state("domcontentloaded")
+        assert other.locator("#bad").count() == 0, kind
+        other.close()
+    assert "'</script>" not in written["module"]
+
+
+def test_in_chinese_on_a_phone_for_who_has_no_key(visit: Visit, pages: Pages) -> None:
+    visitor = visit(viewport=PHONE, color_scheme="dark", locale="zh-CN")
+    page = visitor.page
+    page.goto(f"{pages.server}/embed-code#pipeline={quote(PIPELINE)}")
+    expect(page.locator("h1")).to_have_text("嵌入")
+    assert not faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.click("#mint")
+    expect(page.locator("#trouble")).to_contain_text("未登录", timeout=SECONDS)
+    page.click("#sign-in")
+    page.wait_for_url("**/sign-in?next=%2Fembed-code%23pipeline**", timeout=SECONDS)
+    visitor.complaints.clear()  # the browser tells its console of each refusal
+
+
+def test_the_front_page_and_apps_lead_there(visit: Visit, server: str) -> None:
+    visitor = visit(permissions=["camera"])
+    page = visitor.open(f"{server}/#pipeline={quote(PIPELINE)}")
+    page.click("#embed-link")
+    expect(page.locator("#what")).to_have_text(PIPELINE, timeout=SECONDS)
+    assert page.locator("#by").input_value() == "nothing"
+    assert "token" not in page.locator("#frame").inner_text()
+    made = httpx.post(f"{server}/v1/apps", json={"slug": "seen-and-heard", "manifest": MANIFEST})
+    app = made.raise_for_status().json()
+    page.goto(f"{server}/apps/{app['app_id']}")
+    page.click("text=In a page of your own")
+    expect(page.locator("#what")).to_have_text(f"{app['app_id']}@1", timeout=SECONDS)
+    assert page.locator("#source").input_value() == "camera microphone"
+    httpx.delete(f"{server}/v1/apps/{app['app_id']}")
