@@ -50,6 +50,13 @@ class Assistant:
 
     async def run(self, stay: Stay) -> None:
         """Returns when it is not tried again in this stay."""
+        try:
+            await self._stay(stay)
+        finally:
+            if self.state != "ended":
+                self._become("waiting", "we are not in the room")
+
+    async def _stay(self, stay: Stay) -> None:
         pause = RETRY
         while True:
             try:

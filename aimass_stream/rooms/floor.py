@@ -73,7 +73,7 @@ class Floor:
     def started(self, participant: Participant, at: float) -> None:
         """`at`: s of media time."""
         voice = self.voices.of(participant)
-        voice.spans.append(Span(at, None, now() - NOTICED))
+        voice.spans.append(Span(at, None, now() - NOTICED, voice.sound.steps))
         if self._manager is not None and self._manager.held and voice is self.voices.into:
             self._interject(self._manager, voice, voice.spans[-1])  # who coughed, and now speaks
 

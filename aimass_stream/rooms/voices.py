@@ -9,15 +9,16 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..conversation.likeness import Outline
+from ..conversation.likeness import STEPS, Outline
 from ..conversation.listener import GUESSING
 from ..frames import AudioFrame, now
 from ..speech.words import Word
 from .ports import Participant
 
 NOTICED = 0.1  # s of speech before it is told
-DOUBT = 0.5  # s of a speech in which it can't be told yet whether it is an echo
-UNLIKE = 0.2  # s in which it does not resemble what we say: then it is somebody's
+DOUBT = 0.5  # s of a speech in which it can't be told yet whether it is an echo,
+UNLIKE = 0.4  # and s in which it does not resemble what we say: then it is somebody's
+ECHO = 0.3  # of the looks at an echo find it alike: hardly one of those at its begin; of a person's at most one in 20
 TAIL = 1.5  # s for which a reply that is over may come back
 SPANS = 16  # of a participant that are remembered
 UTTERANCES = 16  # of a participant whose last words were not told
@@ -30,12 +31,29 @@ class Span:
     begin: float
     end: float | None  # None: it goes on
     since: float
-    alike: float = 0.0  # when it last resembled what we say; 0: never
+    first: int  # step of the sound (`conversation.likeness`) in which it was noticed,
+    last: int = 0  # in which it was last compared with what we say,
+    alike: int = 0  # and in which it last resembled that
+    looks: int = 0  # times that it was compared,
+    resembled: int = 0  # and did
     into: bool = False  # it was spoken into a reply, and is somebody's
+
+    def compare(self, sound: Outline, played: Outline) -> None:
+        """Once a step: sound that is late tells nothing new."""
+        if sound.steps == self.last:
+            return
+        self.last, self.looks = sound.steps, self.looks + 1
+        if sound.echoes(played):
+            self.alike, self.resembled = sound.steps, self.resembled + 1
+
+    @property
+    def strange(self) -> bool:
+        """Not what we say, as far as can be told by now."""
+        return self.last - self.first >= DOUBT * STEPS and self.last - self.alike >= UNLIKE * STEPS
 
     @property
     def echo(self) -> bool:
-        return self.alike > 0 and not self.into
+        return not self.into and self.looks > 0 and self.resembled >= ECHO * self.looks
 
 
 @dataclass(eq=False, slots=True)
@@ -99,13 +117,12 @@ class Voices:
         if now() - self._said > TAIL:
             return
         for voice, span in self._speeches():
-            if not span.into and voice.sound.echoes(self._played):
-                span.alike = now()
+            if not span.into:
+                span.compare(voice.sound, self._played)
 
     def stranger(self) -> Voice | None:
         """Somebody who speaks into what we say, and it is not that."""
-        return next((voice for voice, span in self._speeches()
-                     if not span.into and now() - span.since >= DOUBT and now() - span.alike >= UNLIKE), None)
+        return next((voice for voice, span in self._speeches() if not span.into and span.strange), None)
 
     @property
     def quiet(self) -> bool:
