@@ -26,7 +26,7 @@ SECONDS = 30_000  # ms; the machine may be busy
 PIPELINE = '[{"stage":"mirror"},{"stage":"gray"}]'
 OPENING = {  # what a visitor does to such a page
     "frame": "", "element": "", "module": "",
-    "script": "<script>navigator.mediaDevices.getUserMedia({ video: true }).then((all) => { window.kept = all })</script>"}
+    "script": "<script>navigator.mediaDevices.getUserMedia({ video: true }).then((it) => { window.it = it })</script>"}
 MANIFEST = {"name": "Seen and heard", "summary": "Both", "description": "", "pipeline": [{"stage": "mirror"}],
             "permissions": ["microphone", "camera"]}
 
