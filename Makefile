@@ -8,7 +8,7 @@ BIN := .venv/bin
 COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.pytest_cache/bytecode
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: run test check bench bench-speech bench-vision bench-platform bench-embed sdk soak fuzz help clean
+.PHONY: run test check bench bench-speech bench-vision bench-platform bench-embed sdk extension soak fuzz help clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench-embed: .venv/.bench web/node_modules/.installed ## measure the browser SDK
 
 sdk: web/node_modules/.installed ## make the npm package of the browser SDK in dist/aimass-stream
 	@$(BIN)/python tools/make_sdk.py
+
+extension: .venv/.run ## make the browser extension in dist/aimass-stream-extension.zip; every server has it, too
+	@$(BIN)/python tools/make_extension.py
 
 soak: .venv/.test ## 2,000 connections and a long overload; writes benchmarks/soak.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -24,6 +24,7 @@ from .api import (
     audio,
     catalogue,
     description,
+    extension,
     faces,
     health,
     images,
@@ -108,7 +109,7 @@ ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, wh
            realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
            videos.router, lessons.router, jobs.router, *BATCH, vision.router, attendance.router, faces.router,
            models.router, sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router,
-           rooms_router, *APPS, *HUB, *SITE, pages.router)
+           rooms_router, *APPS, *HUB, *SITE, extension.router, pages.router)
 DOORS = APIRouter()  # how FastAPI solves these routes is worked out once a process, and not for every application
 for _router in ROUTERS:
     DOORS.include_router(_router)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .signing import key_of, sealing_keys
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EXTENSION = "chrome-extension://lhpcgkdgbjlhcdmagiaaphfllikenbdl"  # web/extension: made of its manifest's key
 
 
 class Settings(BaseSettings):
@@ -198,8 +199,8 @@ class Settings(BaseSettings):
         return self.host not in LOOPBACK
 
     def allows_origin(self, origin: str | None, host: str | None) -> bool:
-        """True without an Origin (not a browser), for the server's own, and for those in `origins`."""
-        return origin is None or origin in self.origins or urlsplit(origin).netloc == host
+        """True without an Origin (not a browser), for the server's own, our extension's, and for those in `origins`."""
+        return origin is None or origin in (EXTENSION, *self.origins) or urlsplit(origin).netloc == host
 
     def allows_host(self, host: str | None) -> bool:
         """On loopback only our own names, or any web page could reach us by DNS rebinding."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
 from aimass_stream.clips import draw
 from aimass_stream.frames import Pixels
@@ -40,8 +40,7 @@ def camera_clip(path: Path) -> None:
             file.write(b"FRAME\n" + cv2.cvtColor(draw(number, width, height, fps), cv2.COLOR_BGR2YUV_I420).tobytes())
 
 
-def launch(playwright: Playwright, folder: Path, *, devices: bool = True) -> Browser:
-    """Chromium; `devices` gives it a camera and a microphone, which pages still have to be granted."""
+def _arguments(folder: Path, devices: bool) -> list[str]:
     # whoever asks for a screen gets the tab of that title
     arguments = ["--no-sandbox", f"--auto-select-tab-capture-source-by-title={SHARED_TAB}",
                  f"--host-resolver-rules=MAP {INSECURE} 127.0.0.1"]
@@ -51,14 +50,30 @@ def launch(playwright: Playwright, folder: Path, *, devices: bool = True) -> Bro
         write_wav(voice, speak())
         arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}",
                       f"--use-file-for-fake-audio-capture={voice}"]
-    return playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    return arguments
+
+
+def launch(playwright: Playwright, folder: Path, *, devices: bool = True) -> Browser:
+    """Chromium; `devices` gives it a camera and a microphone, which pages still have to be granted."""
+    return playwright.chromium.launch(executable_path=str(CHROMIUM), args=_arguments(folder, devices))
+
+
+def launch_extended(playwright: Playwright, folder: Path, extension: Path) -> BrowserContext:
+    """Chromium with an extension, which needs a profile of its own. Its devices are granted to all pages."""
+    return playwright.chromium.launch_persistent_context(
+        folder / "profile", executable_path=str(CHROMIUM), permissions=["camera", "microphone"],
+        ignore_default_args=["--disable-extensions"],
+        args=[*_arguments(folder, True), f"--disable-extensions-except={extension}", f"--load-extension={extension}"])
 
 
 class Visitor:
-    """A page in a context of its own, and everything its console complained of."""
+    """A page in a context of its own, or in the given one, and everything its console complained of."""
 
-    def __init__(self, browser: Browser, *, permissions: list[str] | None = None, **options: Any) -> None:
-        self.context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
+    def __init__(self, browser: Browser | BrowserContext, *, permissions: list[str] | None = None,
+                 **options: Any) -> None:
+        viewport = options.pop("viewport", {"width": 1280, "height": 800})
+        self.context = (browser if isinstance(browser, BrowserContext)
+                        else browser.new_context(viewport=viewport, **options))
         if permissions:
             self.context.grant_permissions(permissions)
         self.context.add_init_script(WATCH)

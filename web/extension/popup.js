@@ -1,0 +1,151 @@
+/** The popup: the server and its key, what is made of the picture, on which sites, and how the page at hand does. */
+
+import { explain } from "../sdk/errors.js";
+import { listChoices, presets } from "./choices.js";
+import { change, openSessions, permission, register, restOf, settings } from "./settings.js";
+
+/** @typedef {import("./settings.js").Wish} Wish */
+
+/** @param {string} name @param {string} [inserted] */
+const say = (name, inserted) => chrome.i18n.getMessage(name, inserted);
+
+/** @template {HTMLElement} Kind @param {string} id @param {new () => Kind} kind @returns {Kind} */
+function byId(id, kind) {
+  const element = document.getElementById(id);
+  if (!(element instanceof kind)) throw new TypeError(`#${id} is no ${kind.name}`);
+  return element;
+}
+
+const on = byId("on", HTMLInputElement);
+const sound = byId("sound", HTMLInputElement);
+const strict = byId("strict", HTMLInputElement);
+const url = byId("url", HTMLInputElement);
+const token = byId("token", HTMLInputElement);
+const choice = byId("choice", HTMLSelectElement);
+const json = byId("json", HTMLTextAreaElement);
+const reload = byId("reload", HTMLElement);
+const [tab] = await chrome.tabs.query({ active: true, currentWindow: true });
+const site = /^https?:/.test(tab?.url ?? "") ? new URL(tab?.url ?? "").origin : null;
+
+/** What went wrong, and what to do. @param {string} id of the element that says it @param {unknown} [error] */
+function blame(id, error) {
+  const { message, next } = error ? explain(error) : { message: "", next: "" };
+  byId(id, HTMLElement).textContent = `${message} ${next}`.trim();
+}
+
+/** Asks the server what it offers. */
+async function look() {
+  const known = await settings();
+  choice.disabled = on.disabled = true;
+  byId("connected", HTMLElement).textContent = "";
+  blame("trouble");
+  if (!known.server) return;
+  on.disabled = site === null;
+  try {
+    const { version } = await restOf(known).config();
+    choice.replaceChildren(...(await listChoices(restOf(known))).map(({ id, title }) => new Option(title || say(id), id)));
+    choice.value = known.choice;
+    choice.disabled = false;
+    byId("connected", HTMLElement).textContent = say("connected", version);
+  } catch (error) {
+    blame("trouble", error);
+  }
+  byId("own", HTMLElement).hidden = choice.value !== "json";
+}
+
+/** @param {SubmitEvent} event */
+async function connect(event) {
+  event.preventDefault();
+  const { origin, href } = new URL(url.value);
+  await change({ server: href, token: token.value.trim() });
+  if (await chrome.permissions.request(permission(origin))) await look();
+  else byId("trouble", HTMLElement).textContent = say("serverForbidden");
+}
+
+/** @returns {Wish} */
+function wished() {
+  if (choice.value === "json") return { pipeline: JSON.parse(json.value) };
+  const [, app] = choice.value.split("app ");
+  return app ? { app_id: app } : { pipeline: presets[choice.value] ?? [] };
+}
+
+async function choose() {
+  blame("refused");
+  byId("own", HTMLElement).hidden = choice.value !== "json";
+  try {
+    const wish = wished();
+    await change({ choice: choice.value, wish });
+    await update(wish);
+  } catch (error) {
+    blame("refused", error);
+  }
+}
+
+/** What runs already takes it on at once, but for an app's: those begin with it. @param {Wish} wish */
+async function update(wish) {
+  if (!("pipeline" in wish)) return;
+  const rest = restOf(await settings());
+  for (const { id } of await openSessions()) {
+    try {
+      await rest.call("PATCH", `v1/sessions/${id}`, wish);
+    } catch (error) {
+      if (explain(error).reason !== "not-found") throw error; // it is over, and its page has not said so yet
+    }
+  }
+}
+
+async function toggle() {
+  const { sites } = await settings();
+  if (!site) return;
+  const others = sites.filter((each) => each !== site);
+  await change({ sites: on.checked ? [...others, site] : others });
+  if (on.checked && !await chrome.permissions.request(permission(site))) {
+    on.checked = false;
+    await change({ sites: others });
+  }
+  await register();
+  reload.hidden = false;
+}
+
+/** How the documents of this tab do. */
+async function show() {
+  /** @type {Record<string, any>} */
+  const kept = await chrome.storage.session.get(null);
+  const here = Object.entries(kept).filter(([key]) => key.startsWith(`seen ${tab?.id} `));
+  byId("states", HTMLElement).replaceChildren(...here.map(([, { state, message, next }]) => {
+    const item = document.createElement("li");
+    item.className = state === "failed" ? "problem" : "";
+    item.textContent = [say(state), message, next].filter(Boolean).join(" ");
+    return item;
+  }));
+}
+
+document.documentElement.lang = chrome.i18n.getUILanguage();
+for (const element of document.querySelectorAll("[data-say]")) {
+  element.textContent = say(/** @type {HTMLElement} */ (element).dataset.say ?? "");
+}
+byId("site", HTMLElement).textContent = site ? say("onSite", new URL(site).host) : say("noSite");
+const known = await settings();
+url.value = known.server;
+token.value = known.token;
+sound.checked = known.sound;
+strict.checked = known.strict;
+on.checked = site !== null && known.sites.includes(site);
+json.value = JSON.stringify("pipeline" in known.wish ? known.wish.pipeline : [], null, 1);
+
+byId("server", HTMLFormElement).addEventListener("submit", (event) => void connect(event));
+byId("pipeline", HTMLFormElement).addEventListener("submit", (event) => {
+  event.preventDefault();
+  void choose();
+});
+choice.addEventListener("change", () => void choose());
+sound.addEventListener("change", () => void change({ sound: sound.checked }));
+strict.addEventListener("change", () => void change({ strict: strict.checked }));
+on.addEventListener("change", () => void toggle());
+reload.querySelector("button")?.addEventListener("click", () => {
+  void chrome.tabs.reload(tab?.id ?? 0);
+  reload.hidden = true;
+});
+chrome.storage.session.onChanged.addListener(() => void show());
+await show();
+await look();
