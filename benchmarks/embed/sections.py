@@ -11,5 +11,5 @@ SECTIONS = (
     Section("lips", "Picture and sound of the processed pair", 23, lips.run_section, lips.tell, lips.aims, lips.plots),
     Section("heap", "A hundred connections in one page", 6, heap.run_section, heap.tell, heap.aims),
     Section("sizes", "What a page has to load", 0.2, sizes.run, sizes.tell, sizes.aims),
-    Section("room", "Captions in a Janus room", 6, room.run, room.tell, room.aims),
+    Section("room", "Captions in a Janus room", 11, room.run, room.tell, room.aims),
 )
