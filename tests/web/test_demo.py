@@ -117,15 +117,11 @@ def test_page_that_sends_nothing(visit: Visit, server: str) -> None:
     page = visit().page
     page.goto(f"{server}/openapi.json")  # any page of that origin will do
     answer = page.evaluate("""async () => {
-      const [{ Connection }, { Signalling }] = await Promise.all(
-        [import("/web/js/connection.js"), import("/web/js/signalling.js")]);
-      const connection = new Connection(new Signalling(location.origin), () => ({ pipeline: [], sync: "lowest" }));
-      const stats = new Promise((resolve) => connection.on("event", (event) =>
-        event.type === "session.stats" && resolve(event.seq)));
-      connection.open();
-      const seq = await stats;
-      const { state } = connection.status;
-      connection.close();
+      const { connect } = await import("/web/sdk/aimass-stream.js");
+      const session = await connect({ url: location.origin, pipeline: [], sync: "lowest" });
+      const seq = await new Promise((resolve) => session.on("session.stats", (event) => resolve(event.seq)));
+      const { state } = session.status;
+      await session.close();
       return [state, seq];
     }""")
     assert answer[0] == "live"

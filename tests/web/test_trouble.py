@@ -82,9 +82,15 @@ def test_insecure_origin(visit: Visit, guarded: str) -> None:
     assert "--tls self" in notice(visitor, "insecure-origin")
 
 
+def way(visitor: Visitor) -> str:
+    """By what the page says that it is connected."""
+    return visitor.page.locator("#transport-select option:checked").inner_text()
+
+
 def test_no_udp(visit: Visit, server: str) -> None:
     """The answer's candidates are taken away, as a firewall would take the packets."""
     visitor = visit()
+    page = visitor.page
 
     def unreachable(route: Route) -> None:
         answer = route.fetch()
@@ -92,16 +98,26 @@ def test_no_udp(visit: Visit, server: str) -> None:
         body["sdp"] = re.sub(r"a=candidate:.*\r\n", "", body["sdp"])
         route.fulfill(response=answer, json=body)
 
-    visitor.page.route("**/v1/webrtc/offer", unreachable)
-    visitor.page.clock.install()
+    page.route("**/v1/webrtc/offer", unreachable)
+    page.clock.install()
     visitor.open(server, picture=False)
-    visitor.page.wait_for_selector("#code code:has-text('s_')")
-    visitor.page.clock.fast_forward(9_000)
+    page.wait_for_selector("#code code:has-text('s_')")
+    page.clock.fast_forward(4_500)
+    page.wait_for_selector(".monitor.has-picture")
+    assert way(visitor) == "Websocket, automatic"
+    visitor.until("/^\\d+×\\d+/.test(document.querySelector('[data-tile=picture]').textContent)")
+    before = session(visitor)
+    with page.expect_response("**/v1/webrtc/offer"):
+        page.get_by_label("Connected by").select_option("WebRTC")
+    page.clock.fast_forward(9_000)
     assert "UDP" in notice(visitor, "media-blocked")
-    visitor.page.unroute("**/v1/webrtc/offer")
-    visitor.page.clock.fast_forward(4_000)
-    visitor.page.wait_for_selector(".monitor.has-picture")
-    assert visitor.page.locator("#notice").is_hidden()
+    page.unroute("**/v1/webrtc/offer")
+    page.clock.fast_forward(4_000)
+    page.wait_for_selector(".monitor.has-picture")
+    assert page.locator("#notice").is_hidden()
+    assert session(visitor) == before
+    visitor.open(server)
+    assert way(visitor) == "WebRTC"  # it is remembered
 
 
 def test_cut_connection_comes_back_to_the_same_session(visit: Visit, server: str) -> None:
@@ -144,9 +160,13 @@ def test_server_goes_and_comes_back(visit: Visit) -> None:
 
 def test_no_webrtc(visit: Visit, server: str) -> None:
     visitor = visit()
-    visitor.context.add_init_script("delete window.RTCPeerConnection")
+    visitor.context.add_init_script("delete window.RTCPeerConnection;"
+                                    "localStorage.setItem('aimass.transport', 'webrtc')")
     visitor.open(server, picture=False)
     assert "no WebRTC" in notice(visitor, "no-webrtc")
+    visitor.page.get_by_role("button", name="Use any transport").click()
+    visitor.page.wait_for_selector(".monitor.has-picture")
+    assert way(visitor) == "Websocket, automatic"
 
 
 SENTENCES = {
@@ -163,6 +183,6 @@ def test_a_sentence_begins_large_unless_with_a_name(visit: Visit, server: str) -
     page = visit().page
     page.goto(f"{server}/docs")
     assert page.evaluate("""async (all) => {
-      const { sentence } = await import("/web/js/errors.js");
+      const { sentence } = await import("/web/sdk/errors.js");
       return all.map(sentence);
     }""", list(SENTENCES)) == list(SENTENCES.values())

@@ -1,11 +1,8 @@
 /** The page of one app: its session, what it is set to, and what it tells. */
 
-import { Connection } from "./connection.js";
+import { Session, capture, captureScreen, explain } from "../sdk/aimass-stream.js";
 import { byId, h } from "./dom.js";
-import { explain, insecureOrigin, sourceError } from "./errors.js";
 import { describeEvent, severity } from "./events.js";
-import { Signalling } from "./signalling.js";
-import { ask } from "./site-api.js";
 import { complain, values } from "./site-forms.js";
 import { say } from "./site-words.js";
 
@@ -29,27 +26,38 @@ function parameters() {
 
 /** @type {MediaStream | null} */
 let source = null;
-const connection = new Connection(new Signalling(location.origin), () => /** @type {any} */ ({ app_id: place.dataset.app, parameters: parameters() }));
+/** @type {Session | null} */
+let session = null;
 
-connection.on("stream", (stream) => (screen.srcObject = stream));
-connection.on("event", (event) => {
-  if (!TOLD.has(event.type)) return;
-  told.prepend(h("li", { "data-tone": severity(event.type) }, describeEvent(event)));
-  while (told.children.length > MOST_TOLD) told.lastElementChild?.remove();
-});
-connection.on("status", ({ state, error }) => {
+/** @param {MediaStream} tracks what is sent; of the rest what stages make is shown */
+function begin(tracks) {
+  session = new Session({ url: location.origin, app: place.dataset.app, parameters: parameters(), fallback: "hold" });
+  session.on("event", (event) => {
+    if (!TOLD.has(event.type)) return;
+    told.prepend(h("li", { "data-tone": severity(event.type) }, describeEvent(event)));
+    while (told.children.length > MOST_TOLD) told.lastElementChild?.remove();
+  });
+  session.on("status", show);
+  screen.srcObject = new MediaStream([session.process(tracks.getVideoTracks()[0] ?? "video"),
+    session.process(tracks.getAudioTracks()[0] ?? "audio")]);
+  session.open();
+}
+
+/** @param {import("../sdk/aimass-stream.js").Status} status */
+function show({ state, error }) {
   how.textContent = { connecting: say("Connecting"), live: say("Live"), reconnecting: say("Coming back"), failed: "", closed: "", idle: "" }[state];
   place.dataset.state = state;
   start.hidden = ["connecting", "live", "reconnecting"].includes(state);
   stop.hidden = !start.hidden;
-  trouble.hidden = state !== "failed";
-  if (state === "failed") {
-    trouble.textContent = explain(error).message;
-    rest();
-  }
-});
+  if (state !== "failed") return;
+  trouble.hidden = false;
+  trouble.textContent = explain(error).message;
+  rest();
+}
 
 function rest() {
+  void session?.close();
+  session = null;
   source?.getTracks().forEach((track) => track.stop());
   source = null;
   screen.srcObject = null;
@@ -57,10 +65,9 @@ function rest() {
 
 /** @returns {Promise<MediaStream>} what the app may have of this device */
 async function open() {
-  if (!navigator.mediaDevices && asked.size) throw insecureOrigin();
   const wanted = { video: asked.has("camera") ? { width: 640, height: 480 } : false, audio: asked.has("microphone") };
-  const found = wanted.video || wanted.audio ? await navigator.mediaDevices.getUserMedia(wanted) : new MediaStream();
-  if (asked.has("screen")) (await navigator.mediaDevices.getDisplayMedia()).getTracks().forEach((track) => found.addTrack(track));
+  const found = wanted.video || wanted.audio ? await capture(wanted) : new MediaStream();
+  if (asked.has("screen")) (await captureScreen()).getTracks().forEach((track) => found.addTrack(track));
   return found;
 }
 
@@ -69,28 +76,21 @@ start.addEventListener("click", async () => {
   start.disabled = true;
   try {
     source = await open();
-    await connection.setTrack("video", source.getVideoTracks()[0] ?? null);
-    await connection.setTrack("audio", source.getAudioTracks()[0] ?? null);
-    connection.open();
+    begin(source);
   } catch (cause) {
-    trouble.textContent = sourceError(cause, asked.has("camera") ? "camera" : "microphone").message;
+    trouble.textContent = explain(cause).message;
     trouble.hidden = false;
   }
   start.disabled = false;
 });
-stop.addEventListener("click", () => {
-  connection.close();
-  rest();
-});
-addEventListener("pagehide", () => connection.close(true));
+stop.addEventListener("click", rest);
 
 if (settings instanceof HTMLFormElement) {
   settings.addEventListener("submit", (event) => event.preventDefault());
   settings.addEventListener("change", async (event) => {
     set.add(/** @type {HTMLInputElement} */ (event.target).name);
-    if (!connection.sessionId) return;
     complain(settings, null);
-    await ask("PATCH", `/v1/sessions/${connection.sessionId}`, { parameters: parameters() }).catch((error) => complain(settings, error));
+    await session?.update({ parameters: parameters() }).catch((error) => complain(settings, error));
   });
 }
 start.disabled = false;

@@ -1,14 +1,13 @@
 /** The page: puts the parts together and says what follows from what. */
 
+import { explain, ServerError, Session, TokenError } from "../sdk/aimass-stream.js";
 import { Arrivals } from "./arrivals.js";
 import { Builders } from "./builders.js";
 import { CodePanel } from "./code-panel.js";
-import { Connection } from "./connection.js";
 import { KeyDialog, StagePicker } from "./dialogs.js";
 import { badge } from "./detector-badge.js";
 import { byId, copy, toast } from "./dom.js";
 import { filesDropped } from "./drop.js";
-import { explain, noWebRtc, ServerError } from "./errors.js";
 import { describeEvent, describeFault } from "./events.js";
 import { LatencyGraph } from "./graph.js";
 import { LiveChanges } from "./live.js";
@@ -20,20 +19,20 @@ import { People } from "./people.js";
 import { PromiseView } from "./promise.js";
 import { Placing } from "./placing.js";
 import { ResultsView } from "./results.js";
-import { rates } from "./rtc-stats.js";
 import { SessionRecord } from "./record.js";
+import { Server } from "./server.js";
 import { SignBadge } from "./sign-badge.js";
-import { Signalling } from "./signalling.js";
 import { changeSnippet, startSnippet } from "./snippets.js";
 import { Speech } from "./speech.js";
 import { SpeechModels } from "./speech-models.js";
 import { apiKey, recall, remember } from "./storage.js";
+import { TransportChoice } from "./transport.js";
 import { readRecipe } from "./webm.js";
 
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
- * @typedef {import("./connection.js").Status} Status
- * @typedef {import("./errors.js").AimassError} AimassError
+ * @typedef {import("../sdk/aimass-stream.js").Status} Status
+ * @typedef {import("../sdk/aimass-stream.js").AimassError} AimassError
  * @typedef {import("../types/api.js").Pipeline} Pipeline
  * @typedef {import("../types/api.js").Sync} Sync
  */
@@ -46,11 +45,14 @@ const CONNECTION_REASONS = ["server-gone", "media-blocked", "media-lost", "busy"
 
 export class App {
   model = new PipelineModel();
-  signalling = new Signalling(location.origin, apiKey);
-  connection = new Connection(this.signalling, () => this.live.offer());
-  live = new LiveChanges(this.model, this.connection, (error, at) => this.#report(error, at));
+  transport = new TransportChoice((transport) => this.session.use(transport));
+  session = new Session({ url: location.origin, token: apiKey, fallback: "hold", transport: this.transport.choice });
+  server = new Server(this.session.rest);
+  processed = new MediaStream([this.session.process("video"), this.session.process("audio")]);
+  live = new LiveChanges(this.model, this.session, (error, at) => this.#report(error, at));
   monitor = new Monitor(() => ({ pipeline: this.model.plain(), sync: this.model.sync }));
-  results = new ResultsView(byId("monitor", HTMLElement), () => this.#moved(), () => this.#ground());
+  results = new ResultsView(byId("monitor", HTMLElement), (picture) => this.session.ptsOf(picture), () => this.#moved(),
+    () => this.#ground());
   placing = new Placing(byId("monitor", HTMLElement), () => this.#moved());
   picker = new StagePicker((name) => this.#add(name));
   key = new KeyDialog(() => void this.#enter());
@@ -61,19 +63,19 @@ export class App {
   editor = new PipelineEditor(byId("stages", HTMLOListElement), this.model,
     (language, index, params) => changeSnippet(language, this.#place(), { stage: { index, params } }),
     byId("add-button", HTMLButtonElement));
-  arrivals = new Arrivals(this.model, this.editor, this.signalling, (name) => this.#add(name));
+  arrivals = new Arrivals(this.model, this.editor, this.server, (name) => this.#add(name));
   promise = new PromiseView(this.model);
-  models = new SpeechModels(this.signalling);
+  models = new SpeechModels(this.server);
   people = new People(byId("stages", HTMLElement), /** @type {HTMLVideoElement} */ (
-    byId("monitor", HTMLElement).querySelector("video.raw")), this.signalling);
-  record = new SessionRecord(byId("stages", HTMLElement), this.signalling, () => this.connection.sessionId);
+    byId("monitor", HTMLElement).querySelector("video.raw")), this.server);
+  record = new SessionRecord(byId("stages", HTMLElement), this.server, () => this.session.id);
   signs = new SignBadge(byId("monitor", HTMLElement));
   builders = new Builders(apiKey);
-  speech = new Speech(this.model, this.connection, this.monitor, this.signalling);
+  speech = new Speech(this.model, this.session, this.monitor, this.server);
   #what = "change"; // what the code for the whole pipeline does; or "start"
   code = new CodePanel((language) => this.#wholeCode(language));
-  /** @type {import("./rtc-stats.js").Snapshot | null} */
-  #before = null;
+  /** @type {number | null} ms there and back */
+  #network = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
 
@@ -81,7 +83,6 @@ export class App {
     byId("code", HTMLElement).append(this.code.element);
     this.#wire();
     this.#theme(recall("aimass.theme"));
-    if (typeof RTCPeerConnection === "undefined") this.#trouble(noWebRtc());
     await this.monitor.choose("clip");
     await this.#enter();
   }
@@ -89,7 +90,7 @@ export class App {
   /** Learns what the server can do, then connects; again after a key was given. */
   async #enter() {
     try {
-      const [stages, config] = await Promise.all([this.signalling.stages(), this.signalling.config()]);
+      const [stages, config] = await Promise.all([this.server.stages(), this.server.config()]);
       this.model.learn(stages);
       byId("version", HTMLElement).textContent = `version ${config.version}`;
       const linked = readLink(location.hash);
@@ -99,7 +100,7 @@ export class App {
       this.speech.talk.able = this.#has("assistant");
       byId("captions-button", HTMLButtonElement).hidden = !this.#has("asr");
       this.builders.refresh();
-      this.connection.open();
+      this.live.begin();
       void this.models.look();
     } catch (thrown) {
       const error = explain(thrown);
@@ -110,26 +111,26 @@ export class App {
   }
 
   #wire() {
-    const { model, connection, monitor } = this;
+    const { model, session, monitor } = this;
     model.on("structure", () => this.#refreshCode());
     model.on("param", () => this.#refreshCode());
     model.on("sync", () => {
       mark("sync", "sync", model.sync);
       this.#refreshCode();
     });
-    connection.on("status", (status) => this.#status(status));
-    connection.on("stream", (stream) => {
-      monitor.compare.setProcessed(stream);
-      this.results.clear();
-    });
-    connection.on("session", ({ fresh }) => {
+    session.on("status", (status) => this.#status(status));
+    session.on("epoch", ({ resumed }) => {
       this.#refreshCode();
-      if (fresh) this.signs.clear();
+      if (!resumed) this.signs.clear();
     });
-    connection.on("event", (event) => this.#event(event));
+    session.on("event", (event) => this.#event(event));
     monitor.on("source", ({ kind, stream }) => {
       byId("intro", HTMLElement).hidden = kind !== "clip";
-      void connection.setTrack("video", stream.getVideoTracks()[0] ?? null);
+      session.process(stream.getVideoTracks()[0] ?? "video");
+    });
+    monitor.on("gap", () => {
+      session.process("video");
+      session.process("audio");
     });
     radios("sync", "sync", (sync) => model.setSync(sync === "lips" ? "lips" : "lowest"));
     radios("code-what", "what", (what) => {
@@ -145,9 +146,6 @@ export class App {
     this.#button("models-button", () => void this.models.open());
     this.#button("key-button", () => this.key.open(false));
     addEventListener("hashchange", () => this.#follow());
-    addEventListener("pagehide", () => connection.close(true));
-    addEventListener("pageshow", ({ persisted }) => persisted && connection.open());
-    addEventListener("online", () => connection.retryNow());
     setInterval(() => void this.#measure(), 1000);
     byId("stages", HTMLElement).addEventListener("place", (event) => (
       this.placing.start(/** @type {CustomEvent<import("./zones-form.js").Wish>} */ (event).detail)));
@@ -209,7 +207,7 @@ export class App {
   }
 
   #place() {
-    return { origin: location.origin, session: this.connection.sessionId, secured: apiKey() !== null };
+    return { origin: location.origin, session: this.session.id, secured: apiKey() !== null };
   }
 
   /** @param {import("./snippets.js").Language} language */
@@ -260,38 +258,38 @@ export class App {
   #stats(stats) {
     this.tiles.server(stats);
     this.editor.times(stats.hops);
-    const rtt = this.#before?.rtt;
-    this.graph.push(stats.hops, this.model.entries.map(({ name }) => name), { network: rtt === null || rtt === undefined ? null : rtt * 1000,
-      browser: this.#browser }, stats.latency?.latency_ms ?? 0);
+    this.graph.push(stats.hops, this.model.entries.map(({ name }) => name),
+      { network: this.#network, browser: this.#browser }, stats.latency?.latency_ms ?? 0);
     this.editor.rungs(stats.latency?.stages ?? []);
     this.promise.show(stats.latency);
     const ms = serverTime(stats, "video");
-    if (this.connection.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms`);
+    if (this.session.status.state === "live" && ms !== null) this.#say("live", `Live, ${ms.toFixed(0)} ms`);
   }
 
   /** @type {number | null} */
   #browser = null;
 
   async #measure() {
-    const now = await this.connection.stats();
-    if (now && this.connection.status.state === "live") {
-      const measured = rates(this.#before, now);
-      this.#browser = measured.browser;
-      this.tiles.browser(now, measured);
-    }
-    this.#before = now;
+    const { link, rates, state } = await this.session.stats();
+    this.#network = link?.rtt ? link.rtt * 1000 : null;
+    this.#browser = rates?.browser ?? null;
+    if (link && rates && state === "live") this.tiles.browser(link, rates);
   }
 
   /** @param {Status} status */
-  #status({ state, error, retryIn }) {
+  #status({ state, error: told, retryIn }) {
+    const error = told instanceof TokenError ? /** @type {ServerError} */ (told.cause) : told; // a person has to enter one
     clearInterval(this.#countdown);
     document.body.dataset.state = state;
+    this.transport.show(this.session.transport);
     if (state === "live") {
+      this.results.clear();
+      this.monitor.compare.setProcessed(this.processed); // not before: pages are not loaded until their videos have something
       if (CONNECTION_REASONS.includes(this.monitor.telling ?? "")) this.monitor.tell(null);
       return this.#say("live", "Live");
     }
     this.monitor.compare.lose();
-    void this.monitor.finishRecording(); // its tracks are gone
+    void this.monitor.finishRecording(); // nothing comes that could be recorded
     this.tiles.clear(); // nothing is measured
     this.editor.times({});
     this.editor.rungs([]);
@@ -316,7 +314,7 @@ export class App {
 
   /** What to do about it. @param {AimassError} error @returns {import("./monitor.js").Action[]} */
   #remedies(error) {
-    if (error.reason === "no-webrtc") return [];
+    if (error.reason === "no-webrtc") return [{ label: "Use any transport", primary: true, act: () => this.transport.choose("auto") }];
     if (error.reason === "unauthorized") return [{ label: "Enter key", primary: true, act: () => this.key.open(false) }];
     const { key } = error instanceof ServerError ? this.live.blame(error.field) : { key: null };
     if (key !== null) return [{ label: "Remove it", primary: true, act: () => this.model.remove(key) }];
@@ -324,8 +322,8 @@ export class App {
   }
 
   #again() {
-    if (this.connection.status.state === "idle") void this.#enter();
-    else this.connection.open();
+    if (this.session.status.state === "idle") void this.#enter();
+    else this.session.open();
   }
 
   /** @param {string} title @param {number} seconds */

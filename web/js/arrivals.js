@@ -7,19 +7,19 @@ import { toast } from "./dom.js";
 export class Arrivals {
   #model;
   #editor;
-  #signalling;
+  #server;
   #add;
 
   /**
    * @param {import("./pipeline.js").PipelineModel} model
    * @param {PipelineEditor} editor
-   * @param {import("./signalling.js").Signalling} signalling
+   * @param {import("./server.js").Server} server
    * @param {(name: string) => void} add puts a stage into the pipeline
    */
-  constructor(model, editor, signalling, add) {
+  constructor(model, editor, server, add) {
     this.#model = model;
     this.#editor = editor;
-    this.#signalling = signalling;
+    this.#server = server;
     this.#add = add;
   }
 
@@ -31,7 +31,7 @@ export class Arrivals {
       return toast(`${stage}: ${detail}`);
     }
     const before = this.#model.catalogue;
-    this.#model.learn(await this.#signalling.stages());
+    this.#model.learn(await this.#server.stages());
     for (const { name } of before) {
       if (!this.#model.info(name)) this.#editor.breaks(name, `${name} is no longer in the file`);
     }
@@ -44,7 +44,7 @@ export class Arrivals {
   /** Models came or went, and with them what stages offer. @param {import("../types/events.js").ModelsChanged} models */
   async models({ added }) {
     const before = new Map(this.#model.catalogue.map(({ name, params }) => [name, JSON.stringify(params)]));
-    this.#model.learn(await this.#signalling.stages());
+    this.#model.learn(await this.#server.stages());
     for (const { name, params } of this.#model.catalogue) {
       if (before.get(name) !== JSON.stringify(params)) this.#editor.renew(name);
     }

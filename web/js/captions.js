@@ -1,7 +1,7 @@
 /** Live captions: the last words over the picture, all of them in a list, and what to do with them. */
 
 import { byId, copy, h, save, toast } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { gap, textOf, unsure } from "./transcript.js";
 
 /**

@@ -50,17 +50,16 @@ export class Compare {
   setRaw(stream) {
     this.#raw.srcObject = stream;
     const blind = stream !== null && stream.getVideoTracks().length === 0;
-    if (blind) this.lose(); // the last picture of another source is not what comes back of this one
-    else if (this.box.classList.contains("blind")) this.#await();
+    const was = this.box.classList.contains("blind");
     this.box.classList.toggle("blind", blind);
+    if (blind) this.lose(); // the last picture of another source is not what comes back of this one
+    else if (was) this.#await();
     if (stream) void this.#raw.play().catch(() => undefined); // replaced while it was starting: the next one plays
   }
 
-  /** @param {MediaStream | null} stream */
+  /** @param {MediaStream} stream that something comes back in from now on */
   setProcessed(stream) {
-    this.#processed.srcObject = stream;
-    this.box.classList.remove("has-picture");
-    if (!stream) return;
+    if (this.#processed.srcObject !== stream) this.#processed.srcObject = stream;
     void this.#processed.play().catch(() => undefined);
     if (!this.box.classList.contains("blind")) this.#await();
   }

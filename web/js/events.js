@@ -2,8 +2,6 @@
  * Events of a session in words. How they are read and put in order is the SDK's.
  */
 
-export { Sequence, parseEvent } from "../sdk/events.js";
-
 /** @typedef {import("../types/events.js").ServerEvent} ServerEvent */
 
 /**

@@ -3,10 +3,10 @@
  * follow when its answer is in, so a slider never runs ahead of the server, however fast it is dragged.
  */
 
-import { ServerError } from "./errors.js";
+import { ServerError } from "../sdk/aimass-stream.js";
 
 /**
- * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("../sdk/aimass-stream.js").Session} Session
  * @typedef {import("./pipeline.js").PipelineModel} PipelineModel
  * @typedef {import("./pipeline.js").Entry} Entry
  * @typedef {(error: ServerError | null, field: {key: string | null, name: string | null}) => void} Report
@@ -23,33 +23,30 @@ export class LiveChanges {
 
   /**
    * @param {PipelineModel} model
-   * @param {Connection} connection
+   * @param {Session} session
    * @param {Report} report
    */
-  constructor(model, connection, report) {
+  constructor(model, session, report) {
     this.model = model;
-    this.connection = connection;
+    this.session = session;
     this.report = report;
     model.on("structure", ({ remote }) => remote || this.#want(null));
     model.on("sync", ({ remote }) => remote || this.#want(null));
     model.on("latency", ({ remote }) => remote || this.#want(null));
     model.on("param", ({ entry }) => this.#want(entry.key));
-    connection.on("status", ({ state, error }) => {
+    session.on("status", ({ state, error }) => {
       if (state === "live") {
         if (!this.#stale) this.report(null, { key: null, name: null });
         void this.#send();
-      } else if (error instanceof ServerError && error.reason === "invalid") {
-        this.#refused(error);
-        if (this.#pending) connection.open(); // it may have been mended while the offer was on its way
-      }
+      } else if (error instanceof ServerError && error.reason === "invalid" && !this.#busy) this.#refused(error);
     });
-    connection.on("event", (event) => this.#told(event));
+    session.on("event", (event) => this.#told(event));
   }
 
-  /** What an offer is to carry; what changes from now on follows later. @returns {import("./connection.js").Wish} */
-  offer() {
-    this.#clear();
-    return { pipeline: this.model.wire(), sync: this.model.sync, latency_ms: this.model.latency };
+  /** Opens the session with what is edited. */
+  begin() {
+    this.#whole = true;
+    void this.#send();
   }
 
   get #pending() {
@@ -60,8 +57,8 @@ export class LiveChanges {
   #want(key) {
     if (key === null) this.#whole = true;
     else this.#params.add(key);
-    if (this.connection.status.state === "live") void this.#send();
-    else if (this.connection.status.state === "failed") this.connection.open();
+    const { state } = this.session.status;
+    if (state === "live" || state === "failed") void this.#send();
   }
 
   #clear() {
@@ -72,14 +69,13 @@ export class LiveChanges {
   async #send() {
     if (this.#busy) return;
     this.#busy = true;
-    while (this.#pending && this.connection.status.state === "live") {
-      const message = this.#next();
-      if (!message) continue;
+    while (this.#pending && ["idle", "live", "failed"].includes(this.session.status.state)) {
       try {
-        await this.connection.request(message);
+        await this.#next();
         this.report(null, { key: null, name: null });
       } catch (thrown) {
-        if (!(thrown instanceof ServerError)) {
+        const opened = this.session.status.state !== "failed";
+        if (!(thrown instanceof ServerError) || !(opened || thrown.reason === "invalid")) {
           this.#whole = true; // not delivered: again when we are back
           break;
         }
@@ -89,18 +85,18 @@ export class LiveChanges {
     this.#busy = false;
   }
 
-  /** @returns {Record<string, unknown> | null} the next control message */
-  #next() {
-    if (this.#whole || this.#stale) {
+  /** Sends what changed. A session that does not run takes all of it. */
+  async #next() {
+    if (this.#whole || this.#stale || this.session.status.state !== "live") {
       this.#clear();
       const { sync, latency } = this.model;
-      return { type: "session.update", pipeline: this.model.wire(), sync, latency_ms: latency };
+      return this.session.update({ pipeline: this.model.wire(), sync, latency });
     }
     const key = [...this.#params][0] ?? "";
     this.#params.delete(key);
     const index = this.model.index(key);
     const entry = this.model.entries[index];
-    return entry ? { type: "stage.update", index, params: { ...entry.params } } : null;
+    return entry && this.session.adjust(index, { ...entry.params });
   }
 
   /** @param {ServerError} error */

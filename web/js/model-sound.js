@@ -1,6 +1,6 @@
 /** A field for sound: recorded from the microphone or out of a file, shown as a wave, and handed on as a file or as numbers. */
 
-import { AimassError, insecureOrigin, sourceError } from "./errors.js";
+import { AimassError, capture } from "../sdk/aimass-stream.js";
 import { complain } from "./site-forms.js";
 import { say } from "./site-words.js";
 
@@ -73,8 +73,7 @@ function recording(field, button, taken) {
   const words = /** @type {HTMLElement} */ (button.querySelector("span"));
   return async () => {
     if (recorder) return recorder.stop();
-    if (!navigator.mediaDevices) throw insecureOrigin();
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch((cause) => { throw sourceError(cause, "microphone"); });
+    const stream = await capture({ audio: true });
     /** @type {Blob[]} */
     const parts = [];
     const made = new MediaRecorder(stream);

@@ -1,6 +1,6 @@
 /** The form that asks a model, made of its schema by the server. */
 
-import { AimassError } from "./errors.js";
+import { AimassError } from "../sdk/aimass-stream.js";
 import { drawn } from "./model-answer.js";
 import { fileOf, numbersOf, takeSound } from "./model-sound.js";
 import { complain, ready } from "./site-forms.js";

@@ -1,7 +1,7 @@
 /** A model's files on their way: in parts, going on where one broke off, then checked, and told what came of it. */
 
 import { byId, h } from "./dom.js";
-import { AimassError, NetworkError } from "./errors.js";
+import { AimassError, NetworkError } from "../sdk/aimass-stream.js";
 import { complain, ready, values } from "./site-forms.js";
 import { ask, request } from "./site-api.js";
 import { say } from "./site-words.js";

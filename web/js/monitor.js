@@ -6,8 +6,8 @@
 import { Compare } from "./compare.js";
 import { DemoClip } from "./demo.js";
 import { arrowTarget, byId, h, icon, save, toast } from "./dom.js";
-import { Emitter } from "./emitter.js";
-import { explain } from "./errors.js";
+import { Emitter } from "../sdk/aimass-stream.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { Recorder } from "./recorder.js";
 import { listDevices, openCamera, openFile, openScreen, openVoice } from "./sources.js";
 
@@ -15,14 +15,14 @@ import { listDevices, openCamera, openFile, openScreen, openVoice } from "./sour
  * @typedef {import("./sources.js").Source} Source
  * @typedef {import("./sources.js").SourceKind} SourceKind
  * @typedef {import("./webm.js").Recipe} Recipe
- * @typedef {import("./errors.js").AimassError} AimassError
+ * @typedef {import("../sdk/aimass-stream.js").AimassError} AimassError
  * @typedef {{label: string, act: () => void, primary?: boolean}} Action
  */
 
 /** @type {SourceKind[]} */
 const DEVICES = ["camera", "microphone"]; // sources that are picked further
 
-/** @extends {Emitter<{source: Source, picture: null}>} */
+/** @extends {Emitter<{source: Source, picture: null, gap: null}>} `gap`: the source ends before another one is there */
 export class Monitor extends Emitter {
   #box = byId("monitor", HTMLElement);
   #notice = byId("notice", HTMLElement);
@@ -103,7 +103,10 @@ export class Monitor extends Emitter {
   async #take(kind, open) {
     const turn = ++this.#turn;
     const before = this.source;
-    if (kind === "camera" && before?.kind === "camera") before.stop(); // some cameras open only once
+    if (kind === "camera" && before?.kind === "camera") { // some cameras open only once
+      this.emit("gap", null);
+      before.stop();
+    }
     try {
       const source = await open();
       if (turn !== this.#turn) return source.stop();

@@ -1,8 +1,6 @@
 /** The REST routes for pictures, videos and jobs. What is refused is a `ServerError`, no answer a `NetworkError`. */
 
-import { ServerError, serverGone } from "./errors.js";
-import { problem } from "./signalling.js";
-import { csrfToken } from "./storage.js";
+import { NetworkError, Rest, ServerError } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/paint.js").StyleList} StyleList
@@ -13,28 +11,30 @@ import { csrfToken } from "./storage.js";
  */
 
 export class PaintApi {
+  #rest;
   #token;
 
   /** @param {() => string | null} token the API key, asked for at each request */
   constructor(token) {
+    this.#rest = new Rest(location.origin, token);
     this.#token = token;
   }
 
   /** @param {string} [said] what somebody calls a style @param {AbortSignal} [signal] @returns {Promise<StyleList>} */
-  async styles(said = "", signal) {
-    return (await this.#send(`v1/images/styles?said=${encodeURIComponent(said)}`, { signal })).json();
+  styles(said = "", signal) {
+    return this.#rest.call("GET", `v1/images/styles?said=${encodeURIComponent(said)}`, null, { signal });
   }
 
   /** A picture painted so. @param {string} name */
-  async sample(name) {
-    return (await this.#send(`v1/images/styles/${encodeURIComponent(name)}/sample`)).blob();
+  sample(name) {
+    return this.#rest.call("GET", `v1/images/styles/${encodeURIComponent(name)}/sample`, null, { read: "blob" });
   }
 
   /** @param {Blob[]} pictures @param {AbortSignal} [signal] @returns {Promise<Match>} */
-  async match(pictures, signal) {
+  match(pictures, signal) {
     const form = new FormData();
     pictures.forEach((picture, index) => form.append("image", picture, `picture ${index + 1}`));
-    return (await this.#send("v1/images/style/match", { method: "POST", body: form, signal })).json();
+    return this.#rest.call("POST", "v1/images/style/match", form, { signal });
   }
 
   /**
@@ -43,7 +43,7 @@ export class PaintApi {
    */
   async paint(image, style, strength, signal) {
     const form = formOf("image", image, style, strength);
-    const response = await this.#send("v1/images/style", { method: "POST", body: form, signal });
+    const response = await this.#rest.send("POST", "v1/images/style", form, { signal });
     return { picture: await response.blob(), style: response.headers.get("X-Style") ?? "" };
   }
 
@@ -57,11 +57,10 @@ export class PaintApi {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       request.open("POST", new URL("v1/videos/style", location.origin));
-      const token = this.#token();
-      if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
-      else request.setRequestHeader("X-CSRF-Token", csrfToken());
+      for (const [name, value] of Object.entries(this.#rest.headers(this.#token()))) request.setRequestHeader(name, value);
       request.upload.addEventListener("progress", (event) => event.lengthComputable && sent(event.loaded / event.total));
-      request.addEventListener("error", () => reject(serverGone()));
+      request.addEventListener("error", () => reject(new NetworkError("server-gone", { title: "The upload broke off",
+        message: "The server does not answer any more.", next: "Try again." })));
       request.addEventListener("abort", () => reject(signal.reason));
       request.addEventListener("load", () => {
         const answer = parsed(request.responseText);
@@ -74,21 +73,22 @@ export class PaintApi {
   }
 
   /** Begins a lesson. @param {File} picture @param {string} name @param {AbortSignal} signal @returns {Promise<Job>} */
-  async train(picture, name, signal) {
+  train(picture, name, signal) {
     const form = new FormData();
     form.append("style_image", picture, picture.name);
     form.append("name", name);
-    return (await this.#send("v1/images/style/train", { method: "POST", body: form, signal })).json();
+    return this.#rest.call("POST", "v1/images/style/train", form, { signal });
   }
 
   /** The newest first. @returns {Promise<Job[]>} */
   async jobs() {
-    return (await (await this.#send("v1/jobs")).json()).jobs;
+    return (await this.#rest.call("GET", "v1/jobs")).jobs;
   }
 
   /** How a job is, each time that something is new, until it has ended. @param {string} id @param {AbortSignal} signal */
   async *follow(id, signal) {
-    const response = await this.#send(`v1/jobs/${id}/events`, { signal, headers: { Accept: "text/event-stream" } });
+    const response = await this.#rest.send("GET", `v1/jobs/${id}/events`, null,
+      { signal, headers: { Accept: "text/event-stream" } });
     if (!response.body) return;
     let rest = "";
     for await (const text of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
@@ -102,30 +102,13 @@ export class PaintApi {
   }
 
   /** @param {string} id @param {"preview" | "result"} what @param {AbortSignal} [signal] */
-  async file(id, what, signal) {
-    return (await this.#send(`v1/jobs/${id}/${what}`, { signal })).blob();
+  file(id, what, signal) {
+    return this.#rest.call("GET", `v1/jobs/${id}/${what}`, null, { signal, read: "blob" });
   }
 
   /** Also works while the page is being closed. @param {string} id */
   async end(id) {
-    await this.#send(`v1/jobs/${id}`, { method: "DELETE", keepalive: true });
-  }
-
-  /** @param {string} path @param {RequestInit} [init] */
-  async #send(path, init = {}) {
-    const headers = new Headers(init.headers);
-    const token = this.#token();
-    if (token) headers.set("Authorization", `Bearer ${token}`);
-    else headers.set("X-CSRF-Token", csrfToken());
-    let response;
-    try {
-      response = await fetch(new URL(path, location.origin), { ...init, headers });
-    } catch (error) {
-      if (init.signal?.aborted) throw init.signal.reason;
-      throw serverGone(error);
-    }
-    if (!response.ok) throw await problem(response);
-    return response;
+    await this.#rest.call("DELETE", `v1/jobs/${id}`, null, { keepalive: true });
   }
 }
 

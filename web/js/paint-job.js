@@ -1,6 +1,6 @@
 /** What the server does as a job, a video or a lesson: followed to its end, over lost connections. */
 
-import { AimassError, NetworkError, sentence } from "./errors.js";
+import { AimassError, NetworkError, ServerError } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/paint.js").Job} Job
@@ -109,8 +109,7 @@ function duration(seconds) {
 
 /** @param {Job} job */
 function refused(job) {
-  return new AimassError(job.state, {
-    title: job.state === "cancelled" ? "The job was ended" : "It came to nothing",
-    message: sentence(job.error?.detail ?? ""),
-  });
+  const title = job.state === "cancelled" ? "The job was ended" : "It came to nothing";
+  const { message } = new ServerError({ status: 500, title, detail: "", ...job.error }); // as a sentence
+  return new AimassError(job.state, { title, message });
 }

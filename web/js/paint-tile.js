@@ -1,6 +1,6 @@
 /** A place for a picture: dropped, pasted, chosen, or taken by the camera. */
 
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { h, icon, iconButton } from "./dom.js";
 import { openCamera } from "./sources.js";
 

@@ -1,7 +1,7 @@
 /** What is being done, how far it is, and what went wrong. */
 
 import { byId, h } from "./dom.js";
-import { explain, ServerError } from "./errors.js";
+import { explain, ServerError } from "../sdk/aimass-stream.js";
 
 /** @type {Record<string, string>} */
 const TITLES = { invalid: "That can't be painted", "not-found": "Not here", busy: "The server is busy",

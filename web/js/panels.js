@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  * @typedef {import("../types/events.js").SessionStats} SessionStats
- * @typedef {import("./rtc-stats.js").Snapshot} Snapshot
+ * @typedef {import("../sdk/aimass-stream.js").Snapshot} Snapshot
  */
 
 /** Time in the server of one kind of track, ms. @param {SessionStats} stats @param {string} kind */

@@ -3,12 +3,12 @@
  */
 
 import { h } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/people.js").Known} Known
  * @typedef {import("../types/people.js").KnownPerson} KnownPerson
- * @typedef {import("./signalling.js").Signalling} Signalling
+ * @typedef {import("./server.js").Server} Server
  */
 
 export const CONSENT = "Pictures of my face may be kept on this server, so that its sessions recognise me, until they are deleted here.";
@@ -31,31 +31,31 @@ export function trustOf({ tier, names, people, strangers, accepted, recognised }
 
 export class People {
   #list;
-  #signalling;
+  #server;
   #video;
 
   /**
    * @param {HTMLElement} list of stages
    * @param {HTMLVideoElement} video the camera's picture, before anything was done to it
-   * @param {Signalling} signalling
+   * @param {Server} server
    */
-  constructor(list, video, signalling) {
+  constructor(list, video, server) {
     this.#list = list;
     this.#video = video;
-    this.#signalling = signalling;
+    this.#server = server;
     new MutationObserver(() => this.#attach()).observe(list, { childList: true });
   }
 
   #attach() {
     for (const card of this.#list.querySelectorAll("[data-stage=faces]")) {
-      if (!card.querySelector(".people")) card.append(new Panel(this.#video, this.#signalling).element);
+      if (!card.querySelector(".people")) card.append(new Panel(this.#video, this.#server).element);
     }
   }
 }
 
 class Panel {
   #video;
-  #signalling;
+  #server;
   #busy = false;
   #rows = h("ul", { class: "people-list" });
   #about = h("p", { class: "help" });
@@ -67,10 +67,10 @@ class Panel {
   #button = h("button", { type: "submit", class: "button primary" }, "Enrol me from the camera");
   element;
 
-  /** @param {HTMLVideoElement} video @param {Signalling} signalling */
-  constructor(video, signalling) {
+  /** @param {HTMLVideoElement} video @param {Server} server */
+  constructor(video, server) {
     this.#video = video;
-    this.#signalling = signalling;
+    this.#server = server;
     const form = h("form", { class: "people-form", onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       void this.#enrol();
@@ -88,7 +88,7 @@ class Panel {
 
   async #look() {
     try {
-      const known = await this.#signalling.people();
+      const known = await this.#server.people();
       this.#about.replaceChildren(known.tier === "no-weights" ? h("b", { class: "tier",
         title: "Faces are compared by local binary patterns. A network for faces in the server's folder of models takes their place" },
         "No-weights tier") : "", " ", trustOf(known));
@@ -119,7 +119,7 @@ class Panel {
   async #forget(id, name, button) {
     button.disabled = true;
     try {
-      await this.#signalling.forget(id);
+      await this.#server.forget(id);
       this.#say(`${name} is deleted, with all pictures.`);
     } catch (thrown) {
       this.#say(explain(thrown).message, true);
@@ -140,7 +140,7 @@ class Panel {
         form.append("image", picture, `picture ${number + 1}`);
       }
       this.#say("Looking at them…");
-      await this.#signalling.enrol(form);
+      await this.#server.enrol(form);
       this.#say(`${name} is enrolled.`);
       this.#name.value = "";
       this.#agree.checked = false;

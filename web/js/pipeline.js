@@ -3,7 +3,7 @@
  * while the list is reordered. On the wire the key is the stage's `id`, so that the server keeps its state.
  */
 
-import { Emitter } from "./emitter.js";
+import { Emitter } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/api.js").Pipeline} Pipeline

@@ -1,6 +1,6 @@
 /** What went wrong, in the page's language: what the server says is English, and the most frequent of it is known by heart. */
 
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { known, say } from "./site-words.js";
 
 /** A text with {names} in it as what it looks like when they are put in. @param {string} text */

@@ -3,9 +3,9 @@
  */
 
 import { h, save } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 
-/** @typedef {import("./signalling.js").Signalling} Signalling */
+/** @typedef {import("./server.js").Server} Server */
 
 const RENEWED = 2000; // ms; the map changes slowly
 /** @type {Record<string, {file: string, words: string, map: boolean}>} */
@@ -16,17 +16,17 @@ const KEPT = {
 
 export class SessionRecord {
   #list;
-  #signalling;
+  #server;
   #session;
 
   /**
    * @param {HTMLElement} list of stages
-   * @param {Signalling} signalling
+   * @param {Server} server
    * @param {() => string | null} session its id, asked for at each look
    */
-  constructor(list, signalling, session) {
+  constructor(list, server, session) {
     this.#list = list;
-    this.#signalling = signalling;
+    this.#server = server;
     this.#session = session;
     new MutationObserver(() => this.#attach()).observe(list, { childList: true });
   }
@@ -34,14 +34,14 @@ export class SessionRecord {
   #attach() {
     for (const [stage, kept] of Object.entries(KEPT)) {
       for (const card of this.#list.querySelectorAll(`[data-stage=${stage}]`)) {
-        if (!card.querySelector(".kept")) card.append(new Panel(kept, this.#signalling, this.#session).element);
+        if (!card.querySelector(".kept")) card.append(new Panel(kept, this.#server, this.#session).element);
       }
     }
   }
 }
 
 class Panel {
-  #signalling;
+  #server;
   #session;
   #file;
   #status = h("p", { class: "kept-status", role: "status" });
@@ -54,10 +54,10 @@ class Panel {
   #again;
   element;
 
-  /** @param {{file: string, words: string, map: boolean}} kept @param {Signalling} signalling @param {() => string | null} session */
-  constructor({ file, words, map }, signalling, session) {
+  /** @param {{file: string, words: string, map: boolean}} kept @param {Server} server @param {() => string | null} session */
+  constructor({ file, words, map }, server, session) {
     this.#file = file;
-    this.#signalling = signalling;
+    this.#server = server;
     this.#session = session;
     this.#picture.addEventListener("load", () => URL.revokeObjectURL(this.#picture.src));
     this.element = h("section", { class: "kept", "aria-label": "What was seen" }, h("p", { class: "kept-row" },
@@ -99,7 +99,7 @@ class Panel {
     const session = this.#session();
     try {
       if (!session) throw new Error("There is no session yet.");
-      return await this.#signalling.kept(session, name);
+      return await this.#server.kept(session, name);
     } catch (thrown) {
       this.#say(explain(thrown).message);
       return null;

@@ -1,6 +1,6 @@
 /** Records what comes back from the server, with the recipe that made it inside the file. */
 
-import { AimassError } from "./errors.js";
+import { AimassError } from "../sdk/aimass-stream.js";
 import { sign } from "./webm.js";
 
 /** @typedef {import("./webm.js").Recipe} Recipe */

@@ -1,7 +1,7 @@
 /**
  * What was found in pictures and came as data only, drawn on the very picture that it belongs to.
  *
- * The RTP timestamp of a picture is its pts in 1/90000 s, so a result is found by it. Results mostly come first, since
+ * A result is found by the pts of its picture, in 1/90000 s. Results mostly come first, since
  * pictures have yet to be encoded; one that comes later is drawn as soon as it is there, if its picture still is.
  *
  * A layer over a video may come to the screen a picture earlier or later than what is below. So the picture itself is
@@ -38,7 +38,7 @@ const LETTERS = 13; // px of the screen
 const PLACE = "#e8e4d8"; // zones and lines
 const MISSED = 10; // pictures in a row that can't be told to be the right ones: such a browser tells no times
 
-/** The RTP timestamp of a pts in seconds. @param {number} pts */
+/** As RTP timestamps count. @param {number} pts s */
 export function tickOf(pts) {
   const ticks = Math.round(pts * CLOCK) % TURN;
   return ticks < 0 ? ticks + TURN : ticks;
@@ -123,10 +123,12 @@ export class ResultsView {
 
   /**
    * @param {HTMLElement} box with `video.processed` and `canvas.results` inside, one over the other
+   * @param {(picture: VideoFrameCallbackMetadata) => number | null} pts s of a picture that the video shows, where it is known
    * @param {() => boolean} moved whether a later stage moves the picture, so that the places are no longer true
    * @param {() => Map<string, [number, number][]>} ground corners of zones and ends of lines by name, in parts of the picture
    */
-  constructor(box, moved, ground) {
+  constructor(box, pts, moved, ground) {
+    this.pts = pts;
     this.moved = moved;
     this.ground = ground;
     this.#video = /** @type {HTMLVideoElement} */ (box.querySelector("video.processed"));
@@ -167,7 +169,10 @@ export class ResultsView {
    * as it is until that is told.
    * @param {VideoFrameCallbackMetadata} metadata
    */
-  #take({ rtpTimestamp: tick, mediaTime, width, height }) {
+  #take(metadata) {
+    const { mediaTime, width, height } = metadata;
+    const pts = this.pts(metadata);
+    const tick = pts === null ? undefined : tickOf(pts);
     if (typeof VideoFrame === "undefined") return this.#hold({ tick, picture: this.#video, width, height });
     const picture = new VideoFrame(this.#video);
     if (Math.abs(picture.timestamp / 1e6 - mediaTime) > 0.001 && this.#missed < MISSED) {

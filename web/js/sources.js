@@ -3,7 +3,7 @@
  * goes wrong is a `SourceError` in words.
  */
 
-import { SourceError, insecureOrigin, sourceError } from "./errors.js";
+import { SourceError, capture, captureScreen } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {"clip" | "camera" | "microphone" | "screen" | "file"} SourceKind
@@ -12,46 +12,34 @@ import { SourceError, insecureOrigin, sourceError } from "./errors.js";
  *   height of the picture in px
  */
 
-/** @returns {MediaDevices} */
-function devices() {
-  if (!window.isSecureContext || !navigator.mediaDevices) throw insecureOrigin();
-  return navigator.mediaDevices;
-}
-
 /**
  * @param {Choice} [choice]
  * @returns {Promise<Source>}
  */
 export async function openCamera({ camera, microphone, height = 480 } = {}) {
-  const media = devices();
   const video = camera === "none" ? false : { height: { ideal: height }, aspectRatio: { ideal: 16 / 9 },
     frameRate: { ideal: 30 }, ...(camera ? { deviceId: { exact: camera } } : { facingMode: "user" }) };
   const audio = microphone === "none" ? false : { echoCancellation: true, noiseSuppression: false,
     ...(microphone ? { deviceId: { exact: microphone } } : {}) };
-  const what = video ? (audio ? "camera and microphone" : "camera") : "microphone";
-  const stream = await capture(media, { video, audio }, what);
+  const stream = await either({ video, audio });
   const label = stream.getVideoTracks()[0]?.label || stream.getAudioTracks()[0]?.label || "camera";
   return source("camera", label, stream);
 }
 
 /**
  * One of the two may be missing: better the other one alone than nothing.
- * @param {MediaDevices} media
  * @param {MediaStreamConstraints} wanted
- * @param {string} what
  */
-async function capture(media, wanted, what) {
+async function either(wanted) {
   try {
-    return await media.getUserMedia(wanted);
+    return await capture(wanted);
   } catch (error) {
-    const missing = error instanceof DOMException && error.name === "NotFoundError";
-    if (!missing || !wanted.video || !wanted.audio) throw sourceError(error, what);
-    const there = new Set((await media.enumerateDevices()).map((device) => device.kind));
+    const missing = error instanceof SourceError && error.cause instanceof DOMException && error.cause.name === "NotFoundError";
+    if (!missing || !wanted.video || !wanted.audio) throw error;
+    const there = new Set((await navigator.mediaDevices.enumerateDevices()).map((device) => device.kind));
     const rest = { video: there.has("videoinput") && wanted.video, audio: there.has("audioinput") && wanted.audio };
-    if (!rest.video && !rest.audio) throw sourceError(error, what);
-    return media.getUserMedia(rest).catch((second) => {
-      throw sourceError(second, rest.video ? "camera" : "microphone");
-    });
+    if (!rest.video && !rest.audio) throw error;
+    return capture(rest);
   }
 }
 
@@ -63,10 +51,8 @@ async function capture(media, wanted, what) {
 export async function openMicrophone(microphone = "") {
   const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true,
     ...(microphone && microphone !== "none" ? { deviceId: { exact: microphone } } : {}) };
-  const stream = await capture(devices(), { audio, video: false }, "microphone");
-  const [track] = stream.getAudioTracks();
-  if (!track) throw sourceError(new DOMException("no track", "NotFoundError"), "microphone");
-  return track;
+  const stream = await capture({ audio });
+  return /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
 }
 
 /** For those without a camera, or who would not be seen. @param {string} microphone device id @returns {Promise<Source>} */
@@ -77,19 +63,10 @@ export async function openVoice(microphone) {
 
 /** @returns {Promise<Source>} */
 export async function openScreen() {
-  const media = devices();
-  if (!media.getDisplayMedia) {
-    throw new SourceError("unsupported", { title: "This browser can't share a screen",
-      message: "Phones mostly can't.", next: "Use the camera or a file." });
-  }
-  try {
-    const stream = await media.getDisplayMedia({ video: { frameRate: 30, height: { max: 1080 } }, audio: true });
-    const [picture] = stream.getVideoTracks();
-    if (picture) picture.contentHint = "detail";
-    return source("screen", picture?.label ?? "screen", stream);
-  } catch (error) {
-    throw sourceError(error, "screen");
-  }
+  const stream = await captureScreen({ video: { frameRate: 30, height: { max: 1080 } }, audio: true });
+  const [picture] = stream.getVideoTracks();
+  if (picture) picture.contentHint = "detail";
+  return source("screen", picture?.label ?? "screen", stream);
 }
 
 /**

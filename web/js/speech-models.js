@@ -1,13 +1,13 @@
 /** What hears and speaks on this server, and the weights that it could fetch: a window, and a line while it fetches. */
 
 import { byId, h, toast } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/api.js").ModelList} ModelList
  * @typedef {import("../types/api.js").WeightsInfo} WeightsInfo
  * @typedef {import("../types/events.js").DownloadProgress} DownloadProgress
- * @typedef {import("./signalling.js").Signalling} Signalling
+ * @typedef {import("./server.js").Server} Server
  */
 
 const EVERY = 2000; // ms between two looks while something is being fetched
@@ -22,9 +22,9 @@ export class SpeechModels {
   /** @type {Map<string, DownloadProgress>} */
   #news = new Map();
 
-  /** @param {Signalling} signalling */
-  constructor(signalling) {
-    this.signalling = signalling;
+  /** @param {Server} server */
+  constructor(server) {
+    this.server = server;
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
   }
 
@@ -33,7 +33,7 @@ export class SpeechModels {
     clearTimeout(this.#timer);
     try {
       const { open } = this.#dialog;
-      const found = await (open ? this.signalling.models() : this.signalling.weights());
+      const found = await (open ? this.server.models() : this.server.weights());
       for (const { progress } of found.weights) if (progress) this.progress(progress);
       if (open) this.#draw(found);
       if (found.weights.some(({ state }) => state === "running")) this.#timer = setTimeout(() => void this.look(), EVERY);
@@ -47,7 +47,7 @@ export class SpeechModels {
     this.#dialog.showModal();
     byId("models-title", HTMLElement).focus();
     try {
-      this.#draw(await this.signalling.models());
+      this.#draw(await this.server.models());
     } catch (error) {
       this.#body.replaceChildren(h("p", {}, explain(error).message));
     }
@@ -122,7 +122,7 @@ export class SpeechModels {
   /** @param {string} name */
   async #fetch(name) {
     try {
-      this.progress(await this.signalling.pull(name));
+      this.progress(await this.server.pull(name));
       await this.look();
     } catch (error) {
       const row = this.#body.querySelector(`[data-weights="${CSS.escape(name)}"] div`);

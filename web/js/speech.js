@@ -5,16 +5,16 @@
 
 import { Captions } from "./captions.js";
 import { byId } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { openMicrophone } from "./sources.js";
 import { Talk } from "./talk.js";
 import { Transcript } from "./transcript.js";
 
 /**
- * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("../sdk/aimass-stream.js").Session} Session
  * @typedef {import("./monitor.js").Monitor} Monitor
  * @typedef {import("./pipeline.js").PipelineModel} PipelineModel
- * @typedef {import("./signalling.js").Signalling} Signalling
+ * @typedef {import("./server.js").Server} Server
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent
  */
 
@@ -28,7 +28,7 @@ export class Speech {
   #captioned = null;
   #pressed = false; // the captions' button put `asr` there
   #asking = false; // for a microphone, for captions
-  #session = ""; // whose words the transcript has; the server keeps them when it is over
+  #words = ""; // the session whose words the transcript has; the server keeps them when it is over
   /** @type {MediaStreamTrack | null} */
   #microphone = null; // sent in place of the source's sound
   /** @type {MediaStreamTrack | null} */
@@ -36,19 +36,19 @@ export class Speech {
 
   /**
    * @param {PipelineModel} model
-   * @param {Connection} connection
+   * @param {Session} session
    * @param {Monitor} monitor
-   * @param {Signalling} signalling
+   * @param {Server} server
    */
-  constructor(model, connection, monitor, signalling) {
+  constructor(model, session, monitor, server) {
     this.model = model;
-    this.connection = connection;
+    this.session = session;
     this.monitor = monitor;
-    this.captions = new Captions(this.transcript, (format) => signalling.transcript(this.#session, format));
+    this.captions = new Captions(this.transcript, (format) => server.transcript(this.#words, format));
     this.talk = new Talk(this.transcript, {
       device: () => this.#device,
       use: (track) => this.#listen(track, track !== null), // its answer is to be heard; the browser keeps it out of the microphone
-      stop: () => connection.tell({ type: "output.flush", track: "audio-0" }),
+      stop: () => session.hush(),
       tell: (error) => monitor.tell(error, [{ label: "Close", act: () => monitor.tell(null) }]),
       arrange: (on) => this.#converse(on),
     });
@@ -56,13 +56,13 @@ export class Speech {
     monitor.on("source", ({ stream }) => {
       if (this.talk.on) monitor.setSound(true); // its answers are still to be heard
       if (this.#dictated && !this.#mute) return this.#listen(null, false); // it has a voice of its own
-      void connection.setTrack("audio", this.#microphone ?? stream.getAudioTracks()[0] ?? null);
+      session.process(this.#microphone ?? stream.getAudioTracks()[0] ?? "audio");
       return this.#sounds();
     });
-    connection.on("status", ({ state }) => (this.talk.connected = state === "live"));
-    connection.on("session", ({ id, fresh }) => {
-      this.#session = id;
-      if (fresh) this.transcript.clear();
+    session.on("status", ({ state }) => (this.talk.connected = state === "live"));
+    session.on("epoch", ({ sessionId, resumed }) => {
+      this.#words = sessionId;
+      if (!resumed) this.transcript.clear();
     });
   }
 
@@ -193,7 +193,7 @@ export class Speech {
     this.#dictated?.stop();
     this.#dictated = null;
     this.#microphone = track;
-    void this.connection.setTrack("audio", track ?? this.monitor.source?.stream.getAudioTracks()[0] ?? null);
+    this.session.process(track ?? this.monitor.source?.stream.getAudioTracks()[0] ?? "audio");
     this.monitor.setSound(aloud);
     this.#sounds();
   }

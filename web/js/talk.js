@@ -5,7 +5,7 @@
 
 import { spans } from "./captions.js";
 import { byId, h, icon } from "./dom.js";
-import { explain } from "./errors.js";
+import { explain } from "../sdk/aimass-stream.js";
 import { latencyBar } from "./latency-bar.js";
 import { openMicrophone } from "./sources.js";
 
@@ -14,7 +14,7 @@ import { openMicrophone } from "./sources.js";
  * @typedef {import("./transcript.js").Transcript} Transcript
  * @typedef {import("./transcript.js").Utterance} Utterance
  * @typedef {{device: () => string, use: (track: MediaStreamTrack | null) => void, stop: () => void,
- *   tell: (error: import("./errors.js").AimassError) => void, arrange: (on: boolean) => void}} Hands what the
+ *   tell: (error: import("../sdk/aimass-stream.js").AimassError) => void, arrange: (on: boolean) => void}} Hands what the
  *   conversation asks of the page and does to it: which microphone was picked, which one is sent (null: the source's own
  *   sound), stopping a reply, words about what went wrong, and having the assistant in the pipeline
  */

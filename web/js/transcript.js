@@ -1,6 +1,6 @@
 /** What was said, put together from the events of a session. Knows no page. */
 
-import { Emitter } from "./emitter.js";
+import { Emitter } from "../sdk/aimass-stream.js";
 
 /**
  * @typedef {import("../types/events.js").ServerEvent} ServerEvent

@@ -138,7 +138,7 @@ export class Rest {
 }
 
 /** What a refused request answered. @param {Response} response */
-export async function problem(response) {
+async function problem(response) {
   const retry = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   let body;
   try {

@@ -1,40 +1,37 @@
-/**
- * The REST routes that the page needs beside those of a session.
- */
-
-import { Rest } from "../sdk/rest.js";
-import { csrfToken } from "./storage.js";
-
-export { problem } from "../sdk/rest.js";
+/** The REST routes that the page needs beside those of a session. */
 
 /**
  * @typedef {import("../types/api.js").ModelList} ModelList
  * @typedef {import("../types/api.js").StageInfo} StageInfo
+ * @typedef {import("../sdk/aimass-stream.js").Rest} Rest
  */
 
-export class Signalling extends Rest {
-  /** A page of this very server may be signed in by a cookie. @override @param {string | null} token */
-  headers(token) {
-    if (!token && this.base.origin === location.origin) return { "X-CSRF-Token": csrfToken() };
-    return super.headers(token);
+export class Server {
+  #rest;
+
+  /** @param {Rest} rest with the session's token */
+  constructor(rest) {
+    this.#rest = rest;
   }
 
-  /** @override */
-  admitted() {} // a person's key that stops working is asked for again
+  /** @returns {Promise<import("../types/api.js").ClientConfig>} */
+  config() {
+    return this.#rest.config();
+  }
 
   /** @returns {Promise<StageInfo[]>} */
   async stages() {
-    return (await this.call("GET", "v1/stages")).stages;
+    return (await this.#rest.call("GET", "v1/stages")).stages;
   }
 
   /** What hears and speaks on this server, and which weights could be fetched. @returns {Promise<ModelList>} */
   models() {
-    return this.call("GET", "v1/models");
+    return this.#rest.call("GET", "v1/models");
   }
 
   /** The weights alone: quicker, for no engine is asked. @returns {Promise<ModelList>} */
   weights() {
-    return this.call("GET", "v1/models?only=weights");
+    return this.#rest.call("GET", "v1/models?only=weights");
   }
 
   /**
@@ -43,12 +40,12 @@ export class Signalling extends Rest {
    * @returns {Promise<import("../types/events.js").DownloadProgress>}
    */
   pull(name) {
-    return this.call("POST", `v1/models/${encodeURIComponent(name)}/pull`);
+    return this.#rest.call("POST", `v1/models/${encodeURIComponent(name)}/pull`);
   }
 
   /** Who is known by face. @returns {Promise<import("../types/people.js").Known>} */
   people() {
-    return this.call("GET", "v1/faces");
+    return this.#rest.call("GET", "v1/faces");
   }
 
   /**
@@ -57,12 +54,12 @@ export class Signalling extends Rest {
    * @returns {Promise<import("../types/people.js").KnownPerson>}
    */
   enrol(form) {
-    return this.call("POST", "v1/faces", form);
+    return this.#rest.call("POST", "v1/faces", form);
   }
 
   /** Deletes somebody, with all pictures. @param {string} id */
   forget(id) {
-    return this.call("DELETE", `v1/faces/${encodeURIComponent(id)}`);
+    return this.#rest.call("DELETE", `v1/faces/${encodeURIComponent(id)}`);
   }
 
   /**
@@ -72,7 +69,7 @@ export class Signalling extends Rest {
    * @returns {Promise<string>}
    */
   transcript(sessionId, format) {
-    return this.call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/transcript?format=${format}`, undefined,
+    return this.#rest.call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/transcript?format=${format}`, null,
       { read: "text" });
   }
 
@@ -83,6 +80,6 @@ export class Signalling extends Rest {
    * @returns {Promise<Blob>}
    */
   kept(sessionId, name) {
-    return this.call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/${name}`, undefined, { read: "blob" });
+    return this.#rest.call("GET", `v1/sessions/${encodeURIComponent(sessionId)}/${name}`, null, { read: "blob" });
   }
 }

@@ -1,1 +1,0 @@
-export * from "../sdk/stats.js";
