@@ -39,6 +39,8 @@ Publish: TypeAlias = Annotated[list[str] | None, typer.Option(
 Captions: TypeAlias = Annotated[bool, typer.Option("--captions/--no-captions",
                                                    help="Post captions to the room's data channel.")]
 Most: TypeAlias = Annotated[int | None, typer.Option(min=1, max=64, help="Participants served at once.")]
+Assistant: TypeAlias = Annotated[str, typer.Option(metavar="NAME", help="Have a voice there that answers who calls it "
+                                                   "by this name.")]
 Detach: TypeAlias = Annotated[bool, typer.Option("--detach", help="End once it is joined; the server stays there.")]
 
 
@@ -48,7 +50,7 @@ def janus(
                                                                "wss://janus.example/ws.")],
     room: Annotated[str, typer.Argument(help="The number or name of the video room.")],
     pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
-    publish: Publish = None, captions: Captions = True, most: Most = None,
+    publish: Publish = None, captions: Captions = True, most: Most = None, assistant: Assistant = "",
     pin: Annotated[str, typer.Option(envvar="AIMASS_ROOM_PIN", help="Of the room.")] = "",
     token: Annotated[str, typer.Option(envvar="AIMASS_ROOM_TOKEN", help="Of Janus or the room.")] = "",
     api_secret: Annotated[str, typer.Option(envvar="AIMASS_JANUS_SECRET", help="Of Janus.")] = "",
@@ -56,7 +58,8 @@ def janus(
 ) -> None:
     """Join a VideoRoom of Janus, and print what is said until Ctrl-C: then the server leaves it."""
     wanted = _wanted(pipeline, app, given, name=name, participants=only, publish=publish, captions=captions,
-                     max_participants=most, pin=pin, token=token, api_secret=api_secret)
+                     max_participants=most, assistant=assistant, pin=pin, token=token,
+                     api_secret=api_secret)
     _stay(address, room, "janus", wanted, detach, (url, api_key, no_verify), as_json)
 
 
@@ -66,7 +69,7 @@ def livekit(
                                                                "wss://livekit.example.")],
     room: Annotated[str, typer.Argument(help="The room's name.")],
     pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
-    publish: Publish = None, captions: Captions = True, most: Most = None,
+    publish: Publish = None, captions: Captions = True, most: Most = None, assistant: Assistant = "",
     token: Annotated[str, typer.Option(envvar="LIVEKIT_TOKEN", help="For this room.")] = "",
     key: Annotated[str, typer.Option("--livekit-key", envvar="LIVEKIT_API_KEY", help="Of LiveKit, in place of a token; "
                                      "with --livekit-secret.")] = "",
@@ -78,7 +81,7 @@ def livekit(
         raise typer.BadParameter("say --token, or --livekit-key and --livekit-secret", param_hint="--token")
     opening = {"token": token} if token else {"api_key": key, "api_secret": secret}
     wanted = _wanted(pipeline, app, given, name=name, participants=only, publish=publish, captions=captions,
-                     max_participants=most, **opening)
+                     max_participants=most, assistant=assistant, **opening)
     _stay(address, room, "livekit", wanted, detach, (url, api_key, no_verify), as_json)
 
 
@@ -89,7 +92,8 @@ def _wanted(pipeline: str, app: str, given: list[str] | None, **said: Any) -> di
             raise typer.BadParameter("it is audio or video", param_hint="--publish")
     stages, parameters = pipeline_of(pipeline) if pipeline else None, set_of(given or [])
     app_or_pipeline(app, stages or [], parameters)
-    told = said | {"app": app, "parameters": parameters}
+    assistant = {"name": said["assistant"]} if said["assistant"] else None
+    told = said | {"app": app, "parameters": parameters, "assistant": assistant}
     return {"pipeline": stages} | {name: value for name, value in told.items() if value not in ("", None, [], {})}
 
 
@@ -122,6 +126,8 @@ def _print(event: dict[str, Any], as_json: bool) -> None:
              "participant.renamed": f"{plain(event.get('before', ''))} is {who} now."}
     if kind == "participant.state" and event["state"] in ("waiting", "ended"):
         lines[kind] = f"{who}: {plain(event['detail'])}"
+    elif kind == "assistant.state" and event["state"] in ("waiting", "ended"):
+        lines[kind] = f"The assistant: {plain(event['detail'])}"
     elif kind == "caption" and event["final"]:
         lines[kind] = f"{who}: {plain(event['text'])}"
     if kind in lines:

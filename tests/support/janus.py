@@ -11,11 +11,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+import av
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -111,6 +112,7 @@ class Guest:
         self.texts: list[tuple[float, str]] = []  # by data channels: when, s monotonic, and what
         self.pictures = 0
         self.sounds = 0
+        self.hears: Callable[[av.AudioFrame], None] = lambda frame: None  # every piece of sound that comes
         self._janus = janus
         self._handle: Handle
         self._handles: list[Handle] = []
@@ -193,11 +195,12 @@ class Guest:
     async def _follow(self, track: MediaStreamTrack) -> None:
         with suppress(MediaStreamError):
             while True:
-                await track.recv()
+                frame = await track.recv()
                 if track.kind == "video":
                     self.pictures += 1
                 else:
                     self.sounds += 1
+                    self.hears(frame)
                 self._news.set()
 
     def _said(self, text: str | bytes) -> None:
