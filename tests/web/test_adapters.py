@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Playwright
 
 from aimass_stream.api.pages import ROOT
 
-from ..support.browser import INSECURE, SHARED_TAB, Visitor
+from ..support.browser import INSECURE, SHARED_TAB, Visitor, launch
 from ..support.folder import serving_folder
 from .conftest import Visit, serving
 from .test_sdk import live, until_mirrored
@@ -189,6 +190,59 @@ def test_errors_are_the_browsers_own_and_without_the_server_there_is_the_camera(
     away.complaints.clear()  # Chromium logs each request that found nobody
 
 
+def test_what_ends_and_who_leaves_while_a_session_begins(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    visitor.context.add_init_script("""
+      const original = MediaDevices.prototype.getUserMedia;
+      MediaDevices.prototype.getUserMedia = async function (wanted) {
+        return (window.raw = await original.call(this, wanted)); // what the adapter gets
+      };
+    """)
+    page = visitor.open(pages.write("media-devices.html"), picture=False)
+    ended = page.evaluate("""async () => {
+      const opening = navigator.mediaDevices.getUserMedia({ video: true });
+      while (!window.raw) await new Promise((go) => setTimeout(go));
+      raw.getTracks()[0].stop();
+      const [track] = (await opening).getTracks();
+      return track.readyState;
+    }""")
+    assert ended == "ended"
+    assert any("Its device was unplugged" in said for said in visitor.complaints)
+    visitor.complaints.clear()
+    sessions(visitor, pages.server, 0)
+    with page.expect_navigation():
+        page.evaluate("""() => {
+          peers.length = 0;
+          void navigator.mediaDevices.getUserMedia({ video: true });
+          const leave = () => {
+            if (peers[0]?.remoteDescription) location.href = "about:blank"; // answered, and not connected yet
+            else setTimeout(leave);
+          };
+          leave();
+        }""")
+    sessions(visitor, pages.server, 0)
+
+
+def test_devices_that_cannot_be_had(visit: Visit, playwright: Playwright, pages: Pages, tmp_path: Path) -> None:
+    asked = """() => navigator.mediaDevices.getUserMedia({ video: true }).then(() => "", ({ name }) => name)"""
+    message = "document.querySelector('#left').shadowRoot.querySelector('[part=message]').textContent"
+    busy = "MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); };"
+    without = launch(playwright, tmp_path, devices=False)
+    nobody, denied, taken = Visitor(without, permissions=["camera", "microphone"]), visit(), visit()
+    taken.context.add_init_script(busy)
+    for visitor, name, said in ((nobody, "NotFoundError", "This device has no camera"),
+                                (denied, "NotAllowedError", "This browser did not let the page use"),
+                                (taken, "NotReadableError", "Another program may be using it.")):
+        visitor.open(pages.write("media-devices.html"), picture=False)
+        assert visitor.page.evaluate(asked) == name
+        visitor.open(pages.write("element.html"), picture=False)
+        visitor.until(f"{message}.includes('{said}')")
+    denied.open(pages.write("element.html").replace("127.0.0.1", INSECURE), picture=False)
+    denied.until(f"{message}.includes('Browsers hand them out only to https pages')")
+    without.close()
+    assert live(pages.server) == 0
+
+
 @pytest.mark.skipif(not (ROOT / "node_modules" / "livekit-client").exists(),
                     reason="livekit-client is not here: npm ci in web")
 def test_livekits_own_tracks_are_processed(visit: Visit, pages: Pages) -> None:
@@ -242,7 +296,8 @@ def test_livekits_own_tracks_are_processed(visit: Visit, pages: Pages) -> None:
     visitor.complaints.clear()  # Chromium logs each request that found nobody
 
 
-# What lib-jitsi-meet's JitsiLocalTrack does with an effect, in its order; the library itself is no package of npm.
+# What lib-jitsi-meet's JitsiLocalTrack does with an effect, in its order. npm's package of that name is of 2016, before
+# there were effects; the library itself is released as an archive.
 JITSI = """
 class JitsiLocalTrack {
   #stream; #original = null; #effect = null; #element = null;
