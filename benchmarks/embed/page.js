@@ -85,7 +85,7 @@ async () => {
     return () => video.cancelVideoFrameCallback(request);
   }
 
-  /** A microphone that beeps: `track`, for as long as it is not stopped. */
+  /** A microphone that beeps: `track`, for as long as it is not stopped; nothing comes while its `context` is suspended. */
   async function beeper(every = 1, long = 0.06) {
     const context = new AudioContext({ sampleRate: 48_000 });
     await context.resume();
@@ -98,7 +98,7 @@ async () => {
     const out = context.createMediaStreamDestination();
     source.connect(out);
     source.start();
-    return { track: out.stream.getAudioTracks()[0], stop: () => context.close() };
+    return { track: out.stream.getAudioTracks()[0], context, stop: () => context.close() };
   }
 
   /**

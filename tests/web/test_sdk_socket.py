@@ -39,8 +39,9 @@ def guest_of(visit: Visit, server: str, *scripts: str) -> Visitor:
 
 @pytest.mark.parametrize(("without", "codecs"), [
     ("", ["vp8", "opus"]),
+    ("VideoEncoder.isConfigSupported = async ({ codec }) => ({ supported: codec !== 'vp8' });", ["h264", "opus"]),
     ("delete window.VideoEncoder; delete window.AudioEncoder;", ["jpeg", "pcm_s16le"]),
-], ids=["webcodecs", "jpeg-and-pcm"])
+], ids=["webcodecs", "h264", "jpeg-and-pcm"])
 def test_pictures_and_sound_both_ways(visit: Visit, server: str, without: str, codecs: list[str]) -> None:
     guest = guest_of(visit, server, without)
     run(guest, CAMERA + SOCKET + "const [voice] = (await sdk.capture({ audio: true })).getAudioTracks();" + PEAK)

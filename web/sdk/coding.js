@@ -225,7 +225,9 @@ export class Sound {
   #decoder = null;
   #rate = RATE; // of the encoder
   #end = NaN; // when what came so far was over, in ms
-  #given = 0; // ms that the encoder was given: it counts by itself, whatever the times of its pieces
+  #given = 0; // ms that the encoder was given: coders count on from their first piece, whatever the times of others
+  /** @type {number[]} */
+  #times = []; // of the pieces in the decoder, in ms
   #late = Infinity; // ms, the least of the last pieces
   #count = 0;
   /** @type {(() => void) | null} */
@@ -263,7 +265,7 @@ export class Sound {
     this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
       const samples = new Float32Array(sound.numberOfFrames);
       sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-      this.#play(samples, sound.timestamp / 1000);
+      this.#play(samples, this.#times.shift() ?? NaN);
       sound.close();
     } });
     this.#encode(RATE);
@@ -343,7 +345,9 @@ export class Sound {
   /** @param {Piece} piece */
   take({ codec, pts, data }) {
     if (codec === CODECS.opus) {
-      this.#decoder?.decode(new EncodedAudioChunk({ type: "key", timestamp: pts / 0.048, data }));
+      if (this.#decoder?.state !== "configured") return;
+      this.#times.push(pts / 48);
+      this.#decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: pts / 0.048, data }));
       return;
     }
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -361,6 +365,10 @@ export class Sound {
   close() {
     this.#stop?.();
     for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
+    for (const node of [this.#player, this.#microphone]) {
+      node?.disconnect();
+      node?.port.close(); // else the browser keeps it, and all of this with it
+    }
     this.track.stop();
     void this.#context.close();
   }
