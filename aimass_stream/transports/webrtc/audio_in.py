@@ -100,9 +100,9 @@ class AudioIn:
             meter.hop(self.track, "audio", "decode", decoded - begun)
             if self._origin is None:
                 self._origin = chunk.pts
+            captured = self._timeline.heard(chunk.rtp_timestamp, chunk.arrived)
             self._push(AudioFrame(pts=chunk.pts - self._origin, time_base=AUDIO_TIME_BASE, track=self.track,
-                                  arrived=chunk.arrived, captured=self._timeline.captured(chunk.rtp_timestamp),
-                                  samples=samples, gap=chunk.gap))
+                                  arrived=chunk.arrived, captured=captured, samples=samples, gap=chunk.gap))
             begun = decoded
 
     # once a second ---------------------------------------------------------------------------------

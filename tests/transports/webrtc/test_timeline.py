@@ -56,3 +56,26 @@ def test_our_reports_keep_tracks_apart_as_their_sender_did() -> None:
     assert unknown - early == pytest.approx(0.2)
     elsewhere = clock.at(picture(2).replace(arrived=moment + 1, captured=9000.0))  # another peer, another clock
     assert elsewhere - early == pytest.approx(1.0)
+
+
+def test_sound_that_was_not_there_for_a_while_is_told_from_sound_that_comes_late() -> None:
+    """Timestamps of sound count samples: behind a gap they are behind, and so is every later arrival."""
+    timeline = Timeline(48_000)
+    timeline.captured(0)
+    timeline.report(rtp.ntp(100.0), 0)
+
+    def hear(first: int, begun: float, late: float = 0.0) -> list[float]:
+        """How far off the capture times are, of 200 packets of 20 ms; every tenth is late."""
+        off = []
+        for n in range(200):
+            captured = timeline.heard((first + n) * 960, begun + 0.02 * n + (late if n % 10 == 0 else 0.004))
+            assert captured is not None
+            off.append(captured - rtp.NTP_EPOCH - (begun + 0.02 * n))
+        return off
+
+    assert hear(0, 100.0, late=0.3) == pytest.approx([0.0] * 200, abs=1e-3)
+    behind = hear(200, 104.7)
+    assert behind[0] == pytest.approx(-0.7, abs=1e-3)
+    assert behind[-100:] == pytest.approx([0.0] * 100, abs=5e-3)
+    timeline.report(rtp.ntp(108.7), 400 * 960)  # agrees
+    assert hear(400, 108.7) == pytest.approx([0.0] * 200, abs=5e-3)
