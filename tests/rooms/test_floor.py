@@ -18,7 +18,7 @@ from aimass_stream.conversation.player import Player
 from aimass_stream.conversation.record import Record
 from aimass_stream.conversation.tools import Surroundings, Toolbox
 from aimass_stream.errors import InvalidPipeline
-from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame
+from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, now
 from aimass_stream.rooms import floor as floors
 from aimass_stream.rooms.floor import QUESTIONS, STALE, Floor
 from aimass_stream.rooms.ports import Participant
@@ -110,7 +110,7 @@ async def test_questions_that_are_too_many_or_too_old_or_of_somebody_gone(monkey
     table.floor.left(ANN)
     assert (table.floor.waiting, table.floor.dropped) == (0, QUESTIONS + 1)
     table.say(BOB, "Computer, and now?")
-    later = floors.now() + STALE + 1
+    later = now() + STALE + 1
     monkeypatch.setattr(floors, "now", lambda: later)
     table.step()
     assert (table.floor.waiting, table.floor.dropped, table.brain.asked) == (0, QUESTIONS + 2, [])
@@ -135,7 +135,7 @@ async def test_a_name_said_alone_and_a_question_after_a_reply_are_of_the_same_pe
     assert [text for _, text in table.questions()] == ["which boat is it", "and when"]
     await until(lambda: table.manager.state == "listening")
     table.floor.replied(cut=False)
-    later = floors.now() + 6
+    later = now() + 6
     monkeypatch.setattr(floors, "now", lambda: later)
     table.say(ANN, "too late")
     assert table.floor.waiting == 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,6 +16,7 @@ import pytest
 from aimass_stream.client import Client
 from aimass_stream.frames import Samples
 from tests.support.chat_server import Answer, chat_server, words
+from tests.support.command import here
 from tests.support.followed import Followed
 from tests.support.janus import Guest, Running, meeting
 from tests.support.meeting import Voice
@@ -27,6 +30,8 @@ QUESTION = "Computer, what can you tell me about the boats?"
 OTHERS = "I asked the computer yesterday about lunch."
 OVER = "No no, please wait a moment, I have something else to say before that."
 STORY = "Twelve boats leave the harbour every morning, and each one of them carries nets, ropes, and a lamp."
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "captions-in-a-meeting.md"
+TOLD = json.loads(re.findall(r"^```json\n(.*?)^```", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)[0])
 LOUD = 300  # of a sample
 
 
@@ -77,6 +82,9 @@ async def test_it_answers_who_calls_it_and_stops_for_who_speaks(clips: dict[str,
                 await room.until("assistant.state", before + 1, state="listening")
                 ann = await again.guest("Ann")
                 assert "Computer (AI Mass)" in await ann.others()
+                refused = await asyncio.to_thread(here, "join", "janus", again.url, str(number), "--assistant", "?!",
+                                                  "--server", server.url)
+                assert (refused.code, "letters" in refused.err) == (1, True)
                 await client.rooms.leave(room.id)
                 assert await ann.others() == {}
                 assert server.node.sessions() == []
@@ -90,10 +98,10 @@ async def with_people(running: Running, client: Client, chat: Any, clips: dict[s
     async with meeting(running) as held:
         mouths = {"Ann": Voice(), "Bob": Loudspeaker()}
         guests = {name: await held.guest(name, mouth) for name, mouth in mouths.items()}
-        room = Followed(client, await client.rooms.join(held.url, held.room, assistant={"name": "Computer"}))
+        room = Followed(client, await client.rooms.join(held.url, held.room, assistant=TOLD["assistant"]))
         for name in mouths:
             await room.until("participant.state", state="served", name=name)
-        await room.until("assistant.state", state="listening")
+        await room.until("assistant.reply", text=TOLD["assistant"]["greeting"], cut=False)
         ann, bob = guests["Ann"], guests["Bob"]
         loud = Loudness(bob)
         await bob.subscribe("Computer (AI Mass)")
@@ -105,7 +113,7 @@ async def with_people(running: Running, client: Client, chat: Any, clips: dict[s
 
         mouths["Ann"].say(clips[QUESTION])
         assert (await room.until("assistant.addressed"))["name"] == "Ann"
-        await room.until("assistant.state", state="speaking")
+        await room.until("assistant.state", 2, state="speaking")
         await bob.until(lambda: loud.last)
         assert [said.split(":")[0] for said in said_to(chat)] == ['"Bob"', '"Ann"']
         await ann.ask(request="configure", display="Anna")
@@ -123,10 +131,10 @@ async def with_people(running: Running, client: Client, chat: Any, clips: dict[s
 
         bob.hears = mouths["Bob"].hear  # its own voice, out of a loudspeaker, while who asked leaves
         mouths["Ann"].say(clips[QUESTION])
-        await room.until("assistant.state", 2, state="speaking")
+        await room.until("assistant.state", 3, state="speaking")
         await ann.leave()
         held.guests.remove(ann)
-        whole = await room.until("assistant.reply", 2)
+        whole = await room.until("assistant.reply", 3)
         assert (whole["text"], whole["cut"], whole["name"]) == (STORY, False, "Anna")
         assert {each["name"] for each in room.of("assistant.addressed")} == {"Ann", "Anna"}
         assert len(room.of("assistant.interrupted")) == 1
