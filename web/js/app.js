@@ -271,7 +271,7 @@ export class App {
 
   async #measure() {
     const { link, rates, state } = await this.session.stats();
-    this.#network = link?.rtt ? link.rtt * 1000 : null;
+    this.#network = typeof link?.rtt === "number" ? link.rtt * 1000 : null;
     this.#browser = rates?.browser ?? null;
     if (link && rates && state === "live") this.tiles.browser(link, rates);
   }

@@ -113,7 +113,6 @@ export class Connection extends Emitter {
     this.choice = choice;
     this.#blocked = false;
     this.#link?.close();
-    this.retryNow();
   }
 
   /** The network is another one, or this page was asleep: looks at once whether the link still carries. */

@@ -127,6 +127,7 @@ export class Session extends Emitter {
    */
   use(transport) {
     this.#connection.use(transport);
+    if (this.status.state !== "idle") this.open();
   }
 
   /** The server's name for it; another one in each epoch. */
