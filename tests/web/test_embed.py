@@ -11,6 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Frame
 
+from ..support.accounts import PASSWORD
+from ..support.axe import faults
 from ..support.browser import Visitor
 from ..support.folder import serving_folder
 from .conftest import KEY, Visit, serving
@@ -19,6 +21,8 @@ from .test_sdk import until_mirrored
 
 pytestmark = pytest.mark.browser
 
+MANIFEST = {"name": "Turned", "summary": "Grey", "description": "", "pipeline": [{"stage": "gray"}],
+            "permissions": ["camera", "microphone"]}
 PATHS = ("/", "/paint", "/docs", "/models", "/apps", "/sign-in", "/usage", "/embed-code", "/nothing-here")
 
 
@@ -80,6 +84,15 @@ def test_the_example_does_as_its_buttons_say(visit: Visit, pages: Pages) -> None
     refused = page.evaluate("caught(frame.start({ pipeline: [{ stage: 'nothing' }] }))")
     assert (refused[0], "nothing" in refused[1]) == ("invalid", True)
     assert page.evaluate("told.filter(([name]) => name === 'error').length") == 1
+    app = httpx.post(f"{pages.server}/v1/apps", json={"slug": "turned", "manifest": MANIFEST}).json()["app_id"]
+    page.evaluate("(app) => frame.start({ app: `${app}@1`, source: 'camera microphone', sound: true })", app)
+    [session] = httpx.get(f"{pages.server}/v1/sessions").json()["sessions"]
+    assert [each["stage"] for each in session["pipeline"]] == ["gray"]
+    assert within.page.evaluate("""() => {
+      const { stream, shadowRoot } = document.querySelector("aimass-stream");
+      return [stream.getTracks().length, shadowRoot.querySelector("video").muted];
+    }""") == [2, False]
+    page.evaluate("frame.stop()")
     page.evaluate("frame.close()")
     visitor.complaints.clear()  # Chromium logs each request that was refused
 
@@ -162,6 +175,56 @@ def test_who_else_gets_hold_of_the_window_is_not_heard(visit: Visit, pages: Page
     visitor.complaints.clear()
 
 
+def test_where_a_browser_shows_it_to_others_it_does_not_hear_them(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera"])
+    visitor.page.route("**/embed", lambda route: route.fulfill(
+        body=httpx.get(route.request.url).content, content_type="text/html"))  # as if there were no frame-ancestors
+    written(visitor, pages, "")
+    visitor.open(f"{pages.origin.replace('127.0.0.1', 'localhost')}/written.html", picture=False)
+    within = next(frame for frame in visitor.page.frames if "/embed" in frame.url)
+    within.evaluate("addEventListener('message', ({ data }) => { window.last = data; })")
+    visitor.page.evaluate("['stop', 'start', 'hello'].forEach((type) => tell(JSON.stringify({ aimass: 1, type })))")
+    visitor.page.evaluate("tell('last')")
+    inside(visitor).until("last === 'last'")
+    assert visitor.page.evaluate("heard.length") == 0
+    assert within.get_by_role("button", name="Start").is_visible()
+    assert any("was ignored" in said for said in visitor.complaints)
+    visitor.complaints.clear()
+
+
+def test_nobody_lends_it_their_rights(visit: Visit, pages: Pages) -> None:
+    """A page of the same site, whose frame a browser sends the cookie of who is signed in at the server."""
+    with serving(origins=[pages.origin], api_key=KEY) as server:
+        owner = {"Authorization": f"Bearer {KEY}"}
+        invited = httpx.post(f"{server}/v1/accounts", json={"name": "ada", "role": "user"}, headers=owner).json()
+        visitor = visit(permissions=["camera"])
+        accepted = visitor.context.request.post(f"{server}/v1/accounts/accept", data={
+            "token": invited["token"], "password": PASSWORD})
+        assert accepted.ok
+        written(visitor, Pages(pages.folder, pages.origin, server), "")
+        visitor.page.evaluate("tell", HELLO)
+        visitor.page.evaluate("tell", '{"aimass": 1, "type": "start", "id": 1}')
+        visitor.until("heard.some(([, data]) => JSON.parse(data).id === 1)")
+        [answer] = [each for each in heard(visitor, 1) if each.get("id") == 1]
+        assert (answer["type"], answer["reason"], answer["next"]) == (
+            "error", "unauthorized", "Send the frame a connect token.")
+        assert httpx.get(f"{server}/v1/sessions", headers=owner).json()["sessions"] == []
+
+
+def test_no_more_than_so_many_requests_wait(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera"])
+    written(visitor, pages, "")
+    visitor.page.evaluate("""() => {
+      for (let id = 0; id < 40; id++) tell(JSON.stringify({ aimass: 1, type: "start", id }));
+    }""")
+    visitor.until("new Set(heard.map(([, data]) => JSON.parse(data).id)).size === 41")  # and those that answer none
+    told = {each["id"]: each for each in heard(visitor, 41) if "id" in each}
+    reasons = [told[number].get("reason") for number in range(40)]
+    assert reasons.count("busy") == 8
+    assert reasons[31] is None  # the last one that was taken on
+    visitor.page.goto("about:blank")
+
+
 def test_only_listed_origins_may_hold_it_and_no_other_page_at_all(visit: Visit, pages: Pages) -> None:
     policy = httpx.get(f"{pages.server}/embed").headers["content-security-policy"]
     assert f"frame-ancestors 'self' {pages.origin};" in policy
@@ -170,6 +233,8 @@ def test_only_listed_origins_may_hold_it_and_no_other_page_at_all(visit: Visit, 
         answer = httpx.get(f"{pages.server}{path}", headers={"Accept": "text/html"})
         assert "frame-ancestors 'self';" in answer.headers["content-security-policy"], path
     visitor = visit()
+    visitor.open(f"{pages.server}/embed", picture=False)  # by itself it is a page like any other
+    assert not faults(visitor.page)
     other = pages.origin.replace("127.0.0.1", "localhost")
     address = pages.write("frame.html").replace(pages.origin, other)
     visitor.page.clock.install()
