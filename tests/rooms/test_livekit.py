@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from aimass_stream.events import TranscriptCommitted
 from aimass_stream.rooms.livekit import LiveKitDoor, LiveKitJoin
 from tests.api.test_callers import keyed, served
 from tests.support.apps import manifest
+from tests.support.command import here
 from tests.support.followed import Followed
 from tests.support.livekit import KEY, ROOM, SCREEN, SECRET, LiveKit, livekit
 from tests.support.meeting import Voice
@@ -174,6 +176,25 @@ async def test_a_server_that_stops_is_joined_again() -> None:
         await until(lambda: not there.visitors)
 
 
+async def test_the_library_mends_a_cut_and_the_session_goes_on() -> None:
+    async with both() as (server, there, client):
+        await there.guest("Ann", Voice())
+        room = await joined(there, client, pipeline=LEVEL, captions=False)
+        served = await room.until("participant.state", state="served")
+        (visitor,) = there.visitors
+        await there.until(lambda: visitor.subscribed)
+        await visitor.cut()
+        await there.until(lambda: any(each is not visitor and each.subscribed for each in there.visitors))
+        session = server.node.get(served["session_id"])
+        before = session.meter.summary()["audio-0"]["level"].count
+        await until(lambda: session.meter.summary()["audio-0"]["level"].count > before)
+        assert room.of("room.waiting") == room.of("participant.left") == []
+        assert server.node.sessions() == [session]
+        assert len({claims["sub"] for claims in there.tokens}) == 1
+        await client.rooms.leave(room.id)
+        await until(lambda: not there.visitors)
+
+
 async def test_who_may_publish_no_longer_is_not_shown_again(drawn: Camera) -> None:
     async with both() as (server, there, client):
         await there.guest("Ann", drawn)
@@ -240,6 +261,24 @@ async def test_who_gives_up_leaves_no_ghost() -> None:
         (visitor,) = there.visitors
         await there.until(lambda: not there.visitors)
         assert visitor.polite
+
+
+async def test_the_command_joins_and_leaves() -> None:
+    async with livekit() as there, serve(settings()) as server:
+        async def command(*arguments: str) -> tuple[int, str]:
+            done = await asyncio.to_thread(here, *arguments, "--server", server.url)
+            return done.code, done.out + done.err
+
+        keys = ("--livekit-key", KEY, "--livekit-secret", SECRET)
+        code, out = await command("join", "livekit", there.url, ROOM, *keys, "-p", '[{"stage": "level"}]', "--detach",
+                                  "--json")
+        assert code == 0, out
+        assert there.tokens[0]["name"] == "AI Mass (AI Mass)"
+        assert f"livekit {ROOM}" in (await command("rooms", "list"))[1]
+        assert (await command("rooms", "leave", json.loads(out)["id"]))[0] == 0
+        await until(lambda: not there.visitors)
+        for wrong in ((), (*keys, "--app", "soft", "-p", "[]", "--publish", "smell"), (*keys, "--set", "softness=8")):
+            assert (await command("join", "livekit", there.url, ROOM, *wrong))[0] == 2
 
 
 async def test_without_the_library_there_is_a_word_on_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

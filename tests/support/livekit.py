@@ -28,7 +28,6 @@ from websockets.http11 import Request, Response
 
 KEY, SECRET = "devkey", "a secret of thirty-two letters at least"
 ROOM = "standup"
-LEAVES = rtc.LeaveRequest.DISCONNECT
 AUDIO, VIDEO = models.TrackType.AUDIO, models.TrackType.VIDEO
 MICROPHONE, CAMERA, SCREEN = (models.TrackSource.MICROPHONE, models.TrackSource.CAMERA,
                               models.TrackSource.SCREEN_SHARE)
@@ -243,6 +242,10 @@ class Visitor:
         self.packets.append(models.DataPacket.FromString(data))
         self._room.news()
 
+    async def cut(self) -> None:
+        """As a network does it; who resumes is told to join anew."""
+        self._socket.transport.abort()
+
     def drop(self, sid: str) -> None:
         """A track that is no longer there."""
         self.subscribed.discard(sid)
@@ -254,7 +257,12 @@ class Visitor:
         await self.tell(update=rtc.ParticipantUpdate(participants=[self.info]))
 
     async def dismiss(self, reason: models.DisconnectReason) -> None:
-        await self.tell(leave=rtc.LeaveRequest(reason=reason, action=LEAVES))
+        with suppress(ConnectionClosed):
+            await self._socket.send(_leave(reason, rtc.LeaveRequest.DISCONNECT))
+
+
+def _leave(reason: Any, action: Any) -> bytes:
+    return rtc.SignalResponse(leave=rtc.LeaveRequest(reason=reason, action=action)).SerializeToString()
 
 
 def _permission(publish: bool) -> models.ParticipantPermission:
@@ -279,6 +287,7 @@ class LiveKit:
         self.refuses: HTTPStatus | None = None
         self.hangs = False
         self.go_on = asyncio.Event()  # lets in who is hanging
+        self.resuming = False  # who comes next
         self.tokens: list[dict[str, Any]] = []
         self._news = asyncio.Event()
 
@@ -308,7 +317,7 @@ class LiveKit:
         url = urlsplit(request.path)
         if self.refuses is not None:
             return connection.respond(self.refuses, "what nobody else may read")
-        if url.path not in ("/rtc", "/rtc/validate"):  # the signalling with one peer connection, which is younger: clients fall back
+        if url.path not in ("/rtc", "/rtc/validate"):  # as servers do that have no /rtc/v1: clients fall back
             return connection.respond(HTTPStatus.NOT_FOUND, "404 page not found")
         authorization = request.headers.get("Authorization", "").removeprefix("Bearer ")
         claims = claims_of(authorization or parse_qs(url.query).get("access_token", [""])[0])
@@ -316,12 +325,16 @@ class LiveKit:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "invalid token")
         if url.path == "/rtc/validate":  # asked by who could not connect, for the reason
             return connection.respond(HTTPStatus.OK, "success")
+        self.resuming = "reconnect" in parse_qs(url.query)
         self.tokens.append(claims)
         return None
 
     async def serve(self, socket: web.ServerConnection) -> None:
         if self.hangs:
             await self.go_on.wait()
+        if self.resuming:  # whoever was cut off is forgotten here
+            await socket.send(_leave(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT))
+            return
         visitor = Visitor(self, socket, self.tokens[-1])
         self.visitors.append(visitor)
         self.news()

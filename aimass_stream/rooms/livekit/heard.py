@@ -38,7 +38,7 @@ class Heard:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._handlers: tuple[tuple[rtc.room.EventTypes, Callable[..., None]], ...] = (
             ("track_subscribed", self._subscribed), ("track_unsubscribed", self._unsubscribed),
-            ("track_subscription_failed", self._failed))
+            ("track_unpublished", self._unpublished), ("track_subscription_failed", self._failed))
 
     # ports.Source ----------------------------------------------------------------------------------
 
@@ -88,6 +88,11 @@ class Heard:
         task = self._reading.pop(publication.sid, None)
         if task is not None:
             task.cancel()
+
+    def _unpublished(self, publication: rtc.RemoteTrackPublication) -> None:
+        """Also where the library connects anew: the same track is another publication then."""
+        if publication.sid in self._publications:
+            self.ended.set()
 
     def _failed(self, participant: rtc.RemoteParticipant, sid: str, error: object) -> None:
         if sid in self._publications:

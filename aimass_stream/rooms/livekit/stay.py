@@ -31,6 +31,7 @@ TRANSCRIPTION = "lk.transcription"  # of LiveKit's own captions, as text streams
 ATTEMPT_SECONDS = 3.0  # of which the library makes four
 FAREWELL_SECONDS = 5.0
 SEND_SECONDS = 5.0
+MEND_SECONDS = 8.0  # that the library may take for a cut: sessions wait for 10 at least
 MOST_TEXTS = 64  # that wait to be sent
 MAX_TRACKS = 8  # of one participant that are looked at
 
@@ -75,7 +76,9 @@ class LiveKitRoom:
         self.roster: dict[str, Participant] = {}
         self._room = room
         self._changed = changed
-        self._away = False  # the library is connecting anew
+        self._back = asyncio.Event()  # cleared while the library mends a cut
+        self._back.set()
+        self._mending: asyncio.TimerHandle | None = None
         self._texts: BoundedQueue[str] = BoundedQueue(MOST_TEXTS, "block")
         self._sending: asyncio.Task[None] | None = None
         room.on("participant_connected", self._know)
@@ -83,8 +86,8 @@ class LiveKitRoom:
         room.on("participant_name_changed", lambda participant, before, name: self._know(participant))
         room.on("track_published", lambda publication, participant: self._know(participant))
         room.on("track_unpublished", lambda publication, participant: self._know(participant))
-        room.on("reconnecting", lambda: self._cut(True))
-        room.on("reconnected", lambda: self._cut(False))
+        room.on("reconnecting", self._cut)
+        room.on("reconnected", self._mended)
         room.on("moved", lambda: self._over("we were moved to another room", final=True))
         room.on("disconnected", self._disconnected)
 
@@ -99,6 +102,8 @@ class LiveKitRoom:
     def _know(self, participant: rtc.Participant) -> None:
         """As they are now."""
         number = participant.identity
+        if not self._back.is_set():
+            return
         if number not in self._room.remote_participants or (number not in self.roster and len(self.roster) >= MOST):
             return
         name = named(participant.name or number)
@@ -109,11 +114,27 @@ class LiveKitRoom:
         self._changed()
 
     def _forget(self, participant: rtc.RemoteParticipant) -> None:
-        self.roster.pop(participant.identity, None)
-        self._changed()
+        if self._back.is_set():
+            self.roster.pop(participant.identity, None)
+            self._changed()
 
-    def _cut(self, away: bool) -> None:
-        self._away = away
+    def _cut(self) -> None:
+        """While it is mended, everybody seems to leave and to come back: the roster stays as it was."""
+        self._back.clear()
+        if self._mending is None:
+            self._mending = asyncio.get_running_loop().call_later(
+                MEND_SECONDS, lambda: self._over("the connection to LiveKit was cut", final=False))
+
+    def _mended(self) -> None:
+        self._back.set()
+        if self._mending is not None:
+            self._mending.cancel()
+            self._mending = None
+        for number in set(self.roster) - set(self._room.remote_participants):
+            del self.roster[number]
+        for participant in self._room.remote_participants.values():
+            self._know(participant)
+        self._changed()
 
     def _disconnected(self, reason: int = rtc.DisconnectReason.UNKNOWN_REASON) -> None:
         told, final = REASONS.get(reason, ("the connection to LiveKit was cut", False))
@@ -128,6 +149,7 @@ class LiveKitRoom:
     # media -----------------------------------------------------------------------------------------
 
     async def hear(self, participant: Participant, session: Session) -> Heard:
+        await self._back.wait()
         there = self._room.remote_participants.get(participant.id)
         sids = [sid for sid, _ in firsts(participant)]
         if there is None or any(sid not in there.track_publications for sid in sids):
@@ -142,7 +164,7 @@ class LiveKitRoom:
     # captions --------------------------------------------------------------------------------------
 
     def say(self, text: str) -> bool:
-        if self._sending is None or self._away or self.left.is_set():
+        if self._sending is None or self.left.is_set() or not self._back.is_set():
             return False
         try:
             self._texts.put_nowait(text)
@@ -176,6 +198,8 @@ class LiveKitRoom:
 
     async def leave(self) -> None:
         self._over("left", final=True)
+        if self._mending is not None:
+            self._mending.cancel()
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.wait([self._sending])
