@@ -22,6 +22,7 @@ from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, now
 from aimass_stream.rooms import floor as floors
 from aimass_stream.rooms.floor import QUESTIONS, STALE, Floor
 from aimass_stream.rooms.ports import Participant
+from aimass_stream.rooms.voices import AT_ONCE, Span, Voices
 from aimass_stream.rooms.wish import AssistantWish, attentive
 from aimass_stream.spec import PipelineSpec
 from tests.support.waiting import until
@@ -177,3 +178,17 @@ def test_the_pipeline_of_those_it_hears() -> None:
     for name in ("?!", "a", "x" * 33, "Com\nputer"):
         with pytest.raises(ValueError, match="name"):
             AssistantWish(name=name)
+
+
+def test_many_who_speak_at_once_are_compared_a_few_at_a_time() -> None:
+    voices = Voices()
+    everybody = [voices.of(Participant(str(number), "")) for number in range(AT_ONCE + 2)]
+    for voice in everybody:
+        voice.spans.append(Span(0.0, None, now(), 0))
+    for looks in (AT_ONCE, 2 * AT_ONCE):
+        for voice in everybody:
+            voice.sound.add(SILENCE)
+        voices.look(True)
+        assert sum(voice.spans[0].looks for voice in everybody) == looks
+    assert all(voice.spans[0].looks for voice in everybody)
+    assert not any(voice.spans[0].echo for voice in everybody)
