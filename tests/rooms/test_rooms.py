@@ -57,7 +57,7 @@ async def joined(held: Meeting, client: Client, **wanted: Any) -> Followed:
 async def test_captions_come_by_the_room_s_data_channel_with_the_speaker_s_name(clip: Samples) -> None:
     async with both() as (server, held, client):
         voice = Voice()
-        await held.guest(MARKUP, voice)
+        ann = await held.guest(MARKUP, voice)
         bob = await held.guest("Bob")
         room = await joined(held, client, name="Scribe")
         await bob.subscribe("Scribe (AI Mass)")
@@ -74,11 +74,14 @@ async def test_captions_come_by_the_room_s_data_channel_with_the_speaker_s_name(
         words = server.node.get(served["session_id"]).transcript
         assert len(words)
         assert server.node.get(served["session_id"]).transport == "janus"
+        await ann.ask(request="configure", display="Anna")
+        await room.until("participant.renamed", name="Anna")
+        await until(lambda: server.node.get(served["session_id"]).spec.stages[0].params["speaker"] == "Anna")
         shown = await client.rooms.show(room.id)
         assert shown["captions_sent"] >= len(captions)
         await client.rooms.leave(room.id)
         assert await room.over() == "ended by request"
-        assert set(await bob.others()) == {MARKUP}
+        assert set(await bob.others()) == {"Anna"}
         assert server.node.sessions() == []
         with pytest.raises(NotFound):
             await client.rooms.show(room.id)
@@ -124,8 +127,7 @@ async def test_who_mutes_and_comes_back_keeps_their_session(drawn: Camera) -> No
 
 async def test_a_hundred_who_are_idle_and_more_who_speak_than_are_served() -> None:
     async with both() as (server, held, client):
-        for number in range(100):
-            await held.guest(f"idle {number}")
+        await asyncio.gather(*(held.guest(f"idle {number}") for number in range(100)))
         for name in ("Ann", "Bob", "Cyd"):
             await held.guest(name, Voice())
         room = await joined(held, client, pipeline=LEVEL, max_participants=2)

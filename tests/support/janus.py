@@ -256,8 +256,7 @@ async def meeting(running: Running | None = None, *, room: int = 0, **options: A
         await maker.ask({"request": "create", "room": held.room, "secret": SECRET, "publishers": 200,
                          "notify_joining": True, **options})
         yield held
-        for guest in held.guests:
-            await guest.leave()
+        await asyncio.gather(*(guest.leave() for guest in held.guests))
         with suppress(AimassError):
             await maker.ask({"request": "destroy", "room": held.room, "secret": SECRET})
     finally:
