@@ -161,3 +161,46 @@ def test_what_the_server_does_not_have_is_asked_for_twice_at_most(visit: Visit, 
         assert (found["reason"], "none" in found["message"]) == ("not-found", True)
     assert guest.peers() == 2
     guest.complaints.clear()
+
+
+KEPT = ("WebSocket", "RTCPeerConnection", "RTCDataChannel", "AudioContext", "AudioWorkletNode", "MediaStream",
+        "AudioEncoder", "AudioDecoder")
+
+
+def kept(visitor: Visitor) -> dict[str, int]:
+    """What of a page is still there after garbage has been collected."""
+    cdp = visitor.context.new_cdp_session(visitor.page)
+    cdp.send("HeapProfiler.enable")
+    for _ in range(4):
+        cdp.send("HeapProfiler.collectGarbage")
+        visitor.page.wait_for_timeout(50)  # a stream that is closed goes in more than one step
+    found = {"listeners": int(cdp.send("Memory.getDOMCounters")["jsEventListeners"])}
+    for name in KEPT:
+        prototype = cdp.send("Runtime.evaluate", {"expression": f"{name}.prototype"})["result"]["objectId"]
+        objects = cdp.send("Runtime.queryObjects", {"prototypeObjectId": prototype})["objects"]["objectId"]
+        count = cdp.send("Runtime.callFunctionOn", {"objectId": objects, "returnByValue": True,
+                                                    "functionDeclaration": "function () { return this.length }"})
+        found[name] = int(count["result"]["value"])
+        cdp.send("Runtime.releaseObject", {"objectId": objects})
+    cdp.detach()
+    return found
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_nothing_is_kept_of_a_session_that_is_closed(visit: Visit, server: str, transport: str) -> None:
+    guest = sdk_page(visit(), server)
+    guest.page.mouse.click(5, 5)  # so that it may play sound
+    before = kept(guest)
+    run(guest, """
+      for (let n = 0; n < 8; n++) {
+        const session = await sdk.connect({ url: location.origin, transport: given[0] });
+        session.process("video");
+        session.process("audio");
+        await session.close();
+      }
+      peers.length = 0;
+    """, transport)
+    for _ in range(40):
+        if kept(guest) == before:
+            return
+    assert kept(guest) == before

@@ -11,6 +11,7 @@ import { frames } from "./outlet.js";
 
 export const CODECS = { pcm_s16le: 1, opus: 2, jpeg: 16, vp8: 17, h264: 18 };
 const NAMES = { vp8: "vp8", h264: "avc1.42e01f" };
+const LAST = 100; // ms that sound goes on after its end: a processor that has not ended by itself is kept for ever
 const RATE = 48_000; // Hz
 const BITS = 0.1; // of a pixel, 30 times a second
 const JPEG_EVERY = 66; // ms: single pictures are large
@@ -365,11 +366,8 @@ export class Sound {
   close() {
     this.#stop?.();
     for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
-    for (const node of [this.#player, this.#microphone]) {
-      node?.disconnect();
-      node?.port.close(); // else the browser keeps it, and all of this with it
-    }
+    for (const node of [this.#player, this.#microphone]) node?.port.postMessage(null);
     this.track.stop();
-    void this.#context.close();
+    setTimeout(() => void this.#context.close(), LAST);
   }
 }

@@ -13,6 +13,12 @@ const HURRY = 32; // one sample of so many is left out until no more is
 registerProcessor("aimass-microphone", class extends AudioWorkletProcessor {
   piece = new Float32Array(PIECE);
   filled = 0;
+  over = false;
+
+  constructor() {
+    super();
+    this.port.onmessage = () => (this.over = true);
+  }
 
   /** @param {Float32Array[][]} inputs */
   process([input = []]) {
@@ -26,7 +32,7 @@ registerProcessor("aimass-microphone", class extends AudioWorkletProcessor {
       this.piece = new Float32Array(PIECE);
       this.filled = 0;
     }
-    return true;
+    return !this.over;
   }
 });
 
@@ -39,10 +45,12 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
   played = 0;
   least = MOST; // that were waiting since the last look
   surplus = 0;
+  over = false;
 
   constructor() {
     super();
     this.port.onmessage = ({ data }) => {
+      if (!data) return void (this.over = true);
       this.pieces.push(data);
       this.waiting += data.samples.length;
       if (this.waiting > MOST) while (this.waiting > START) this.next();
@@ -81,7 +89,7 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
    */
   process(_inputs, outputs) {
     const out = outputs[0]?.[0];
-    if (!out) return true;
+    if (!out) return !this.over;
     if (!this.playing) this.playing = this.waiting >= START;
     for (let at = 0; this.playing && at < out.length; at++) {
       out[at] = this.take();
@@ -91,6 +99,6 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
     }
     this.least = Math.min(this.least, this.waiting);
     if (this.played >= LOOK) this.look();
-    return true;
+    return !this.over;
   }
 });
