@@ -37,7 +37,7 @@ MIRROR = [{"stage": "mirror"}]
 LEVEL = [{"stage": "level"}]
 MARKUP = '<b onclick="x">Ann</b> [red]\x1b[31m'
 SHOWN_MARKUP = '<b onclick="x">Ann</b> [red] [31m'
-OPEN = {"kind": "livekit", "room": ROOM, "api_key": KEY, "api_secret": SECRET}
+OPEN: dict[str, Any] = {"kind": "livekit", "room": ROOM, "api_key": KEY, "api_secret": SECRET}
 Reason = models.DisconnectReason
 
 
