@@ -127,14 +127,14 @@ class Served:
             begun = now()
             try:
                 await self._once(session, captions)
-                if captions.over.is_set():
-                    self._become("ended", f"the session is over: {captions.reason}")
-                    return
                 error: AimassError = Unavailable("the room cut the media")
             except Forbidden:
                 raise
             except AimassError as failed:
                 error = failed
+            if captions.over.is_set():  # which may be told only after its lines have ended, or while one is begun
+                self._become("ended", f"the session is over: {captions.reason}")
+                return
             if self._renew.is_set() or now() - begun > STEADY:
                 failures = 0
             failures += 1
