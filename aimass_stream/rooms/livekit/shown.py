@@ -94,14 +94,14 @@ class Outlet:
     def __init__(self, room: rtc.Room, name: str, media: Sound | Pictures) -> None:
         self.name = name
         self.media = media
-        self.publication: rtc.LocalTrackPublication | None = None
+        self._published: asyncio.Task[rtc.LocalTrackPublication] | None = None
         self._room = room
         self._changing = asyncio.Lock()
 
     async def run(self) -> None:
         while True:
             frame, _ = await self.media.queue.get()
-            if self.publication is None:
+            if self._published is None:
                 await self._publish(frame)
             await self.media.send(frame)  # type: ignore[arg-type]  # each has a queue of its own kind
 
@@ -109,16 +109,26 @@ class Outlet:
         options = rtc.TrackPublishOptions(source=self.media.source_kind, simulcast=False)  # encoded once for everybody
         async with self._changing, asyncio.timeout(PUBLISH_SECONDS):
             track = self.media.track(self.name, frame)  # type: ignore[arg-type]
-            self.publication = await self._room.local_participant.publish_track(track, options)
+            self._published = asyncio.create_task(self._room.local_participant.publish_track(track, options))
+            await asyncio.shield(self._published)  # LiveKit goes on publishing whoever waits
+
+    def is_of(self, publication: rtc.LocalTrackPublication) -> bool:
+        published = self._published
+        return (published is not None and published.done() and not published.cancelled()
+                and published.exception() is None and published.result() is publication)
 
     async def withdraw(self) -> None:
         """With the next frame it is published anew."""
         async with self._changing:
-            publication, self.publication = self.publication, None
-            if publication is not None and self._room.isconnected():
-                with suppress(UnpublishTrackError, TimeoutError):
-                    async with asyncio.timeout(FAREWELL_SECONDS):
-                        await self._room.local_participant.unpublish_track(publication.sid)
+            published, self._published = self._published, None
+            if published is None:
+                return
+            if not self._room.isconnected():
+                published.cancel()
+                return
+            with suppress(PublishTrackError, UnpublishTrackError, TimeoutError):
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._room.local_participant.unpublish_track((await published).sid)
 
 
 class Published:
@@ -150,7 +160,7 @@ class Published:
         self.ended.set()
 
     def _unpublished(self, publication: rtc.LocalTrackPublication) -> None:
-        if any(each.publication is publication for each in self._outlets.values()):
+        if any(each.is_of(publication) for each in self._outlets.values()):
             self.ended.set()
 
     def _permitted(self, participant: rtc.Participant, permissions: object) -> None:
