@@ -109,14 +109,12 @@ def _shows(visitor: Visitor, *, colour: bool) -> None:
 
 
 def test_lip_sync_is_switched_live(visitor: Visitor, server: str) -> None:
-    """On the server, and in the browser, which holds the picture back for the sound only where both are one stream."""
+    """On the server; that the SDK then shows pictures with their sound is tried with it."""
     page = arrange(visitor, server, [{"stage": "gray"}])
-    streams = "new Set(peers[0].remoteDescription.sdp.match(/(?<=a=msid:)\\S+/g)).size"
-    assert page.evaluate(streams) == 2
-    for name, sync, count in (("Lip sync", "lips", 1), ("Fastest", "lowest", 2)):
+    for name, sync in (("Lip sync", "lips"), ("Fastest", "lowest")):
         page.get_by_role("radio", name=name).click()
-        visitor.until(f"{streams} === {count}")
-        assert httpx.get(f"{server}/v1/sessions/{session(visitor)}").json()["sync"] == sync
+        visitor.until(f"fetch('/v1/sessions/{session(visitor)}').then((answer) => answer.json()).then(({{ sync }}) => "
+                      f"(window.sync = sync)) && window.sync === '{sync}'")
     shown = "document.querySelector('video.processed').currentTime"
     visitor.until(f"{shown} > {page.evaluate(shown)}")  # the picture goes on
     assert visitor.peers() == 1
