@@ -14,7 +14,7 @@ USED = re.compile(rb"\.#(\w+)")  # a private name where it is certainly one, and
 
 def small(module: bytes) -> bytes:
     """The same module to a browser. Tests compare what a compiler makes of both, for each that is served."""
-    code = bytes(rjsmin.jsmin(module))
+    code = bytes(rjsmin.jsmin(module)).replace(b'"\n+"', b"")  # a text over several lines is one
     letters = string.ascii_letters.encode()
     names = itertools.chain.from_iterable(itertools.product(letters, repeat=length) for length in itertools.count(1))
     short = {name: bytes(next(names)) for name, _ in Counter(USED.findall(code)).most_common()}

@@ -46,7 +46,7 @@ export class ServerError extends AimassError {
    * @param {number | null} [retryAfter] seconds
    */
   constructor(problem, retryAfter = null) {
-    const status = problem.status === 502 || problem.status === 504 ? 503 : problem.status; // a proxy's words for it
+    const status = [502, 504].includes(problem.status) ? 503 : problem.status; // a proxy's words for it
     const [reason, title, next] = ANSWERS[status] ?? ["refused", problem.title || "The server refused", ""];
     super(reason, { title, message: sentence(problem.detail || problem.title), next });
     this.status = problem.status;
@@ -121,13 +121,13 @@ export function sentence(text) {
 export const serverGone = (cause) => new NetworkError("server-gone", {
   title: "The server does not answer",
   message: "No connection to this server can be made.",
-  next: "Check that it is still running and that this device is online. This page tries again by itself.",
+  next: "Check that it runs and that this device is online. This page tries again by itself.",
   cause,
 });
 
 export const mediaBlocked = () => new NetworkError("media-blocked", {
   title: "The server answers, but no media gets through",
-  message: "Sound and picture travel over UDP, which a firewall, a VPN or a container without its ports keeps out.",
+  message: "Media travel over UDP, which a firewall, a VPN or a container without its ports keeps out.",
   next: "Open the server's UDP ports (setting udp_ports), tell it its outside address (advertised_address), or "
     + "give it a TURN server (turn).",
 });
@@ -141,7 +141,7 @@ export const mediaLost = () => new NetworkError("media-lost", {
 export const noWebRtc = () => new NetworkError("no-webrtc", {
   title: "This browser has no WebRTC",
   message: "RTCPeerConnection is missing or switched off.",
-  next: "Open the page in a current Chrome, Edge, Firefox or Safari, and allow WebRTC in its settings.",
+  next: "Use a current Chrome, Edge, Firefox or Safari, and allow WebRTC in its settings.",
 });
 
 /** @param {string} kind */
@@ -162,16 +162,16 @@ export const insecureOrigin = () => new SourceError("insecure-origin", {
 const CAPTURE = {
   NotAllowedError: ["permission-denied", "Permission was not given",
     "This browser did not let the page use the {what}.",
-    "Click the icon left of the address, allow the {what}, and try again. Some systems ask a second time in their "
-      + "own privacy settings."],
-  NotFoundError: ["no-device", "No {what} was found", "This device has no {what}, or none that is plugged in.",
+    "Click the icon left of the address, allow the {what}, and try again. The "
+      + "system may ask, too."],
+  NotFoundError: ["no-device", "No {what} was found", "None is plugged in.",
     "Plug one in, or use another source."],
   NotReadableError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",
     "Close what else uses the {what} and try again."],
   OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",
     "Choose another device or size."],
-  AbortError: ["device-busy", "The {what} stopped", "The device gave up while it was being opened.", "Try again."],
-  NotSupportedError: ["unsupported", "Not possible in this browser", "It has no way to capture the {what}.",
+  AbortError: ["device-busy", "The {what} stopped", "It gave up while it was opened.", "Try again."],
+  NotSupportedError: ["unsupported", "Not possible in this browser", "It can't capture the {what}.",
     "Use another source or another browser."],
 };
 
