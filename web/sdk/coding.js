@@ -143,7 +143,7 @@ export class Lag {
   /** @param {number} captured ms */
   add(captured) {
     const lag = performance.now() - captured;
-    this.ms = Number.isNaN(this.ms) ? lag : this.ms + (lag - this.ms) / 16;
+    this.ms = this.ms + (lag - this.ms) / 16 || lag;
   }
 }
 
@@ -203,7 +203,7 @@ export class Screen {
   #show(frame) {
     this.size = { width: frame.displayWidth ?? frame.width, height: frame.displayHeight ?? frame.height };
     this.frames += 1;
-    if (frame.timestamp !== undefined) this.lag.add(frame.timestamp / 1000);
+    this.lag.add(frame.timestamp / 1000);
     this.#paint(frame);
     this.#done();
   }
@@ -266,7 +266,7 @@ export class Sound {
     this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
       const samples = new Float32Array(sound.numberOfFrames);
       sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-      this.#play(samples, this.#times.shift() ?? NaN);
+      this.#play(samples, /** @type {number} */ (this.#times.shift()));
       sound.close();
     } });
     this.#encode(RATE);

@@ -41,7 +41,7 @@ export class Socket {
   #bytes = { sent: 0, received: 0 };
   #heard = performance.now();
   #patience;
-  #together;
+  #together = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
   /** @type {(error: Error) => void} */
@@ -53,7 +53,6 @@ export class Socket {
   constructor(options) {
     this.#options = options;
     this.#patience = options.silence;
-    this.#together = options.together;
     this.lost = new Promise((/** @type {(error: Error) => void} */ resolve) => (this.#end = resolve));
     const url = new URL("v1/stream", options.url);
     url.protocol = url.protocol.replace("http", "ws");
@@ -178,8 +177,8 @@ export class Socket {
       this.#told = this.#done;
       this.send(JSON.stringify({ type: "ack", received: this.#done }));
     }
-    const ahead = this.#sound ? this.#sound.lag.ms - this.#screen.lag.ms : 0; // sound waits to be played
-    holds.set(this.#screen.track, this.#together && ahead > 0 && ahead < MOST ? ahead : 0);
+    const ahead = (this.#sound?.lag.ms ?? 0) - this.#screen.lag.ms; // sound waits to be played
+    holds.set(this.#screen.track, this.#together && ahead < MOST ? Math.max(0, ahead) : 0);
     if (performance.now() - this.#heard > this.#patience * 1000) this.close();
   }
 

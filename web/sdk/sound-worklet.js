@@ -62,13 +62,6 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
     this.at = 0;
   }
 
-  /** A burst leaves more waiting than is needed: without this the delay would stay. */
-  look() {
-    this.surplus = Math.max(0, this.least - SPARE);
-    this.least = MOST;
-    this.played = 0;
-  }
-
   /** @returns {number} the next sample, 0 where there is none */
   take() {
     const [piece] = this.pieces;
@@ -76,7 +69,7 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
       this.playing = false;
       return 0;
     }
-    if (this.at === 0) this.port.postMessage(piece.captured);
+    if (!this.at) this.port.postMessage(piece.captured);
     const sample = piece.samples[this.at++] ?? 0;
     this.waiting--;
     if (this.at === piece.samples.length) this.next();
@@ -98,7 +91,10 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
       this.take();
     }
     this.least = Math.min(this.least, this.waiting);
-    if (this.played >= LOOK) this.look();
+    if (this.played < LOOK) return true;
+    this.surplus = this.least - SPARE; // a burst leaves more than is needed, and without this the delay would stay
+    this.least = MOST;
+    this.played = 0;
     return !this.over;
   }
 });
