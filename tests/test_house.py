@@ -63,7 +63,8 @@ def test_the_notice_names_every_dependency() -> None:
 
 def test_the_package_imports_only_what_it_depends_on() -> None:
     distributions = packages_distributions()
-    allowed = requirements() | requirements("torch", "piper", "talk", "sklearn", "objects", "convert", "tensorflow")
+    allowed = requirements() | requirements("torch", "piper", "talk", "sklearn", "objects", "convert", "tensorflow",
+                                              "livekit")
     allowed |= {"keras", "h5py"}  # which come with TensorFlow
     # what a dependency cannot do without, and whose version it sets
     allowed |= {"anyio", "aioice", "pylibsrtp", "pydantic-core", "click", "pyopenssl"}
