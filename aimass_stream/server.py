@@ -105,11 +105,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (sessions.router, transcripts.router, tracks.router, webrtc.router, whip.router, whep.router, predict.router,
-           realtime_router, catalogue.router, health.router, usage.router, speech.router, audio.router, images.router,
-           videos.router, lessons.router, jobs.router, *BATCH, vision.router, attendance.router, faces.router,
-           models.router, sign_in_router, accounts_router, keys_router, connect_router, teams_router, audit_router,
-           rooms_router, *APPS, *HUB, *SITE, extension.router, pages.router)
+ROUTERS = (sessions.router, sessions.ending_router, transcripts.router, tracks.router, webrtc.router, whip.router,
+           whep.router, predict.router, realtime_router, catalogue.router, health.router, usage.router, speech.router,
+           audio.router, images.router, videos.router, lessons.router, jobs.router, *BATCH, vision.router,
+           attendance.router, faces.router, models.router, sign_in_router, accounts_router, keys_router, connect_router,
+           teams_router, audit_router, rooms_router, *APPS, *HUB, *SITE, extension.router, pages.router)
 DOORS = APIRouter()  # how FastAPI solves these routes is worked out once a process, and not for every application
 for _router in ROUTERS:
     DOORS.include_router(_router)
@@ -225,7 +225,8 @@ def _open_doors(app: Application, settings: Settings, infer: Infer, accounts: Ac
     app.add_middleware(origin.OriginGuard, settings=settings)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"],
-                           allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key"],
+                           allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key",
+                                          "Resume-Token"],
                            expose_headers=["Location", "ETag", "Link", "Retry-After", "Idempotency-Replayed"])
     app.router.routes.extend(oip.routes(infer))
     app.router.routes.extend(DOORS.routes)

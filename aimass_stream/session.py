@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import secrets
 import time
@@ -122,6 +123,10 @@ class Session:
 
     def _has_ears(self, spec: PipelineSpec) -> bool:
         return any(self.pipeline.registry.listens(stage.name) for stage in spec.stages)
+
+    def resumes_by(self, token: str | None) -> bool:
+        """Whether this is its resume token."""
+        return hmac.compare_digest((token or "").encode(errors="replace"), self.resume_token.encode())
 
     @property
     def sinks(self) -> list[Sink]:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 from zlib import crc32
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import InvalidInput, Stale
+from ..errors import Forbidden, InvalidInput, Stale
 from ..events import SessionStats
 from ..session import Session
-from .deps import CallerDep, NodeDep, needs
+from .deps import CallerDep, NodeDep, admitted, bearer, needs
 from .etags import CHANGED, FIELD, IfMatch, revision, seen, tagged
 from .problems import RESPONSES
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES, dependencies=[needs("media")])
+ending_router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=RESPONSES,
+                          dependencies=[Security(bearer)])
 
 _changing: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()  # who has seen what, and changes it
+
+ResumeToken = Annotated[str | None, Header(
+    max_length=200, description="the session's own, for who has nothing else that is still good")]
 
 EXAMPLE = [[{"stage": "mirror"}, {"stage": "blur", "sigma": 8}]]
 
@@ -96,9 +101,18 @@ async def change_session(session_id: str, change: SessionChange, response: Respo
     return tagged(response, _revision(view), view)
 
 
-@router.delete("/{session_id}", status_code=204)
-async def end_session(session_id: str, node: NodeDep, caller: CallerDep) -> Response:
-    await node.end(session_id, "ended by request", caller)
+@ending_router.delete("/{session_id}", status_code=204)
+async def end_session(session_id: str, request: Request, node: NodeDep, resume_token: ResumeToken = None) -> Response:
+    """By its caller, or by its resume token: a page that is left may have a connect token only, which was good once."""
+    if resume_token is None:
+        caller = await admitted(request)
+        caller.need("media")
+        session = node.get(session_id, caller)
+    else:
+        session = node.get(session_id)
+        if not session.resumes_by(resume_token):
+            raise Forbidden("the resume token does not belong to this session", field="Resume-Token")
+    await session.close("ended by request")
     return Response(status_code=204)
 
 

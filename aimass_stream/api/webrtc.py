@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Request, Security
@@ -71,6 +70,8 @@ async def answer_offer(body: OfferBody, request: Request, node: NodeDep, setting
         if fresh:
             await session.close("the offer could not be answered")
         raise
+    if fresh and await request.is_disconnected():
+        await session.close("its client left before it was answered")
     return AnswerBody(sdp=answer, session_id=session.id, resume_token=session.resume_token)
 
 
@@ -84,7 +85,7 @@ async def _session(body: OfferBody, node: Node, caller: Caller | None, accounts:
                                latency_ms=body.latency_ms,
                                app=AppCall.of(body.app_id, body.parameters, body.pipeline)), True
     session = node.get(body.session_id or "")
-    if not hmac.compare_digest((body.resume_token or "").encode(), session.resume_token.encode()):
+    if not session.resumes_by(body.resume_token):
         raise Forbidden("the resume token does not belong to this session", field="resume_token")
     accounts.confirm(session.caller)
     if body.app_id is not None:

@@ -118,6 +118,14 @@ async def test_a_connect_token_opens_one_session_which_goes_on_by_its_own() -> N
         assert (await refusal(server.ws_url, HELLO | {"resume": resume | {"token": "x" * 43}}))[1] == 4404
         async with joined(server.ws_url, HELLO | {"resume": resume}) as back:
             assert back.hello["resumed"]
+            path = f"/v1/sessions/{hello['session_id']}"
+            assert (await http.delete(path, headers=shown)).status_code == 403
+            for wrong, status in (("", 403), ("é", 403), ("x" * 201, 422)):
+                assert (await http.delete(path, headers={"Resume-Token": wrong.encode()})).status_code == status
+            async with httpx.AsyncClient(base_url=server.url, headers=shown) as page:
+                own = {"Resume-Token": hello["resume_token"]}
+                assert [(await page.delete(path, headers=own)).status_code for _ in range(2)] == [204, 404]
+            assert (await back.event("session.ended"))["data"]["reason"] == "ended by request"
         for seconds in (0, 61, -1):
             answer = await http.post("/v1/connect-tokens", json={"expires_in": seconds}, headers=ada)
             assert answer.status_code == 422

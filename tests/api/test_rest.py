@@ -125,7 +125,9 @@ async def test_other_peoples_pages_are_kept_out() -> None:
         rebound = await http.get("/v1/sessions", headers={"host": "evil.example"})
         assert rebound.status_code == 403
         preflight = await http.options(path, headers={"origin": "https://friend.example",
-                                                      "access-control-request-method": "PATCH"})
+                                                      "access-control-request-method": "DELETE",
+                                                      "access-control-request-headers": "resume-token"})
+        assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == "https://friend.example"
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.options import settings
 from tests.support.rtc import Camera, Client, Microphone
 from tests.support.server import serve
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +118,13 @@ async def test_the_answer_offers_repair_of_sound_and_a_rate_to_start_pictures_wi
         answer = (await client.http.post("/v1/webrtc/offer", json=offer)).json()["sdp"]
         assert "useinbandfec=1" in answer
         assert answer.count("x-google-start-bitrate=800") == 3  # VP8 and two profiles of H264
+
+
+async def test_who_leaves_before_the_answer_leaves_no_session() -> None:
+    async with (serve(settings(resume_seconds=600)) as server,
+                Client(server.url, camera=await camera()) as client):
+        offer = {"sdp": await client.offer()}
+        posting = asyncio.create_task(client.http.post("/v1/webrtc/offer", json=offer))
+        await until(lambda: bool(server.node.sessions()))
+        posting.cancel()
+        await until(lambda: not server.node.sessions())

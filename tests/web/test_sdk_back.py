@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 
@@ -11,10 +13,12 @@ from ..support.browser import Visitor
 from ..support.options import settings
 from ..support.sdk import run, sdk_page
 from ..support.server import serve
-from .conftest import Visit, serving
+from .conftest import KEY, Visit, serving
 from .test_sdk import CAMERA, MIRROR, until_mirrored
 
 pytestmark = pytest.mark.browser
+
+ASKED = {"Authorization": f"Bearer {KEY}"}
 
 
 def in_order(visitor: Visitor) -> int:
@@ -204,3 +208,39 @@ def test_nothing_is_kept_of_a_session_that_is_closed(visit: Visit, server: str, 
         if kept(guest) == before:
             return
     assert kept(guest) == before
+
+
+@pytest.fixture(scope="module")
+def strict(server: str) -> Iterator[str]:
+    """URL of a server that admits the other one's pages with a token, and waits long for who was cut off."""
+    with serving(origins=[server], api_key=KEY, resume_seconds=600) as url:
+        yield url
+
+
+def token_of(url: str, seconds: float = 60) -> str:
+    answer = httpx.post(f"{url}/v1/connect-tokens", json={"expires_in": seconds}, headers=ASKED)
+    return str(answer.json()["token"])
+
+
+def until_left(url: str) -> None:
+    for _ in range(200):
+        if not httpx.get(f"{url}/v1/sessions", headers=ASKED).json()["sessions"]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("its session stayed")
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_page_that_is_left_ends_its_session(visit: Visit, server: str, strict: str, transport: str) -> None:
+    """Connected and on the way there, by the session's own token: the one that opened it was good once."""
+    guest = sdk_page(visit(), server)
+    for delay in (None, 0, 20, 80):
+        run(guest, """
+          const [url, token, transport, delay] = given;
+          const opening = begin({ url, token, transport });
+          opening.catch(() => undefined); // the page goes
+          await (delay === null ? opening : new Promise((go) => setTimeout(go, delay)));
+        """, strict, token_of(strict), transport, delay)
+        sdk_page(guest, server)
+        until_left(strict)
+    guest.complaints.clear()  # Chromium logs what the page has left

@@ -321,13 +321,14 @@ export class Connection extends Emitter {
    * @param {boolean} [leaving]
    */
   #drop(link, leaving = false) {
-    const id = this.sessionId;
-    const told = link?.send('{"type":"session.close"}') ?? false; // a token that was good once can say it so only
+    const known = this.#known();
+    const told = link?.send('{"type":"session.close"}') ?? false;
     if (told && !leaving) setTimeout(() => link?.close(), FAREWELL);
     else link?.close();
     this.#link = null;
     this.#forget();
-    if (id && (leaving || !told)) this.rest.end(id).catch(() => undefined); // gone already: that is what we want
+    if (!known || (told && !leaving)) return;
+    this.rest.end(known.session_id, known.resume_token).catch(() => undefined); // gone already: that is what we want
   }
 
   #forget() {

@@ -72,10 +72,11 @@ export class Rest {
 
   /**
    * Ends a session; also works while the page is being closed.
-   * @param {string} sessionId
+   * @param {string} id
+   * @param {string} token that resumes it: what it was opened with may have been good only once
    */
-  end(sessionId) {
-    return this.call("DELETE", `v1/sessions/${encodeURIComponent(sessionId)}`, null, { keepalive: true });
+  end(id, token) {
+    return this.call("DELETE", `v1/sessions/${id}`, null, { keepalive: true, headers: { "Resume-Token": token } });
   }
 
   /** The session was opened: a 401 from now on means that the token's time is over. */

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 
 from starlette.responses import JSONResponse
@@ -132,7 +131,7 @@ def _resumed(node: Node, resume: wire.Resume, authorizer: Authorizer) -> Session
         session = node.get(resume.session_id)
     except NotFound:
         raise unknown from None
-    if session.state == "closed" or not hmac.compare_digest(session.resume_token.encode(), resume.token.encode()):
+    if session.state == "closed" or not session.resumes_by(resume.token):
         raise unknown
     authorizer.confirm(session.caller)
     return session
