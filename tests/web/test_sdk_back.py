@@ -190,10 +190,11 @@ def kept(visitor: Visitor) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
-def test_nothing_is_kept_of_a_session_that_is_closed(visit: Visit, server: str, transport: str) -> None:
+@pytest.mark.parametrize(("transport", "touched"), [("webrtc", True), ("websocket", True), ("websocket", False)])
+def test_nothing_is_kept_of_a_session_that_is_closed(visit: Visit, server: str, transport: str, touched: bool) -> None:
     guest = sdk_page(visit(), server)
-    guest.page.mouse.click(5, 5)  # so that it may play sound
+    if touched:
+        guest.page.mouse.click(5, 5)  # so that it may play sound
     before = kept(guest)
     run(guest, """
       for (let n = 0; n < 8; n++) {
@@ -206,8 +207,9 @@ def test_nothing_is_kept_of_a_session_that_is_closed(visit: Visit, server: str, 
     """, transport)
     for _ in range(40):
         if kept(guest) == before:
-            return
+            break
     assert kept(guest) == before
+    guest.complaints.clear()  # Chromium warns of sound on a page that nobody has touched
 
 
 @pytest.fixture(scope="module")

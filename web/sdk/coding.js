@@ -233,6 +233,7 @@ export class Sound {
   #count = 0;
   /** @type {(() => void) | null} */
   #stop = null;
+  #over = new AbortController();
   #context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
   #out = this.#context.createMediaStreamDestination();
   track = /** @type {MediaStreamTrack} */ (this.#out.stream.getAudioTracks()[0]);
@@ -249,9 +250,11 @@ export class Sound {
 
   async open() {
     await this.#context.audioWorklet.addModule(new URL("./sound-worklet.js", import.meta.url));
-    this.#player = new AudioWorkletNode(this.#context, "aimass-player", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.#player.connect(this.#out);
-    this.#player.port.onmessage = ({ data }) => this.lag.add(this.codec === "opus" ? data - AHEAD : data);
+    const { signal } = this.#over;
+    if (signal.aborted) return;
+    for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => this.#wake(), { signal });
+    this.#context.addEventListener("statechange", () => this.#start(), { signal });
+    this.#start();
     if (this.codec !== "opus" || typeof MediaStreamTrackProcessor !== "function") {
       this.#microphone = new AudioWorkletNode(this.#context, "aimass-microphone", { numberOfOutputs: 0 }); // takes 20 ms
       this.#microphone.port.onmessage = ({ data }) => this.#stop && this.#heard(data, RATE);
@@ -273,6 +276,18 @@ export class Sound {
     this.#decoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1 });
   }
 
+  #wake() {
+    if (this.#context.state === "suspended") this.#context.resume().catch(() => undefined); // closed meanwhile
+  }
+
+  /** Once the page may play sound: a processor that has never run does not end, either. */
+  #start() {
+    if (this.#player || this.#context.state !== "running") return;
+    this.#player = new AudioWorkletNode(this.#context, "aimass-player", { numberOfInputs: 0, outputChannelCount: [1] });
+    this.#player.connect(this.#out);
+    this.#player.port.onmessage = ({ data }) => this.lag.add(this.codec === "opus" ? data - AHEAD : data);
+  }
+
   /** @param {number} sampleRate */
   #encode(sampleRate) {
     this.#rate = sampleRate;
@@ -289,7 +304,7 @@ export class Sound {
       source.connect(this.#microphone);
       this.#stop = () => source.disconnect();
     }
-    if (this.#context.state === "suspended") this.#context.resume().catch(() => undefined); // closed meanwhile
+    this.#wake();
   }
 
   /** @param {AudioData} sound */
@@ -364,6 +379,7 @@ export class Sound {
   }
 
   close() {
+    this.#over.abort();
     this.#stop?.();
     for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
     for (const node of [this.#player, this.#microphone]) node?.port.postMessage(null);

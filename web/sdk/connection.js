@@ -144,7 +144,8 @@ export class Connection extends Emitter {
       }
       if (signal.aborted) return;
       this.#link = null;
-      this.#refuseAll(error);
+      for (const { reject } of this.#asked.values()) reject(error);
+      this.#asked.clear();
       if (error.reason === "not-found" || error instanceof TokenError) this.#forget();
       if (error.reason === "server-gone") this.#config = null; // asking for it first is the cheapest look at a server
       attempt = error.reason === reason ? attempt + 1 : 0;
@@ -335,12 +336,6 @@ export class Connection extends Emitter {
     this.sessionId = this.#token = null;
     this.sequence = new Sequence();
     this.#config = null; // the server may be another one
-  }
-
-  /** @param {Error} error */
-  #refuseAll(error) {
-    for (const { reject } of this.#asked.values()) reject(error);
-    this.#asked.clear();
   }
 
   /**

@@ -80,7 +80,7 @@ export class VersionError extends AimassError {
     super(`server-too-${how}`, {
       title: `The server is too ${how} for this page`,
       message: `It speaks version ${server} of the protocol, and this page ${ours}.`,
-      next: "Update the older of the two, or take the SDK from the server itself: SERVER/sdk/aimass-stream.js.",
+      next: "Take the SDK from the server itself: SERVER/sdk/aimass-stream.js.",
     });
   }
 }
@@ -128,32 +128,32 @@ export const serverGone = (cause) => new NetworkError("server-gone", {
 export const mediaBlocked = () => new NetworkError("media-blocked", {
   title: "The server answers, but no media gets through",
   message: "Media travel over UDP, which a firewall, a VPN or a container without its ports keeps out.",
-  next: "Open the server's UDP ports (setting udp_ports), tell it its outside address (advertised_address), or "
+  next: "Open the server's UDP ports (udp_ports), tell it its outside address (advertised_address), or "
     + "give it a TURN server (turn).",
 });
 
 export const mediaLost = () => new NetworkError("media-lost", {
   title: "The connection was cut",
   message: "Nothing has come from the server for a while.",
-  next: "The session waits for us; this page is connecting to it again.",
+  next: "This page is connecting again.",
 });
 
 export const noWebRtc = () => new NetworkError("no-webrtc", {
   title: "This browser has no WebRTC",
-  message: "RTCPeerConnection is missing or switched off.",
-  next: "Use a current Chrome, Edge, Firefox or Safari, and allow WebRTC in its settings.",
+  message: "It is missing or switched off.",
+  next: "Allow it in the browser's settings, or use another browser.",
 });
 
 /** @param {string} kind */
 export const trackEnded = (kind) => new SourceError("track-ended", {
   title: kind === "video" ? "The picture has ended" : "The sound has ended",
-  message: "Its device was unplugged, its sharing stopped, or somebody called stop().",
+  message: "Its device was unplugged, or somebody stopped it.",
   next: "Open the device again and give process() or send() its new track.",
 });
 
 export const insecureOrigin = () => new SourceError("insecure-origin", {
   title: "Camera and microphone need https",
-  message: "Browsers hand them out only to https pages and to localhost, and this page came over plain http.",
+  message: "Browsers hand them out only to https pages and to localhost.",
   next: "Start the server with --tls self (or --tls cert,key) and open the https address it prints.",
 });
 
@@ -170,7 +170,7 @@ const CAPTURE = {
     "Close what else uses the {what} and try again."],
   OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",
     "Choose another device or size."],
-  AbortError: ["device-busy", "The {what} stopped", "It gave up while it was opened.", "Try again."],
+  AbortError: ["device-busy", "The {what} stopped", "It gave up.", "Try again."],
   NotSupportedError: ["unsupported", "Not possible in this browser", "It can't capture the {what}.",
     "Use another source or another browser."],
 };
@@ -198,7 +198,7 @@ export function sourceError(cause, what) {
 export function explain(error) {
   if (error instanceof AimassError) return error;
   return new AimassError("unexpected", {
-    title: "Something unexpected happened",
+    title: "Something unexpected",
     message: error instanceof Error ? error.message : String(error),
     cause: error,
   });

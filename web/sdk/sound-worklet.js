@@ -91,7 +91,7 @@ registerProcessor("aimass-player", class extends AudioWorkletProcessor {
       this.take();
     }
     this.least = Math.min(this.least, this.waiting);
-    if (this.played < LOOK) return true;
+    if (this.played < LOOK) return !this.over;
     this.surplus = this.least - SPARE; // a burst leaves more than is needed, and without this the delay would stay
     this.least = MOST;
     this.played = 0;
