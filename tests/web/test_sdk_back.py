@@ -219,9 +219,8 @@ def strict(server: str) -> Iterator[str]:
         yield url
 
 
-def token_of(url: str, seconds: float = 60) -> str:
-    answer = httpx.post(f"{url}/v1/connect-tokens", json={"expires_in": seconds}, headers=ASKED)
-    return str(answer.json()["token"])
+def token_of(url: str) -> str:
+    return str(httpx.post(f"{url}/v1/connect-tokens", headers=ASKED).json()["token"])
 
 
 def until_left(url: str) -> None:
@@ -246,3 +245,27 @@ def test_a_page_that_is_left_ends_its_session(visit: Visit, server: str, strict:
         sdk_page(guest, server)
         until_left(strict)
     guest.complaints.clear()  # Chromium logs what the page has left
+
+
+def test_a_token_that_is_no_longer_good(visit: Visit, server: str, strict: str) -> None:
+    """Where the session is lost, too, a function is asked for another one, and what stays the same is refused."""
+    guest = sdk_page(visit(), server)
+    begin = """
+      const [url, first, second] = given;
+      window.tokens = [first, second];
+      await begin({ url, token: second ? async () => tokens.shift() : first });
+    """
+    lose = "await fetch(given[0], { method: 'DELETE', headers: { Authorization: given[1] } }); peers.at(-1).close()"
+    for second in (token_of(strict), None):
+        run(guest, begin, strict, token_of(strict), second)
+        run(guest, lose, f"{strict}/v1/sessions/{run(guest, 'return session.id')}", ASKED["Authorization"])
+        if second is not None:
+            guest.until("session.epoch === 2 && session.status.state === 'live'")
+            assert run(guest, "return tokens.length") == 0
+            run(guest, "await session.close()")
+    guest.until("session.status.state === 'failed'")
+    error = run(guest, "const { name, reason, next } = session.status.error; return { name, reason, next }")
+    assert (error["name"], error["reason"]) == ("TokenError", "token-expired")
+    assert "function" in error["next"]
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs what was refused

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
+from playwright.sync_api import WebSocketRoute
 
 from ..support.browser import Visitor
 from ..support.sdk import run, sdk_page
@@ -123,3 +127,23 @@ def test_what_a_websocket_refuses_and_who_gives_up(visit: Visit, guarded: str, s
     assert live(server) == before
     for visitor in (guest, plain):
         visitor.complaints.clear()  # Chromium logs sockets that were closed before they opened
+
+
+def greeting(version: int) -> Callable[[WebSocketRoute], None]:
+    """A server that welcomes everybody and speaks that version."""
+    said = json.dumps({"type": "hello", "session_id": "s_x", "resume_token": "x", "version": version})
+
+    def met(socket: WebSocketRoute) -> None:
+        socket.on_message(lambda _: socket.send(said))
+
+    return met
+
+
+def test_a_server_of_another_version(visit: Visit, server: str) -> None:
+    """Which says so only in its hello: what was asked before, another one answered."""
+    guest = sdk_page(visit(), server)
+    for version, reason in ((0, "server-too-old"), (9, "server-too-new")):
+        guest.page.route_web_socket("**/v1/stream", greeting(version))
+        found = run(guest, "return trouble(sdk.connect({ url: location.origin, transport: 'websocket' }))")
+        assert (found["name"], found["reason"]) == ("VersionError", reason)
+        assert "aimass-stream.js" in found["next"]
