@@ -2,9 +2,9 @@
  * What can go wrong, each with a `reason` for programs and, for people, what happened (`title`, `message`)
  * and what to do about it (`next`).
  *
- *     AimassError
- *     +-- SourceError     camera, microphone, screen or file: 'permission-denied', 'no-device', 'device-busy',
- *     |                   'insecure-origin', 'unsupported', 'bad-file', 'cancelled', 'track-ended'
+ *     AimassError         'invalid', where a call makes no sense; 'unexpected'
+ *     +-- SourceError     camera, microphone or screen: 'permission-denied', 'no-device', 'device-busy',
+ *     |                   'insecure-origin', 'unsupported', 'track-ended'
  *     +-- ServerError     an answer of the server: 'unauthorized', 'forbidden', 'invalid', 'not-found', 'busy',
  *     |   |               'conflict', 'unavailable', 'refused'
  *     |   +-- TokenError  'token-expired': it was good before and is no longer
