@@ -121,7 +121,7 @@ async def test_a_connect_token_opens_one_session_which_goes_on_by_its_own() -> N
             path = f"/v1/sessions/{hello['session_id']}"
             assert (await http.delete(path, headers=shown)).status_code == 403
             for wrong, status in (("", 403), ("é", 403), ("x" * 201, 422)):
-                assert (await http.delete(path, headers={"Resume-Token": wrong.encode()})).status_code == status
+                assert (await http.delete(path, headers={b"Resume-Token": wrong.encode()})).status_code == status
             async with httpx.AsyncClient(base_url=server.url, headers=shown) as page:
                 own = {"Resume-Token": hello["resume_token"]}
                 assert [(await page.delete(path, headers=own)).status_code for _ in range(2)] == [204, 404]
