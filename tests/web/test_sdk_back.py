@@ -269,3 +269,20 @@ def test_a_token_that_is_no_longer_good(visit: Visit, server: str, strict: str) 
     assert "function" in error["next"]
     run(guest, "await session.close()")
     guest.complaints.clear()  # Chromium logs what was refused
+
+
+def test_a_tab_that_is_frozen_and_a_network_that_is_gone(visit: Visit, server: str) -> None:
+    guest = sdk_page(visit(), server)
+    run(guest, "await begin({ transport: 'websocket' }); session.process('video'); window.id = session.id")
+    cdp = guest.context.new_cdp_session(guest.page)
+    cdp.send("Page.setWebLifecycleState", {"state": "frozen"})
+    cdp.send("Page.setWebLifecycleState", {"state": "active"})
+    run(guest, "await session.update([{ stage: 'gray' }])")  # it still carries
+    guest.context.set_offline(True)
+    guest.until("session.status.state === 'reconnecting'")
+    guest.context.set_offline(False)
+    guest.until("session.status.state === 'live'")
+    assert run(guest, "return [session.id === id, session.epoch, session.pipeline[0].stage]") == [True, 1, "gray"]
+    in_order(guest)
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs every request that found no network
