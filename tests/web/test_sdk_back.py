@@ -286,3 +286,24 @@ def test_a_tab_that_is_frozen_and_a_network_that_is_gone(visit: Visit, server: s
     in_order(guest)
     run(guest, "await session.close()")
     guest.complaints.clear()  # Chromium logs every request that found no network
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_page_out_of_the_back_forward_cache(visit: Visit, server: str, strict: str, transport: str) -> None:
+    """Which this Chromium is started without: the page is told what such a page is told."""
+    guest = sdk_page(visit(), server)
+    run(guest, """
+      await begin({ url: given[0], token: async () => given.pop(), transport: given[1] });
+      window.id = session.id;
+    """, strict, transport, token_of(strict), token_of(strict))
+    run(guest, "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    until_left(strict)
+    assert run(guest, "return session.status.state") == "closed"
+    run(guest, "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    guest.until("session.status.state === 'live'")
+    epoch = run(guest, "return told('epoch').at(-1)")
+    assert (epoch["epoch"], epoch["resumed"]) == (2, False)
+    assert epoch["previous"]["sessionId"] == run(guest, "return id") != epoch["sessionId"]
+    run(guest, "await session.close()")
+    until_left(strict)
+    guest.complaints.clear()  # Chromium logs that what had ended already was not there
