@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +13,8 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from ...errors import InvalidMedia
 from ...settings import Settings
 from . import private
-from .peer import CLOSE_SECONDS, REPORT_SECONDS, Peer
+from .peer import REPORT_SECONDS, Peer, close
 from .sdp import Offer
-
-log = logging.getLogger(__name__)
 
 CROWDED = 256 * 1024  # bytes on their way, from which texts are left out
 
@@ -78,13 +75,9 @@ class Texts:
         return True
 
     async def close(self) -> None:
+        """May be called again, and cancelled."""
         self.ended.set()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._connection.close()
-        except TimeoutError:
-            log.warning("a connection for texts took over %g s to close", CLOSE_SECONDS)
-        self._connection.remove_all_listeners()
+        await close(self._connection, "texts")
 
 
 async def _accept(connection: private.PeerConnection, answer: Offer) -> None:

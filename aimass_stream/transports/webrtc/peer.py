@@ -183,12 +183,7 @@ class Peer:
             outbound.on_open = lambda: None
             self._output.remove(outbound)
         await self._channel.drain(FAREWELL_SECONDS)
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._connection.close()
-        except TimeoutError:
-            log.warning("session %s: its connection took over %g s to close", self.session.id, CLOSE_SECONDS)
-        self._connection.remove_all_listeners()
+        await close(self._connection, f"session {self.session.id}")
 
     # ports.Sink ------------------------------------------------------------------------------------
 
@@ -243,6 +238,19 @@ class Peer:
             "packets_broken": dtls.broken if dtls is not None else 0,
             "events_dropped": self._channel.dropped,
         }
+
+
+async def close(connection: private.PeerConnection, whose: str) -> None:
+    """May be called again, and cancelled.
+
+    aiortc closes in a task of its own that nobody cancels: aioice swallows a cancellation there, and aiortc's future
+    of the end would pass it on to everybody else who waits for it.
+    """
+    closing = asyncio.create_task(connection.close(), name="close of a connection")
+    done, _ = await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+    if not done:
+        log.warning("%s: its connection took over %g s to close", whose, CLOSE_SECONDS)
+    connection.remove_all_listeners()
 
 
 def _preference(kind: str, settings: Settings) -> tuple[list[str], dict[str, dict[str, Any]]]:
