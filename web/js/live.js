@@ -18,6 +18,7 @@ export class LiveChanges {
   #params = new Set();
   #whole = false;
   #busy = false;
+  #opening = 0;
   /** After a refusal the server runs something else than what is shown: the next change has to carry it all. */
   #stale = false;
 
@@ -38,15 +39,29 @@ export class LiveChanges {
       if (state === "live") {
         if (!this.#stale) this.report(null, { key: null, name: null });
         void this.#send();
-      } else if (error instanceof ServerError && error.reason === "invalid" && !this.#busy) this.#refused(error);
+      } else if (error instanceof ServerError && error.reason === "invalid" && !this.#busy && !this.#opening) {
+        this.#refused(error);
+      }
     });
     session.on("event", (event) => this.#told(event));
   }
 
-  /** Opens the session with what is edited. */
-  begin() {
-    this.#whole = true;
-    void this.#send();
+  /** Opens the session with what is edited. What is edited while it is not open yet replaces that. */
+  async begin() {
+    this.#clear();
+    this.#opening += 1;
+    try {
+      await this.session.update(this.#all());
+      this.report(null, { key: null, name: null });
+    } catch (thrown) {
+      if (thrown instanceof ServerError && thrown.reason === "invalid") this.#refused(thrown);
+    }
+    this.#opening -= 1;
+  }
+
+  #all() {
+    const { sync, latency } = this.model;
+    return { pipeline: this.model.wire(), sync, latency };
   }
 
   get #pending() {
@@ -58,7 +73,8 @@ export class LiveChanges {
     if (key === null) this.#whole = true;
     else this.#params.add(key);
     const { state } = this.session.status;
-    if (state === "live" || state === "failed") void this.#send();
+    if (state === "live") void this.#send();
+    else if (state === "failed" || (state === "connecting" && !this.session.id)) void this.begin();
   }
 
   #clear() {
@@ -69,13 +85,12 @@ export class LiveChanges {
   async #send() {
     if (this.#busy) return;
     this.#busy = true;
-    while (this.#pending && ["idle", "live", "failed"].includes(this.session.status.state)) {
+    while (this.#pending && this.session.status.state === "live") {
       try {
         await this.#next();
         this.report(null, { key: null, name: null });
       } catch (thrown) {
-        const opened = this.session.status.state !== "failed";
-        if (!(thrown instanceof ServerError) || !(opened || thrown.reason === "invalid")) {
+        if (!(thrown instanceof ServerError)) {
           this.#whole = true; // not delivered: again when we are back
           break;
         }
@@ -85,12 +100,11 @@ export class LiveChanges {
     this.#busy = false;
   }
 
-  /** Sends what changed. A session that does not run takes all of it. */
+  /** Sends what changed. */
   async #next() {
-    if (this.#whole || this.#stale || this.session.status.state !== "live") {
+    if (this.#whole || this.#stale) {
       this.#clear();
-      const { sync, latency } = this.model;
-      return this.session.update({ pipeline: this.model.wire(), sync, latency });
+      return this.session.update(this.#all());
     }
     const key = [...this.#params][0] ?? "";
     this.#params.delete(key);
@@ -122,7 +136,7 @@ export class LiveChanges {
    */
   #told(event) {
     if (event.type !== "session.updated" && event.type !== "session.created") return;
-    if (this.#pending || this.#stale || this.#busy) return; // ours goes there in a moment
+    if (this.#pending || this.#stale || this.#busy || this.#opening) return; // ours goes there in a moment
     const pipeline = /** @type {import("../types/api.js").Pipeline} */ (event.data.pipeline);
     if (!this.model.matches(pipeline)) this.model.set(pipeline, { remote: true });
     this.model.setSync(event.data.sync, { remote: true });
