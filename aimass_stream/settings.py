@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,6 +15,9 @@ from .signing import key_of, sealing_keys
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXTENSION = "chrome-extension://lhpcgkdgbjlhcdmagiaaphfllikenbdl"  # web/extension: made of its manifest's key
 
+ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?|chrome-extension://[a-p]{32}")
+PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of origins
+
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AIMASS_", extra="forbid")
@@ -25,8 +29,8 @@ class Settings(BaseSettings):
     insecure: bool = Field(False, description="allow a public address without api_key")
     tls: str | None = Field(None, description="'CERT,KEY' (PEM files) or 'self' for a certificate made here")
     origins: Annotated[list[str], NoDecode] = Field(
-        default=[], description="further web origins that may open websockets and call the API, exact, "
-        "comma-separated; the server's own is always allowed")
+        default=[], description="further web origins that may open websockets and call the API, as "
+        "http(s)://host[:port] or chrome-extension://ID, comma-separated; the server's own is always allowed")
     data_dir: Path = Field(Path("~/.local/share/aimass-stream").expanduser(),
                            description="database, certificates, fetched models")
     database: str = Field("", repr=False, description="URL of the database, as postgresql://USER:PASSWORD@HOST/NAME; "
@@ -169,6 +173,12 @@ class Settings(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("origins")
+    @classmethod
+    def _exact(cls, value: list[str]) -> list[str]:
+        """As browsers write them."""
+        return [_origin(each) for each in value]
+
     @field_validator("webhook_secret")
     @classmethod
     def _signs(cls, value: str | None) -> str | None:
@@ -205,3 +215,11 @@ class Settings(BaseSettings):
     def allows_host(self, host: str | None) -> bool:
         """On loopback only our own names, or any web page could reach us by DNS rebinding."""
         return self.public or urlsplit(f"//{host or ''}").hostname in (*LOOPBACK, self.host)
+
+
+def _origin(given: str) -> str:
+    origin = given.lower().removesuffix("/")
+    if not ORIGIN.fullmatch(origin):
+        raise ValueError(f"{given[:64]!r} is no web origin; give each as http(s)://host[:port], without a path, or as "
+                         "chrome-extension://ID")
+    return origin.removesuffix(PORTS.get(origin.partition(":")[0], "/"))
