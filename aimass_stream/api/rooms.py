@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from ..errors import Busy, Forbidden, InvalidInput, Unauthorized
 from ..ports import AppCall, Caller
@@ -33,8 +34,26 @@ MOST_FOLLOWERS = 128
 CAPTIONS = [{"stage": "asr"}]  # the pipeline where none is said
 
 Server: TypeAlias = Literal["janus", "livekit"]
-Text = Annotated[str, Field(min_length=1, max_length=128)]
-Secret = Annotated[str, Field(max_length=256)]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+NUMBERS = 1 << 64  # of Janus' rooms: one further would wait for an answer that never comes
+
+
+def _line(text: str) -> str:
+    if CONTROL.search(text):
+        raise ValueError("it is one line of text, without control characters")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_line)]
+Secret = Annotated[str, Field(max_length=256), AfterValidator(_line)]
+
+
+def _room(room: object) -> str:
+    """As text, which a room's number may be, too."""
+    text = str(room) if isinstance(room, int) and not isinstance(room, bool) and 0 <= room < NUMBERS else room
+    if not isinstance(text, str) or not 1 <= len(text) <= 128:
+        raise ValueError("a room is a number of at most 64 bits, or a name of 1 to 128 characters")
+    return _line(text)
 
 
 class NewRoom(BaseModel):
@@ -43,9 +62,10 @@ class NewRoom(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Server = "janus"
     url: str = Field(max_length=500, description="of the signalling: a websocket", examples=["wss://janus.example/ws"])
-    room: Text | int = Field(description="its number, or its name where the server has names", examples=[1234])
-    name: Text = Field("AI Mass", description="ours in the room; '(AI Mass)' is put behind it. A token of LiveKit has "
-                                              "its own")
+    room: Annotated[str, PlainValidator(_room, json_schema_input_type=Text | int)] = Field(
+        description="its number, or its name where the server has names", examples=[1234])
+    name: Text = Field("AI Mass", description="ours in the room; '(AI Mass)' is put behind any other. A token of "
+                                              "LiveKit has its own")
     pin: Secret = Field("", description="of a room of Janus")
     token: str = Field("", max_length=8192, description="of Janus or the room, where they ask for one; of LiveKit, one "
                                                         "for this room")
@@ -149,7 +169,7 @@ async def join_room(new: NewRoom, response: Response, rooms: RoomsDep, settings:
     wish = await _wish(new, rooms, caller)
     private = settings.room_private or "admin" in caller.scopes
     join = _livekit(new, private) if new.kind == "livekit" else _janus(new, private, webrtc, settings)
-    room = await rooms.open(caller, join, wish, kind=new.kind, name=str(new.room))
+    room = await rooms.open(caller, join, wish, kind=new.kind, name=new.room)
     response.headers["Location"] = f"/v1/rooms/{room.id}"
     return RoomView(**room.json())
 
@@ -157,7 +177,9 @@ async def join_room(new: NewRoom, response: Response, rooms: RoomsDep, settings:
 def _janus(new: NewRoom, private: bool, webrtc: WebRtc, settings: Settings) -> Join:
     if new.api_key:
         raise InvalidInput("Janus has no 'api_key': where it asks for a secret, that is 'api_secret'", field="api_key")
-    door = Door(new.url, str(new.room), new.pin, new.token, new.api_secret)
+    if new.room.isdecimal() and int(new.room) >= NUMBERS:
+        raise InvalidInput("the number of a room of Janus has at most 64 bits", field="room")
+    door = Door(new.url, new.room, new.pin, new.token, new.api_secret)
     return JanusJoin(webrtc, settings, door, new.name, private, new.captions)
 
 
@@ -173,7 +195,7 @@ def _livekit(new: NewRoom, private: bool) -> Join:
         raise InvalidInput("LiveKit wants a 'token' for the room, or 'api_key' and 'api_secret' to make one with",
                            field="token" if new.api_key == new.api_secret == "" else
                            "api_secret" if new.api_key else "api_key")
-    return LiveKitJoin(LiveKitDoor(new.url, str(new.room), new.token, new.api_key, new.api_secret), new.name,
+    return LiveKitJoin(LiveKitDoor(new.url, new.room, new.token, new.api_key, new.api_secret), new.name,
                        new.captions)
 
 

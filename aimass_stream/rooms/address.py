@@ -38,6 +38,8 @@ async def target_of(url: str, *, private: bool, resolve: Resolve = resolved) -> 
     if len(url) > LONGEST or not url.isprintable() or parts.scheme not in schemes or not host or "@" in parts.netloc:
         raise InvalidInput(f"a room's address begins with {' or '.join(each + '://' for each in schemes)} and has no "
                            f"password in it{'' if private else '; see the setting room_private'}", field=FIELD)
+    if parts.fragment:
+        raise InvalidInput("a room's address has no # in it", field=FIELD)
     try:
         found = await resolve(host, port)
     except (gaierror, UnicodeError):

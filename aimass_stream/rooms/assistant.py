@@ -17,7 +17,7 @@ from ..session import Session
 from .floor import Floor, Tell
 from .ports import Line, Participant, Stay
 from .served import Caption, first_of
-from .talk import Talk
+from .talk import Talk, Told
 from .wish import AssistantWish
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ class Assistant:
         self._session: Session | None = None
         self._greeted = False
         self._turn = ""  # that is being said
-        self._reply = ""  # its text, as the brain gives it
         self._said: list[str] = []  # its clauses that were begun
         self._heard: str | None = None  # what was heard of it, where it was interrupted
+        self._trouble = ""  # why it could not be said
 
     async def run(self, stay: Stay) -> None:
         """Returns when it is not tried again in this stay."""
@@ -74,7 +74,8 @@ class Assistant:
     async def _once(self, stay: Stay) -> None:
         """Until its session is over. Raises `AimassError` when the room or the network ends it."""
         self._session = session = await self._opens()
-        talk = Talk(session, self._node, self._wish, self.floor, self._around, self._happened, self._began)
+        talk = Talk(session, self._node, self._wish, self.floor, self._around,
+                    Told(self._happened, self._began, self._failed))
         lines: list[Line] = []
         try:
             manager = await talk.open()
@@ -110,7 +111,6 @@ class Assistant:
         match data:
             case AssistantReply():
                 self._begin(data.turn)
-                self._reply += data.delta
             case AssistantInterrupted():
                 self._heard = data.heard
                 voice = self.floor.voices.into
@@ -118,7 +118,9 @@ class Assistant:
             case AssistantResumed():
                 self._tell("assistant.resumed")
             case AssistantState():
-                self._become(data.state)
+                if data.state == "thinking":
+                    self._trouble = ""
+                self._become(data.state, self._trouble)
                 if data.state == "listening":
                     self._finish()
             case _:
@@ -126,7 +128,7 @@ class Assistant:
 
     def _begin(self, turn: str) -> None:
         if turn != self._turn:
-            self._turn, self._reply, self._said, self._heard = turn, "", [], None
+            self._turn, self._said, self._heard = turn, [], None
 
     def _began(self, turn: str, text: str) -> None:
         """A clause begins to be heard."""
@@ -134,10 +136,16 @@ class Assistant:
         self._said.append(text)
         self._show(" ".join(self._said), final=False)
 
+    def _failed(self, detail: str) -> None:
+        """What it was about to say could not be thought or said: told until it is asked anew."""
+        log.warning("the assistant: %s", detail)
+        self._trouble = detail
+        self._become(self.state, detail)
+
     def _finish(self) -> None:
         """The reply is over, or it was cut."""
         cut = self._heard is not None
-        text = self._heard if self._heard is not None else " ".join(self._said) or self._reply.strip()
+        text = self._heard if self._heard is not None else " ".join(self._said)
         asked = self.floor.asked
         self._tell("assistant.reply", asked, text=text, cut=cut)
         if text:

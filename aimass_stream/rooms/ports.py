@@ -17,7 +17,8 @@ Kind: TypeAlias = Literal["audio", "video"]
 
 MOST = 1000  # participants that are told apart
 LONGEST_NAME = 128  # characters
-MARK = "(AI Mass)"  # at the end of our own names: no server of this kind listens to another
+OURS = "AI Mass"
+MARK = f"({OURS})"  # at the end of our own names: no server of this kind listens to another
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,16 @@ def firsts(participant: Participant) -> list[tuple[str, Kind]]:
     for track, kind in participant.tracks:
         kinds.setdefault(kind, track)
     return [(track, kind) for kind, track in sorted(kinds.items())]
+
+
+def marked(name: str) -> str:
+    """A name of ours, as the room shows it."""
+    return name if ours(name) else f"{name} {MARK}"
+
+
+def ours(name: str) -> bool:
+    """No person: of this server, or of another of its kind."""
+    return name == OURS or name.endswith(MARK)
 
 
 def named(value: object) -> str:

@@ -13,6 +13,7 @@ from ..ports import AppCall, Caller
 from ..spec import PipelineSpec
 from .ports import Join, Kind
 from .room import Room
+from .talk import check
 from .wish import Wish
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,16 @@ class Rooms:
         return pipeline
 
     async def open(self, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> Room:
-        """Join. Raises `Busy`, `Unavailable`, or why it can't be joined."""
+        """Join. Raises `Busy`, `Unavailable`, `InvalidInput` for an assistant that has no voice, or why it can't be
+        joined."""
         caller.need("media")
         self._go_on()
         if sum(room.state != "ended" for room in self._rooms.values()) + self._joining >= self._most:
             raise Busy(f"this server is in as many rooms as it may be ({self._most})", retry_after=5)
         self._joining += 1
         try:
+            if wish.assistant is not None:
+                await check(self._node, wish.assistant)
             room = Room(self._node, caller, join, wish, kind=kind, name=name)
             await room.start()
         finally:

@@ -28,6 +28,18 @@ async def test_private_addresses_are_for_admins() -> None:
         assert refused.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(("wanted", "field"), [
+    ({"room": 1 << 64}, "room"), ({"room": -1}, "room"), ({"room": "9" * 128}, "room"), ({"room": "a\0b"}, "room"),
+    ({"room": []}, "room"), ({"room": ""}, "room"), ({"room": True}, "room"), ({"name": "Scribe\n"}, "name"),
+    ({"pin": "\x1b[31m"}, "pin"), ({"url": "ws://127.0.0.1:9/#there"}, "url"),
+    ({"assistant": {"name": "Computer", "voice": "nosuch"}}, "assistant.voice"),
+    ({"assistant": {"name": "Computer", "language": "xx-nosuch"}}, "assistant.language")])
+async def test_what_makes_no_sense_is_refused_at_once(wanted: dict[str, Any], field: str) -> None:
+    async with served() as (_, http):
+        refused = await http.post("/v1/rooms", json={"url": "ws://127.0.0.1:9", "room": 1} | wanted)
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
+
+
 async def test_rooms_are_their_callers_and_end_with_the_key() -> None:
     async with meeting() as held, served(room_private=True) as (_, http):
         guest = await held.guest("Guest")
@@ -42,7 +54,7 @@ async def test_rooms_are_their_callers_and_end_with_the_key() -> None:
             assert answer.status_code == 404
         assert await listed(http, eve) == []
         assert await listed(http, ada) == await listed(http, {}) == ["joined"]
-        assert set(await guest.others()) == {"AI Mass (AI Mass)"}
+        assert set(await guest.others()) == {"AI Mass"}
         assert (await http.delete(f"/v1/keys/{key}")).is_success
         await guest.until(lambda: any("leaving" in told for told in guest.told))
         assert await guest.others() == {}

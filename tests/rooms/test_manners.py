@@ -105,7 +105,7 @@ async def with_people(running: Running, client: Client, chat: Any, clips: dict[s
         ann, bob = guests["Ann"], guests["Bob"]
         loud = Loudness(bob)
         await bob.subscribe("Computer (AI Mass)")
-        await bob.subscribe("AI Mass (AI Mass)")
+        await bob.subscribe("AI Mass")
 
         mouths["Bob"].say(clips[OTHERS])  # to others
         assert "computer" in (await room.until("caption", final=True, name="Bob"))["text"].lower()

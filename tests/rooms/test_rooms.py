@@ -104,7 +104,7 @@ async def test_what_comes_of_each_is_shown_by_a_publisher_of_its_own(drawn: Came
         held.guests.remove(ann)
         await room.until("participant.left", name="Anna")
         await bob.until(lambda: len([told for told in bob.told if "leaving" in told]) >= 2)
-        assert set(await bob.others()) == {"AI Mass (AI Mass)"}
+        assert set(await bob.others()) == {"AI Mass"}
         await until(lambda: not server.node.sessions())
         await client.rooms.leave(room.id)
 
@@ -167,7 +167,7 @@ async def test_what_is_shown_and_was_shown_out_is_not_shown_again(drawn: Camera)
         await room.until("participant.state", state="served")
         await ann.ask(request="kick", secret=SECRET, id=(await ann.others())["Ann (AI Mass)"]["id"])
         assert "shown out" in (await room.until("participant.state", state="ended"))["detail"]
-        assert set(await ann.others()) == {"AI Mass (AI Mass)"}
+        assert set(await ann.others()) == {"AI Mass"}
         assert server.node.sessions() == []
         await client.rooms.leave(room.id)
 
@@ -195,7 +195,7 @@ async def test_shown_out_and_closed(drawn: Camera) -> None:
         ann = await held.guest("Ann", drawn)
         room = await joined(held, client, pipeline=MIRROR, publish=["video"])
         await room.until("participant.state", state="served")
-        await ann.ask(request="kick", secret=SECRET, id=(await ann.others())["AI Mass (AI Mass)"]["id"])
+        await ann.ask(request="kick", secret=SECRET, id=(await ann.others())["AI Mass"]["id"])
         assert await room.over() == "we were shown out of the room"
         assert await ann.others() == {}
         assert server.node.sessions() == []
@@ -244,6 +244,10 @@ async def test_what_can_not_be_joined() -> None:
             given: dict[str, Any] = {"url": held.url, "room": held.room} | wanted
             with pytest.raises(kind):
                 await client.rooms.join(**given)
+        for wanted, field in (({}, "pin"), ({"room": 99}, "room")):
+            with pytest.raises(AimassError) as refused:
+                await client.rooms.join(**{"url": held.url, "room": held.room} | wanted)
+            assert refused.value.field == field
         ann = await held.guest("Ann", pin="1111")
         assert await ann.others() == {}
         assert await client.rooms.find() == []

@@ -11,8 +11,8 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -34,15 +34,27 @@ FAREWELL_SECONDS = 2.0
 Happened = Callable[[dict[str, Any]], None]
 """Gets every message of a handle that is no answer, as Janus sent it."""
 
+NO_SUCH_ROOM, MISSING = 426, 429
 _BY_CODE: dict[int, type[AimassError]] = {  # of the core, and of the videoroom plugin
-    403: Forbidden, 426: NotFound, 428: NotFound, 429: InvalidInput, 430: InvalidInput, 432: Busy, 433: Forbidden,
-    436: Conflict}
+    403: Forbidden, NO_SUCH_ROOM: NotFound, 428: NotFound, MISSING: InvalidInput, 430: InvalidInput, 432: Busy,
+    433: Forbidden, 436: Conflict}
 
 
 def refusal(code: object, said: object) -> AimassError:
     """A refusal of Janus as one of ours."""
+    if code == MISSING and "(pin)" in str(said):
+        return InvalidInput("this room wants a pin", field="pin", janus_code=code)
     kind = _BY_CODE.get(code, Unavailable) if isinstance(code, int) else Unavailable
-    return kind(f"Janus refused: {str(said)[:300]}", janus_code=code)
+    return kind(f"Janus refused: {str(said)[:300]}", field="room" if code == NO_SUCH_ROOM else None,
+                janus_code=code)
+
+
+@asynccontextmanager
+async def farewell() -> AsyncIterator[None]:
+    """For what is asked last: a Janus that refuses it, is gone or does not answer holds nobody up."""
+    with suppress(AimassError, TimeoutError):
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            yield
 
 
 class Handle:
@@ -71,11 +83,11 @@ class Handle:
         return data, offered if isinstance(offered, dict) else None
 
     async def close(self) -> None:
-        """Detach: what it had in the room is gone. Nothing is raised; a session that is over has no handles."""
+        """Detach: what it had in the room goes. Nothing is raised; a session that is over has no handles."""
         if self.gone.is_set():
             return
         self.gone.set()
-        with suppress(AimassError):
+        async with farewell():
             await self._janus.request({"janus": "detach"}, self)
         self._janus.forget(self)
 
@@ -191,8 +203,16 @@ class Janus:
             self._answer(*waiting, message)
         elif kind == "timeout" and "sender" not in message:
             self._end("Janus let the session time out")
+        elif kind == "error" and transaction is None:
+            self._refused(message)
         else:
             self._happened(kind, message)
+
+    def _refused(self, message: dict[str, Any]) -> None:
+        """It could not read what it was asked, not even its transaction."""
+        log.warning("Janus refused something: %s", str(message.get("error"))[:300])
+        if len(self._waiting) == 1:
+            self._answer(*next(iter(self._waiting.values())), message)
 
     @staticmethod
     def _answer(waiting: asyncio.Future[dict[str, Any]], acked: bool, message: dict[str, Any]) -> None:
@@ -234,9 +254,8 @@ class Janus:
     async def close(self) -> None:
         """Destroy the session, and with it all handles. May be called again."""
         if not self.gone.is_set() and self._session:
-            with suppress(AimassError, TimeoutError):
-                async with asyncio.timeout(FAREWELL_SECONDS):
-                    await self.request({"janus": "destroy"})
+            async with farewell():
+                await self.request({"janus": "destroy"})
         self._end("closed")
         for task in self._tasks[1:]:
             task.cancel()

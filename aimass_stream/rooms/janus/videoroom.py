@@ -22,8 +22,8 @@ from ...transports.webrtc.offering import Texts
 from ...transports.webrtc.peer import Peer
 from ...transports.webrtc.sdp import read_answer, read_fragment, read_offer
 from ..address import target_of
-from ..ports import MARK, MOST, Kind, Participant, firsts, named
-from .signalling import Handle, Janus
+from ..ports import MOST, Kind, Participant, firsts, marked, named, ours
+from .signalling import Handle, Janus, farewell
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Published:
 
     async def rename(self, name: str) -> None:
         if self.handle is not None:
-            await self.handle.ask({"request": "configure", "display": f"{name} {MARK}"})
+            await self.handle.ask({"request": "configure", "display": marked(name)})
 
     def run(self) -> None:
         self._running = asyncio.create_task(self._run(), name="published")
@@ -128,6 +128,7 @@ class Published:
         if self._running is not None:
             await asyncio.wait([self._running])
         if self.handle is not None:
+            await _take_leave(self.handle)
             await self.handle.close()
 
 
@@ -167,7 +168,7 @@ class VideoRoom:
 
     async def _enter(self, handle: Handle, name: str) -> dict[str, Any]:
         door = self._join.door
-        body = {"request": "join", "ptype": "publisher", "room": self._room, "display": f"{name} {MARK}"}
+        body = {"request": "join", "ptype": "publisher", "room": self._room, "display": marked(name)}
         body |= {key: value for key, value in (("pin", door.pin), ("token", door.token)) if value}
         data, _ = await handle.ask(body)
         if data.get("videoroom") != "joined":
@@ -234,7 +235,7 @@ class VideoRoom:
         if number == "ok" or (known is None and len(self.roster) >= MOST):
             return
         name = named(told["display"]) if "display" in told else known.name if known is not None else named(None)
-        if name.endswith(MARK):  # no person: what we publish, or another server of this kind
+        if ours(name):  # no person: what we publish, or another server of this kind
             self._forget(number)
             return
         tracks = _tracks(told) if "streams" in told else known.tracks if known is not None else ()
@@ -292,9 +293,17 @@ class VideoRoom:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
+        if self._me is not None:
+            await _take_leave(self._me)
         await self._janus.close()
         if self._texts is not None:
             await self._texts.close()
+
+
+async def _take_leave(handle: Handle) -> None:
+    """Listed no longer when this returns: Janus answers that a handle is detached before the room knows of it."""
+    async with farewell():
+        await handle.ask({"request": "leave"})
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

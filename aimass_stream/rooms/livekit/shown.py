@@ -18,7 +18,7 @@ from ...events import Event
 from ...frames import AUDIO_RATE, AudioFrame, Frame, VideoFrame
 from ...queues import BoundedQueue
 from ...session import Session
-from ..ports import MARK, Kind
+from ..ports import Kind, marked
 from .media import sound_to_livekit, to_livekit
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Published:
         self.shown_out = False
         self._room = room
         self._session = session
-        self._outlets = {f"{kind}-0": Outlet(room, f"{name} {MARK}", Sound(session) if kind == "audio" else
+        self._outlets = {f"{kind}-0": Outlet(room, marked(name), Sound(session) if kind == "audio" else
                                              Pictures(session)) for kind in kinds}
         self._tasks = [asyncio.create_task(each.run(), name=f"livekit {track}") for track, each in
                        self._outlets.items()]
@@ -170,7 +170,7 @@ class Published:
 
     async def rename(self, name: str) -> None:
         for outlet in self._outlets.values():
-            outlet.name = f"{name} {MARK}"
+            outlet.name = marked(name)
             await outlet.withdraw()
 
     # ports.Sink ------------------------------------------------------------------------------------

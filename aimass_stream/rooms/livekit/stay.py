@@ -20,7 +20,7 @@ from livekit.rtc.participant import PublishDataError
 from ...errors import AimassError, Forbidden, NotFound, Unavailable
 from ...queues import BoundedQueue
 from ...session import Session
-from ..ports import MARK, MOST, Kind, Participant, firsts, named
+from ..ports import MOST, Kind, Participant, firsts, named, ours
 from .heard import Heard
 from .shown import Published
 
@@ -107,7 +107,7 @@ class LiveKitRoom:
         if number not in self._room.remote_participants or (number not in self.roster and len(self.roster) >= MOST):
             return
         name = named(participant.name or number)
-        if name.endswith(MARK):  # no person: another server of this kind
+        if ours(name):  # no person: another server of this kind
             self.roster.pop(number, None)
         else:
             self.roster[number] = Participant(number, name, _tracks(participant))
@@ -216,7 +216,7 @@ def _tracks(participant: rtc.Participant) -> tuple[tuple[str, Kind], ...]:
     for sid, each in participant.track_publications.items():
         kind = KINDS.get(each.kind)
         open_to_us = each.encryption_type == rtc.EncryptionType.NONE
-        if kind is not None and each.source in OWN and open_to_us and not named(each.name).endswith(MARK):
+        if kind is not None and each.source in OWN and open_to_us and not ours(named(each.name)):
             found.append((sid, kind))
     return tuple(found[:MAX_TRACKS])
 

@@ -8,7 +8,7 @@ import time
 import jwt
 
 from ...errors import InvalidInput
-from ..ports import MARK
+from ..ports import marked
 from .join import LiveKitDoor
 
 VALID_SECONDS = 600  # to enter with; the server renews the token of who is inside
@@ -35,6 +35,6 @@ def minted(door: LiveKitDoor, name: str) -> str:
     """Signed with the door's key, as an agent: LiveKit lets nobody else caption what others say in their name."""
     now = int(time.time())
     may = {"room": door.room, "roomJoin": True, "canSubscribe": True, "canPublish": True, "canPublishData": True}
-    claims = {"iss": door.api_key, "sub": f"aimass-{secrets.token_hex(6)}", "name": f"{name} {MARK}", "kind": "agent",
+    claims = {"iss": door.api_key, "sub": f"aimass-{secrets.token_hex(6)}", "name": marked(name), "kind": "agent",
               "nbf": now - SKEW_SECONDS, "exp": now + VALID_SECONDS, "video": may}
     return jwt.encode(claims, door.api_secret, algorithm="HS256")
