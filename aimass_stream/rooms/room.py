@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any, Literal, TypeAlias
 
 from ..client import reconnect
-from ..errors import AimassError, Conflict, Forbidden, NotFound, Unavailable
+from ..errors import AimassError, Conflict, Forbidden, Unavailable
 from ..node import Node
 from ..ports import Caller
 from ..session import Session
@@ -28,6 +28,7 @@ State: TypeAlias = Literal["joining", "joined", "waiting", "ended"]
 
 JOIN_SECONDS = 15.0
 RETURN_SECONDS = 60.0  # that a cut stay is tried to be taken up again
+CLOSE_SECONDS = 20.0  # that are waited for a room to be left
 LOOK_SECONDS = 5.0  # between looks at whether there is room for who waits
 SAID = 500  # captions that are kept
 
@@ -42,7 +43,8 @@ class Room:
         self.kind = kind
         self.name = name  # the room's own, as the other server has it
         self.state: State = "joining"
-        self.reason = ""
+        self.reason = ""  # why it is not joined, or over
+        self._asked = ""  # why it is to be left
         self.created = time.time()
         self.log = RoomLog()
         self.said: deque[dict[str, Any]] = deque(maxlen=SAID)  # final captions of all, in their order: the context
@@ -79,26 +81,25 @@ class Room:
             raise Unavailable(f"the room could not be joined within {JOIN_SECONDS:g} s", field="url") from None
 
     async def _run(self, stay: Stay | None) -> None:
-        reason = "an internal error"
         try:
             while stay is not None:
                 await self._attend(stay)
-                reason = self.reason or stay.reason
+                self.reason = stay.reason
                 if stay.final or self._closing.is_set():
                     return
-                log.info("%s: %s", self.id, reason)
-                self.state, self.reason = "waiting", reason
-                self.log.tell("room.waiting", reason=reason)
+                log.info("%s: %s", self.id, self.reason)
+                self.state = "waiting"
+                self.log.tell("room.waiting", reason=self.reason)
                 stay = await self._return()
                 if stay is not None:
                     self._begin(stay)
         except Exception:
             log.exception("%s failed", self.id)
         finally:
-            self._end(reason)
+            self._end(self._asked or self.reason or "an internal error")
 
     async def _return(self) -> Stay | None:
-        """A new stay after one that was cut, or None."""
+        """A new stay after one that was cut, or None. A room that is not found may be made again."""
         for delay in reconnect.delays(RETURN_SECONDS):
             try:
                 async with asyncio.timeout(delay):
@@ -108,11 +109,11 @@ class Room:
                 pass
             try:
                 return await self._enter()
-            except (Forbidden, NotFound, Conflict) as error:  # that will not change by asking again
-                log.info("%s: %s", self.id, error.detail)
-                return None
             except AimassError as error:
                 log.info("%s: %s", self.id, error.detail)
+                self.reason = error.detail
+                if isinstance(error, (Forbidden, Conflict)):  # that will not change by asking again
+                    return None
         return None
 
     def _end(self, reason: str) -> None:
@@ -121,13 +122,15 @@ class Room:
             self.log.tell("room.ended", reason=reason)
 
     async def close(self, reason: str) -> None:
-        """Leave, and wait until nothing is left in the room. May be called again."""
+        """Leave, and wait until nothing is left in the room, but not for ever. May be called again."""
         if not self._closing.is_set():
-            self.reason = reason
+            self._asked = reason
             self._closing.set()
             self._changed.set()
         if self._main is not None:
-            await asyncio.wait([self._main])
+            _, pending = await asyncio.wait([self._main], timeout=CLOSE_SECONDS)
+            if pending:
+                log.error("%s could not be left within %g s", self.id, CLOSE_SECONDS)
 
     # a stay ----------------------------------------------------------------------------------------
 
@@ -258,6 +261,8 @@ class Room:
             session = served[0].session
             return shown | {"state": served[0].state, "detail": served[0].detail,
                             "session_id": None if session is None else session.id}
-        if self.wish.takes(participant) is not None:
-            return shown | {"state": "waiting", "detail": f"at most {self.wish.most} participants are served at once"}
-        return shown
+        if self._stay is None or self.wish.takes(participant) is None:
+            return shown
+        full = self._count() >= self.wish.most
+        return shown | {"state": "waiting",
+                        "detail": f"at most {self.wish.most} participants are served at once" if full else ""}

@@ -16,7 +16,7 @@ from ..session import Session
 from ..speech.transcript import UNSPACED
 from .ear import Ear
 from .floor import Floor
-from .ports import Line, Participant, Shown, Stay
+from .ports import Participant, Shown, Stay
 from .wish import LONGEST_SPEAKER, Wish
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ State: TypeAlias = Literal["idle", "waiting", "served", "ended"]
 TRIES = 5  # in a row without media for `STEADY` seconds
 STEADY = 10.0  # s
 RETRY = 0.5  # s before the second try; twice as long before each further one
+LONGEST_PAUSE = 30.0  # s between tries to show what is made of them
 UTTERANCES = 16  # that are being said at once, at most
 LONGEST_CAPTION = 2000  # characters
 
@@ -40,7 +41,7 @@ class Captions:
         self.over = asyncio.Event()  # the session is
         self.reason = ""
         self._said = said
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: OrderedDict[str, tuple[str, str]] = OrderedDict()  # utterance -> its language and words so far
 
     def frame(self, frame: Frame) -> None:
         """Frames are shown by the room's own publisher, if at all."""
@@ -49,21 +50,27 @@ class Captions:
         if event.type != "transcript.committed":
             return
         data = event.data
-        before, more = self._texts.pop(data["utterance"], ""), str(data["text"]).strip()
+        (_, before), more = self._texts.pop(data["utterance"], ("", "")), str(data["text"]).strip()
         blank = "" if data["language"] in UNSPACED else " "
         text = f"{before}{blank}{more}".strip()[-LONGEST_CAPTION:]
         if not data["final"]:
-            self._texts[data["utterance"]] = text
+            self._texts[data["utterance"]] = data["language"], text
             while len(self._texts) > UTTERANCES:
                 self._texts.popitem(last=False)
+        self._tell(data["utterance"], text, data["language"], final=data["final"])
+
+    def _tell(self, utterance: str, text: str, language: str, *, final: bool) -> None:
         if text:
-            self._said({"utterance": data["utterance"], "text": text, "language": data["language"],
-                        "final": data["final"]})
+            self._said({"utterance": utterance, "text": text, "language": language, "final": final})
 
     def flush(self, track: str | None = None) -> None:
         """Words that were said stay said."""
 
     async def close(self, reason: str) -> None:
+        """What was being said ends with the words it has."""
+        while self._texts:
+            utterance, (language, text) = self._texts.popitem(last=False)
+            self._tell(utterance, text, language, final=True)
         self.reason = reason
         self.over.set()
 
@@ -108,6 +115,12 @@ class Served:
 
     async def run(self) -> None:
         """Returns when there is no more to be done for them."""
+        try:
+            await self._run()
+        except AimassError as error:
+            self._become("waiting" if isinstance(error, Busy) else "ended", error.detail)
+
+    async def _run(self) -> None:
         captions = Captions(lambda said: self._caption(self.participant, said))
         try:
             self.session = session = await self._open(self.participant)
@@ -115,8 +128,6 @@ class Served:
                 session.add_sink(Ear(self._floor, lambda: self.participant))
             session.add_sink(captions)
             await self._serve(session, captions)
-        except AimassError as error:
-            self._become("waiting" if isinstance(error, Busy) else "ended", error.detail)
         finally:
             if self.session is not None:
                 await self.session.close("the participant is no longer served")
@@ -148,20 +159,58 @@ class Served:
     async def _once(self, session: Session, captions: Captions) -> None:
         """Media flows until something ends it: the room, the session, or other tracks."""
         self._renew.clear()
-        lines: list[Line] = []
+        line = await self._stay.hear(self.participant, session)
+        showing: list[asyncio.Task[None]] = []
+        shown_out = asyncio.Event()
         try:
-            lines.append(await self._stay.hear(self.participant, session))
             if self._wish.publish:
-                self._shown = await self._stay.publish(self.participant.name, session, self._wish.publish)
-                lines.append(self._shown)
-            self._become("served")
-            await first_of(self._renew, captions.over, *(line.ended for line in lines))
-            if self._shown is not None and self._shown.shown_out:
+                showing.append(asyncio.create_task(self._show(session), name="showing"))
+                showing[0].add_done_callback(lambda _: shown_out.set())
+            else:
+                self._become("served")
+            await first_of(self._renew, captions.over, line.ended, shown_out)
+            if shown_out.is_set():
+                showing[0].result()
+        finally:
+            await asyncio.shield(asyncio.gather(line.close(), *map(_end, showing)))
+
+    async def _show(self, session: Session) -> None:
+        """What comes out of the session, again and again: where it can't be, they are heard all the same.
+
+        Raises `Forbidden` once it was shown out.
+        """
+        pause = RETRY
+        while True:
+            begun = now()
+            try:
+                shown_out = await self._show_once(session)
+                detail = "the room cut it"
+            except AimassError as error:
+                shown_out, detail = False, error.detail
+            if shown_out:
                 raise Forbidden("what was shown of them was shown out of the room")
+            log.info("participant %s is not shown: %s", self.participant.id, detail)
+            self._become("served", f"not shown: {detail}")
+            if now() - begun > STEADY:
+                pause = RETRY
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _show_once(self, session: Session) -> bool:
+        """Until it is over: whether somebody of the room ended it."""
+        self._shown = shown = await self._stay.publish(self.participant.name, session, self._wish.publish)
+        try:
+            self._become("served")
+            await shown.ended.wait()
+            return shown.shown_out
         finally:
             self._shown = None
-            for line in lines:
-                await line.close()
+            await asyncio.shield(shown.close())
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def first_of(*events: asyncio.Event) -> None:
