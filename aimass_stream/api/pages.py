@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import zopfli.gzip
 from fastapi import APIRouter, Request, Response
 
 from ..errors import NotFound
@@ -56,9 +57,12 @@ class _File:
 def _read(path: Path, modified: int, size: int) -> _File:
     """One version of a file; `modified` (ns) and `size` only tell versions apart."""
     body = path.read_bytes()
+    packed = None
     if path.parent.name in SMALL and path.suffix == ".js":
         body = small(body)
-    packed = gzip.compress(body, 9, mtime=0) if path.suffix in COMPRESSED else None
+        packed = zopfli.gzip.compress(body)  # up to 0.1 s, once, beside the loop and without the interpreter's lock
+    elif path.suffix in COMPRESSED:
+        packed = gzip.compress(body, 9, mtime=0)
     return _File(body, packed, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
 
