@@ -7,11 +7,13 @@ nobody speaks, and is told of who speaks into a reply; our own voice, come back 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..conversation.addressing import Name
 from ..conversation.echo import EchoGuard
+from ..conversation.listener import GUESSING
 from ..conversation.manager import TurnManager
 from ..conversation.record import Item, Record
 from ..frames import AudioFrame, now
@@ -24,6 +26,10 @@ from .wish import PAUSE
 NAMED = 6.0  # s in which a question follows a name that was said alone
 QUESTIONS = 4  # that wait
 STALE = 15.0  # s, then a question that waits is of no use
+
+
+Again: TypeAlias = Callable[[Sequence[AudioFrame], Callable[[str | None], None]], None]
+"""Gets the sound of a question, and tells later which command that was, None for none."""
 
 
 class Tell(Protocol):
@@ -51,6 +57,7 @@ class Floor:
         self.answered = self.dropped = self.echoes = 0  # questions, questions not answered, utterances that were ours
         self._name, self._follow_up, self._tell, self._record = name, follow_up, tell, record
         self._manager: TurnManager | None = None
+        self._again: Again | None = None
         self._questions: deque[Question] = deque()
         self._expected: tuple[str, float] = "", 0.0  # whose words are a question without the name, and until when
 
@@ -58,17 +65,18 @@ class Floor:
     def waiting(self) -> int:
         return len(self._questions)
 
-    def begin(self, manager: TurnManager) -> None:
-        self._manager = manager
+    def begin(self, manager: TurnManager, again: Again | None = None) -> None:
+        """`again` hears anew what a recogniser that guesses made a question of."""
+        self._manager, self._again = manager, again
 
     def end(self) -> None:
-        self._manager = None
+        self._manager = self._again = None
         self.voices.into = None
 
     # what the sessions tell ------------------------------------------------------------------------
 
     def sound(self, participant: Participant, frame: AudioFrame) -> None:
-        self.voices.of(participant).sound.add(frame)
+        self.voices.of(participant).hear(frame)
 
     def started(self, participant: Participant, at: float) -> None:
         """`at`: s of media time."""
@@ -101,7 +109,7 @@ class Floor:
         if own:
             self.echoes += final
         elif final:
-            self._heard(voice, span, text, language)
+            self._heard(voice, span, utterance, text, language)
         if final:
             voice.utterances.pop(utterance, None)
         return not own
@@ -142,7 +150,7 @@ class Floor:
         span.into, self.voices.into = True, voice
         manager.hear(SpeechBegan(span.since, now(), voice.participant.id))
 
-    def _heard(self, voice: Voice, span: Span | None, text: str, language: str) -> None:
+    def _heard(self, voice: Voice, span: Span | None, utterance: str, text: str, language: str) -> None:
         participant = voice.participant
         if self._manager is not None and span is not None and span.into:
             self._manager.settle(_turn(participant, text, language, span.since, voice.ended))
@@ -150,6 +158,13 @@ class Floor:
         if question is None:
             self._record.add(Item(text=text, spoken=True, speaker=participant.name))
             return
+        sound = voice.sound_of(utterance, question) if voice.engine in GUESSING else []
+        if self._again is not None and sound:
+            self._again(sound, lambda command: self._asked(participant, command or question, language))
+        else:
+            self._asked(participant, question, language)
+
+    def _asked(self, participant: Participant, question: str, language: str) -> None:
         self._tell("assistant.addressed", participant, text=question)
         if not question:
             self._expected = participant.id, now() + NAMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..speaking.speaker import Speaker, say_all
 from ..speaking.voices import open_synthesizer, voice_id
 from ..speech.contract import Manner, Synthesizer
 from ..stages.assistant import toolbox
+from .again import command_in
 from .floor import Floor
 from .wish import AssistantWish
 
@@ -68,7 +69,7 @@ class Talk:
             ears=self._floor.voices, speaker=self._speaker, event=self._event, flush=self._flush, spawn=session.spawn,
             trouble=self._told.failed)
         around.session, around.spawn, around.announce = session.id, session.spawn, self._manager.announce
-        self._floor.begin(self._manager)
+        self._floor.begin(self._manager, self._again)
         return self._manager
 
     async def run(self, push: Callable[[Frame], None]) -> None:
@@ -109,6 +110,13 @@ class Talk:
         if self._manager is not None:
             await self._manager.close()
             await self._manager.brain.close()
+
+    def _again(self, sound: Sequence[AudioFrame], told: Callable[[str | None], None]) -> None:
+        async def hear() -> None:
+            phrases = () if self._manager is None else self._manager.toolbox.phrases(self._around)
+            told(await command_in(sound, phrases, self._node.engine, self._node.settings))
+
+        self._session.spawn(hear(), "a question again")
 
     # what is said ----------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ TAIL = 1.5  # s for which a reply that is over may come back
 AT_ONCE = 4  # voices that are compared with what we say in one step; further ones in the next
 SPANS = 16  # of a participant that are remembered
 UTTERANCES = 16  # of a participant whose last words were not told
+KEPT = 600  # frames of a participant's last sound, 12 s of usual ones
+BEFORE, AFTER = 0.2, 0.5  # s of sound around words that are heard anew
 
 
 @dataclass(eq=False, slots=True)
@@ -66,7 +68,8 @@ class Voice:
     ended: float = 0.0  # of the last speech
     sound: Outline = field(default_factory=Outline)
     spans: deque[Span] = field(default_factory=lambda: deque(maxlen=SPANS))
-    utterances: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)  # media time of their words
+    kept: deque[AudioFrame] = field(default_factory=lambda: deque(maxlen=KEPT))
+    utterances: OrderedDict[str, tuple[Word, ...]] = field(default_factory=OrderedDict)  # in media time
 
     @property
     def speech(self) -> Span | None:
@@ -77,18 +80,36 @@ class Voice:
         """Further ones that stay."""
         self.engine = engine
         if words:
-            begin, _ = self.utterances.get(utterance, (words[0].start, 0.0))
-            self.utterances[utterance] = begin, words[-1].end
+            self.utterances[utterance] = (*self.utterances.get(utterance, ()), *words)
             while len(self.utterances) > UTTERANCES:
                 self.utterances.popitem(last=False)
 
     def span_of(self, utterance: str) -> Span | None:
         """The speech that most of the utterance lies in."""
-        begin, end = self.utterances.get(utterance, (0.0, 0.0))
+        words = self.utterances.get(utterance, ())
+        begin, end = (words[0].start, words[-1].end) if words else (0.0, 0.0)
         shares = [(min(end, end if span.end is None else span.end) - max(begin, span.begin), at)
                   for at, span in enumerate(self.spans)]
         share, at = max(shares, default=(0.0, 0))
         return self.spans[at] if share > 0 else None
+
+    def sound_of(self, utterance: str, question: str) -> list[AudioFrame]:
+        """Of what was asked in it, without the name before or behind; what is not kept any more is left out."""
+        words = self.utterances.get(utterance, ())
+        count = min(len(words), len(question.split()))
+        first = len(words) - count
+        if first and " ".join(word.text for word in words[first:]) != question:  # the name is behind it
+            begin, end = words[0].start - BEFORE, words[count].start
+        elif count:
+            begin = words[first - 1].end if first else words[0].start - BEFORE
+            end = words[-1].end + AFTER
+        else:
+            return []
+        return [frame for frame in self.kept if begin <= frame.seconds < end]
+
+    def hear(self, frame: AudioFrame) -> None:
+        self.sound.add(frame)
+        self.kept.append(frame)
 
 
 class Voices:

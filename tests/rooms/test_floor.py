@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,18 @@ from aimass_stream.conversation.record import Record
 from aimass_stream.conversation.tools import Surroundings, Toolbox
 from aimass_stream.errors import InvalidPipeline
 from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, now
+from aimass_stream.hearing.events import Committed
+from aimass_stream.inference import Engine, FolderStore
 from aimass_stream.rooms import floor as floors
+from aimass_stream.rooms.again import command_in
 from aimass_stream.rooms.floor import QUESTIONS, STALE, Floor
 from aimass_stream.rooms.ports import Participant
 from aimass_stream.rooms.voices import AT_ONCE, Span, Voices
 from aimass_stream.rooms.wish import AssistantWish, attentive
 from aimass_stream.spec import PipelineSpec
+from aimass_stream.speech.words import Word
+from tests.support.options import settings
+from tests.support.speech import speak
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -192,3 +198,32 @@ def test_many_who_speak_at_once_are_compared_a_few_at_a_time() -> None:
         assert sum(voice.spans[0].looks for voice in everybody) == looks
     assert all(voice.spans[0].looks for voice in everybody)
     assert not any(voice.spans[0].echo for voice in everybody)
+
+
+async def test_a_question_that_a_guessing_recogniser_heard_wrongly_is_heard_anew_as_a_command() -> None:
+    said = await asyncio.to_thread(speak, "Computer, what time is it?")
+    frames = [AudioFrame(samples=said[at : at + 960], pts=at, time_base=AUDIO_TIME_BASE, track="audio-0")
+              for at in range(0, len(said), 960)]
+    engine = Engine(FolderStore([]))
+    tasks = []
+
+    def again(sound: Sequence[AudioFrame], told: Callable[[str | None], None]) -> None:
+        async def hear() -> None:
+            told(await command_in(sound, Toolbox([]).load().phrases(Surroundings()), engine, settings()))
+
+        tasks.append(asyncio.create_task(hear()))
+
+    table = Table()
+    table.floor.begin(table.manager, again)
+    for frame in frames:
+        table.floor.sound(ANN, frame)
+    words = [Word("computer", 0.0, 0.7), *(Word(each, 0.7, 1.6) for each in ("what", "i", "read", "it"))]
+    try:
+        table.floor.words(ANN, Committed("u1", tuple(words), "en", True), "pocketsphinx")
+        table.floor.said(ANN, "u1", "computer what i read it", "en", True)
+        await asyncio.gather(*tasks)
+        table.say(ANN, "computer what i read it")  # by another one, of which nothing is heard anew
+    finally:
+        await engine.close()
+    assert [text for kind, _, text in table.told if kind == "assistant.addressed"] == [
+        "what time is it", "what i read it"]
