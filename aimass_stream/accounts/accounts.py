@@ -112,7 +112,7 @@ class Accounts:
             return Caller("api-key", address, role="admin", scopes=SCOPES)
         if self._open:
             return self._anyone(address)
-        raise Unauthorized("the API key is wrong")
+        raise Unauthorized("the key or token is wrong")
 
     def _is_servers(self, secret: str, known: str, address: str) -> bool:
         """Raises `Busy`: this key was made by people, and may be short enough to be guessed."""
@@ -129,7 +129,7 @@ class Accounts:
         prefix, rest = split(secret)
         key = self.directory.prefixes.get(prefix)
         if key is None or not fits(key.hash, rest):
-            raise Unauthorized("the API key is wrong")
+            raise Unauthorized("the key or token is wrong")
         moment = self._clock()
         caller = self.directory.by_key(key, address, moment)
         if caller is None:

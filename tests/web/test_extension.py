@@ -178,7 +178,7 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
         popup.click("#strict")
         popup.run(f"url.value = '{keyed}'; token.value = 'no key of this server'")
         popup.click("#server button")
-        popup.says("#trouble", "The API key is wrong.")
+        popup.says("#trouble", "The key or token is wrong.")
         popup.run(f"token.value = '{KEY}'")
         popup.click("#server button")
         popup.says("#connected", "Connected to version")

@@ -184,7 +184,7 @@ def test_stage_that_is_not_there_is_taken_out(visit: Visit, server: str) -> None
     page = visitor.open(link(server, [{"stage": "gray"}, {"stage": "no-such-stage"}]), picture=False)
     page.wait_for_selector("#notice[data-reason=invalid]")
     notice = page.locator("#notice")
-    assert "Nothing runs yet" in notice.inner_text()
+    assert "Correct what is marked" in notice.inner_text()
     assert notice.get_by_role("button").all_inner_texts() == ["Remove it"]
     notice.get_by_role("button", name="Remove it").click()
     page.wait_for_selector(".monitor.has-picture")

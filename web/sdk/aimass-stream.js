@@ -13,10 +13,10 @@ import { Session } from "./session.js";
 
 export { capture, captureScreen } from "./capture.js";
 export { patientRetry } from "./connection.js";
-export { Emitter } from "./emitter.js";
 export {
   AimassError, ClosedError, NetworkError, ServerError, SourceError, TokenError, VersionError, explain,
 } from "./errors.js";
+export { Emitter } from "./events.js";
 export { PROTOCOL, Rest } from "./rest.js";
 export { Session };
 

@@ -2,6 +2,7 @@
  * Pictures and sound as they travel over a websocket: WebCodecs where the browser has them, else JPEG and PCM.
  */
 
+import { noWorklet } from "./errors.js";
 import { frames } from "./outlet.js";
 
 /**
@@ -249,7 +250,12 @@ export class Sound {
   }
 
   async open() {
-    await this.#context.audioWorklet.addModule(new URL("./sound-worklet.js", import.meta.url));
+    const worklet = new URL("./sound-worklet.js", import.meta.url);
+    try {
+      await this.#context.audioWorklet.addModule(worklet);
+    } catch (error) { // pages without https have no worklets
+      throw noWorklet(worklet, error);
+    }
     const { signal } = this.#over;
     if (signal.aborted) return;
     for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => this.#wake(), { signal });

@@ -3,9 +3,8 @@
  * resume token, hands out events in order, and carries control messages whose answers are awaited.
  */
 
-import { Emitter } from "./emitter.js";
-import { AimassError, NetworkError, ServerError, TokenError, explain, serverGone } from "./errors.js";
-import { Sequence, parseEvent } from "./events.js";
+import { AimassError, NetworkError, ServerError, TokenError, explain, mediaLost, serverGone } from "./errors.js";
+import { Emitter, Sequence, parseEvent } from "./events.js";
 import { Peer } from "./peer.js";
 
 /**
@@ -40,7 +39,8 @@ export function patientRetry(attempt, error) {
   if (error instanceof ServerError) {
     if (error.reason === "busy") return error.retryAfter ?? 5;
     if (error.reason === "unavailable") return error.retryAfter ?? soon;
-    return attempt === 0 && (error instanceof TokenError || error.reason === "not-found") ? 0 : null; // by another one
+    const lost = error.reason === "not-found" && (error.field === "session_id" || error.field === "resume");
+    return attempt === 0 && (lost || error instanceof TokenError) ? 0 : null; // by another one
   }
   if (error.reason === "media-blocked") return attempt < 3 ? 3 : null;
   if (error instanceof NetworkError && error.reason !== "no-webrtc") return attempt === 0 ? 0 : soon;
@@ -192,7 +192,7 @@ export class Connection extends Emitter {
         this.#blocked = true;
       }
     }
-    const { Socket } = await import("./socket.js").catch((error) => { throw serverGone(error); });
+    const { Socket } = await import("./socket.js").catch((error) => { throw serverGone(this.rest.base, error); });
     const known = this.#known();
     const hello = known ? { resume: { session_id: known.session_id, token: known.resume_token, last_seq: known.last_seq } }
       : { ...this.wish(), token: (await this.rest.token()) ?? undefined };
@@ -272,7 +272,7 @@ export class Connection extends Emitter {
     const id = `r${++this.#count}`;
     return new Promise((resolve, reject) => {
       if (!this.#link?.send(JSON.stringify({ ...message, id }))) {
-        reject(new NetworkError("media-lost", { title: "Not connected", message: "The change was not sent." }));
+        reject(mediaLost());
         return;
       }
       this.#asked.set(id, { resolve, reject });

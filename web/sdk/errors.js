@@ -20,13 +20,15 @@ export class AimassError extends Error {
 
   /**
    * @param {string} reason
-   * @param {{title: string, message: string, next?: string, cause?: unknown}} words
+   * @param {{title: string, message: string, next?: string, cause?: unknown, field?: string | null}} words
    */
-  constructor(reason, { title, message, next = "", cause }) {
+  constructor(reason, { title, message, next = "", cause, field = null }) {
     super(message, { cause });
     this.reason = reason;
     this.title = title;
     this.next = next;
+    /** what of the options or of the request it is about */
+    this.field = field;
   }
 }
 
@@ -47,10 +49,9 @@ export class ServerError extends AimassError {
    */
   constructor(problem, retryAfter = null) {
     const status = [502, 504].includes(problem.status) ? 503 : problem.status; // a proxy's words for it
-    const [reason, title, next] = ANSWERS[status] ?? ["refused", problem.title || "The server refused", ""];
-    super(reason, { title, message: sentence(problem.detail || problem.title), next });
+    const [reason, title, next] = ANSWERS[status] ?? ["refused", problem.title || "The server refused"];
+    super(reason, { title, message: sentence(problem.detail || problem.title), next, field: problem.field });
     this.status = problem.status;
-    this.field = problem.field ?? null;
     this.retryAfter = retryAfter ?? problem.retry_after ?? null;
   }
 }
@@ -93,17 +94,17 @@ export class ClosedError extends AimassError {
   }
 }
 
-/** @type {Record<number, [reason: string, title: string, next: string]>} */
+/** @type {Record<number, [reason: string, title: string, next?: string]>} */
 const ANSWERS = {
-  400: ["invalid", "The server could not read that", ""],
-  401: ["unauthorized", "This server asks for an API key", "Enter a key of yours or the server's own, or sign in."],
+  400: ["invalid", "The server could not read that"],
+  401: ["unauthorized", "This server asks for a key or token", "Enter a key of yours or the server's own, or sign in."],
   403: ["forbidden", "Not allowed", "Ask whoever runs the server to add this page's origin."],
-  404: ["not-found", "The server does not have that", ""],
-  409: ["conflict", "Not possible right now", ""],
-  413: ["invalid", "Too large", ""],
-  422: ["invalid", "The server refused this", "Nothing runs yet: correct what is marked, or take it out."],
-  429: ["busy", "The server is busy", "It has no room for another session. This page tries again by itself."],
-  503: ["unavailable", "The server is not ready", "It is starting or stopping. This page tries again by itself."],
+  404: ["not-found", "The server does not have that"],
+  409: ["conflict", "Not possible right now"],
+  413: ["invalid", "Too large"],
+  422: ["invalid", "The server refused this", "Correct what is marked, or take it out."],
+  429: ["busy", "The server is busy", "It has no room for another session. Try later."],
+  503: ["unavailable", "The server is not ready", "It is starting or stopping. Try again soon."],
 };
 
 // a file or a model in front keeps its name
@@ -117,13 +118,27 @@ export function sentence(text) {
   return /[.!?]$/.test(first) ? first : first + ".";
 }
 
-/** @param {unknown} [cause] */
-export const serverGone = (cause) => new NetworkError("server-gone", {
+/** @param {string} field @param {unknown} value @param {string} next */
+export const invalid = (field, value, next) => new AimassError("invalid", {
+  title: "An option is wrong", message: `${field} is ${value}.`, next, field });
+
+/** @param {URL} base @param {unknown} [cause] */
+export const serverGone = (base, cause) => new NetworkError("server-gone", {
   title: "The server does not answer",
   message: "No connection to this server can be made.",
-  next: "Check that it runs and that this device is online. This page tries again by itself.",
+  next: "Check that it runs, that this device is online"
+    + (base.origin === location.origin ? "." : ` and that its AIMASS_ORIGINS lists ${location.origin}.`),
   cause,
 });
+
+/** @param {TypeError} cause */
+export const noToken = (cause) => new NetworkError("server-gone", {
+  title: "No token could be had", message: sentence(cause.message), next: "Check what the function token asks.", cause });
+
+/** @param {URL} worklet @param {unknown} cause */
+export const noWorklet = (worklet, cause) => new NetworkError("media-blocked", {
+  title: "Sound can't be played", message: `${worklet} can't be loaded.`,
+  next: "Serve that file of the SDK there, by https.", cause });
 
 export const mediaBlocked = () => new NetworkError("media-blocked", {
   title: "The server answers, but no media gets through",
@@ -135,7 +150,7 @@ export const mediaBlocked = () => new NetworkError("media-blocked", {
 export const mediaLost = () => new NetworkError("media-lost", {
   title: "The connection was cut",
   message: "Nothing has come from the server for a while.",
-  next: "This page is connecting again.",
+  next: "Check this device's network.",
 });
 
 export const noWebRtc = () => new NetworkError("no-webrtc", {
@@ -148,7 +163,7 @@ export const noWebRtc = () => new NetworkError("no-webrtc", {
 export const trackEnded = (kind) => new SourceError("track-ended", {
   title: kind === "video" ? "The picture has ended" : "The sound has ended",
   message: "Its device was unplugged, or somebody stopped it.",
-  next: "Open the device again and give process() or send() its new track.",
+  next: "Give process() or send() a new one.",
 });
 
 export const insecureOrigin = () => new SourceError("insecure-origin", {
@@ -162,8 +177,7 @@ export const insecureOrigin = () => new SourceError("insecure-origin", {
 const CAPTURE = {
   NotAllowedError: ["permission-denied", "Permission was not given",
     "This browser did not let the page use the {what}.",
-    "Click the icon left of the address, allow the {what}, and try again. The "
-      + "system may ask, too."],
+    "Click the icon left of the address, allow the {what}, and try again."],
   NotFoundError: ["no-device", "No {what} was found", "None is plugged in.",
     "Plug one in, or use another source."],
   NotReadableError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",

@@ -2,7 +2,7 @@
  * Requests to a server. Every answer that is not a success becomes a `ServerError`, no answer a `NetworkError`.
  */
 
-import { ServerError, TokenError, VersionError, serverGone } from "./errors.js";
+import { ServerError, TokenError, VersionError, invalid, noToken, serverGone } from "./errors.js";
 
 /**
  * @typedef {import("../types/api.js").ClientConfig} ClientConfig
@@ -30,7 +30,9 @@ export class Rest {
    * @param {typeof fetch} [by] in place of the browser's own
    */
   constructor(url, token = null, by) {
-    this.base = new URL(url, location.href);
+    if (!url || !URL.canParse(url, location.href) || !(this.base = new URL(url, location.href)).protocol.startsWith("http")) {
+      throw invalid("url", url, "Give the server's address, such as https://host:8000.");
+    }
     if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
     this.#token = token;
     this.#fetch = (/** @type {URL} */ to, /** @type {RequestInit} */ init) => (by ?? fetch)(to, init);
@@ -39,7 +41,13 @@ export class Rest {
   /** What authorizes the next request. @returns {Promise<string | null>} */
   async token() {
     if (typeof this.#token !== "function") return this.#token;
-    if (performance.now() - this.#known.at > FRESH) this.#known = { token: await this.#token(), at: performance.now() };
+    if (performance.now() - this.#known.at > FRESH) {
+      try {
+        this.#known = { token: await this.#token(), at: performance.now() };
+      } catch (error) {
+        throw error instanceof TypeError ? noToken(error) : error; // what fetch throws where nobody answers
+      }
+    }
     return this.#known.token;
   }
 
@@ -119,7 +127,12 @@ export class Rest {
   async send(method, path, body = null, { signal, seconds, keepalive = false, headers } = {}) {
     const token = keepalive ? this.#last() : await this.token();
     const plain = body === null || body instanceof FormData || body instanceof Blob; // the browser names their types
-    const all = { ...this.headers(token), ...(plain ? {} : { "Content-Type": "application/json" }), ...headers };
+    let all;
+    try {
+      all = new Headers({ ...this.headers(token), ...(plain ? {} : { "Content-Type": "application/json" }), ...headers });
+    } catch { // no header can have such characters
+      throw this.judge(new ServerError({ status: 401, title: "", detail: "what was given as the token is none" }));
+    }
     const late = signal && seconds ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
     let response;
     try {
@@ -127,7 +140,7 @@ export class Rest {
         body: plain ? body : JSON.stringify(body) });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      throw serverGone(error);
+      throw serverGone(this.base, error);
     }
     if (response.ok) return response;
     throw this.judge(await problem(response));

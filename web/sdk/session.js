@@ -3,8 +3,8 @@
  */
 
 import { Connection } from "./connection.js";
-import { Emitter } from "./emitter.js";
-import { AimassError, ClosedError, trackEnded } from "./errors.js";
+import { ClosedError, invalid, trackEnded } from "./errors.js";
+import { Emitter } from "./events.js";
 import { openOutlet } from "./outlet.js";
 import { Rest } from "./rest.js";
 import { rates } from "./stats.js";
@@ -16,6 +16,7 @@ import { rates } from "./stats.js";
  * @typedef {import("../types/api.js").Sync} Sync
  * @typedef {import("./connection.js").Status} Status
  * @typedef {import("./connection.js").Wish} Wish
+ * @typedef {import("./errors.js").AimassError} AimassError
  * @typedef {import("./link.js").Media} Media
  * @typedef {import("./link.js").Transport} Transport
  * @typedef {import("./aimass-stream.js").Options} Options
@@ -42,11 +43,17 @@ const TICK = 200; // ms between two looks at the tracks
 const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
 
+/** @param {string} field @param {string} value @param {string[]} values */
+function oneOf(field, value, ...values) {
+  if (!values.includes(value)) throw invalid(field, value, `Take one of these: ${values.join(", ")}.`);
+}
+
 /** @extends {Emitter<Events>} */
 export class Session extends Emitter {
   #connection;
   /** @type {Wish} */
   #wish;
+  #carried = false; // the server was asked for what is wished now
   #options;
   /** @type {Map<Media, {raw: MediaStreamTrack | null, outlet: import("./outlet.js").Outlet | null, away: boolean}>} */
   #sent = new Map();
@@ -71,11 +78,14 @@ export class Session extends Emitter {
   constructor({ url, token = null, pipeline, sync, latency, app, parameters, signal: stop, fallback = "raw", patience = 1,
     receive = true, retry, transport = "auto", fetch }) {
     super();
+    oneOf("transport", transport, "auto", "webrtc", "websocket");
+    oneOf("fallback", fallback, "raw", "black", "hold");
     /** For other routes of the server, with this session's token. */
     this.rest = new Rest(url, token, fetch);
     this.#wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
     this.#options = { fallback, patience, receive };
-    const connection = new Connection(this.rest, () => this.#wish, { receive, transport, ...(retry ? { retry } : {}) });
+    const connection = new Connection(this.rest, () => ((this.#carried = true), this.#wish),
+      { receive, transport, ...(retry ? { retry } : {}) });
     this.#connection = connection;
     connection.on("event", (event) => this.#told(event));
     connection.on("missed", (count) => this.emit("missed", count));
@@ -113,7 +123,7 @@ export class Session extends Emitter {
   #release() {
     const held = this.#held ?? [];
     this.#held = null;
-    for (const [name, detail] of held) this.emit(name, detail);
+    for (const [name, detail] of held) if (name !== "status" || detail === this.status) this.emit(name, detail);
   }
 
   /** Begins it. Where it waits for its next try, or has failed, it is tried again now. How it does is told as `status`. */
@@ -162,10 +172,7 @@ export class Session extends Emitter {
    * @returns {MediaStreamTrack}
    */
   process(track) {
-    if (!this.#options.receive) {
-      throw new AimassError("invalid", { title: "Nothing comes back", message: "This session only sends.",
-        next: "Leave out `receive: false`, or use send()." });
-    }
+    if (!this.#options.receive) throw invalid("receive", false, "Leave it out, or use send().");
     const kind = this.#take(track);
     const raw = typeof track === "string" ? null : track;
     const { fallback, patience } = this.#options;
@@ -203,23 +210,23 @@ export class Session extends Emitter {
 
   /**
    * Has the server run another pipeline; what differs from before begins anew, all else goes on.
-   * While the connection is away it waits for it; a session that has not begun, or has failed, is opened with it. Rejects
-   * with the `ServerError` that names the `field`.
+   * While the connection is away it waits for it; a session that has not begun, or has failed, is tried with it at once.
+   * Rejects with the `ServerError` that names the `field`.
    * @param {Pipeline | Change} change
    */
   async update(change) {
     const { latency, ...rest } = Array.isArray(change) ? /** @type {Change} */ ({ pipeline: change }) : change;
     const wanted = { ...rest, ...(latency === undefined ? {} : { latency_ms: latency }) };
     const set = rest.parameters && { parameters: { ...this.#wish.parameters, ...rest.parameters } };
-    const { state } = this.status;
-    if (state === "idle" || state === "failed") {
+    if (!this.id || this.status.state === "failed") {
+      this.#carried = false;
       Object.assign(this.#wish, wanted, set);
       this.open();
       await this.ready();
-    } else {
-      await this.#request({ type: "session.update", ...wanted });
-      Object.assign(this.#wish, set);
+      if (this.#carried) return;
     }
+    await this.#request({ type: "session.update", ...wanted });
+    Object.assign(this.#wish, set);
   }
 
   /**

@@ -82,13 +82,15 @@ export class Socket {
     welcome.catch(() => undefined); // it is awaited below, and may fail before
     this.#formats = await supported();
     this.#sound = new Sound(this.#formats.audio, (piece) => this.#give(0, piece));
-    await this.#sound.open().catch((error) => { throw serverGone(error); }); // its worklet comes from the server
+    const sound = this.#sound.open();
+    sound.catch(() => undefined); // where the server is away, that is told first
     const ways = { audio: { codec: this.#formats.audio, rate: 48_000 }, video: { codec: this.#formats.video } };
     await new Promise((resolve, reject) => {
       this.#socket.addEventListener("open", resolve);
       if (this.#socket.readyState === WebSocket.OPEN) resolve(null);
       welcome.catch(reject);
     });
+    await sound;
     this.send(JSON.stringify({ type: "hello", version: PROTOCOL, ...hello, in: ways, out: receive === false ? {} : ways }));
     const answer = await welcome;
     if (answer.version !== PROTOCOL) throw new VersionError(answer.version, PROTOCOL);
@@ -104,7 +106,7 @@ export class Socket {
    */
   #greeted(seconds, signal) {
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(serverGone()), seconds * 1000);
+      const late = setTimeout(() => reject(serverGone(this.#options.url)), seconds * 1000);
       const aborted = () => reject(signal.reason);
       signal.addEventListener("abort", aborted);
       const settled = () => {
@@ -119,7 +121,7 @@ export class Socket {
         settled();
         const error = this.#refusal
           ?? (code >= 4400 ? new ServerError({ status: code - 4000, title: reason, detail: reason }) : null);
-        reject(error ?? serverGone());
+        reject(error ?? serverGone(this.#options.url));
         this.close(error ?? mediaLost());
       });
     });

@@ -1,0 +1,138 @@
+"""What the browser SDK says and does where something is wrong with what it was given."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aimass_stream.api.pages import ROOT
+
+from ..support.browser import Visitor
+from ..support.sdk import run, sdk_page
+from .conftest import KEY, Visit, serving
+
+pytestmark = pytest.mark.browser
+
+ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
+NOBODY = "http://127.0.0.1:9"  # a port that no server has
+
+
+@pytest.fixture
+def guest(visit: Visit, server: str) -> Visitor:
+    return sdk_page(visit(), server)
+
+
+def test_a_token_that_cannot_be_fetched_just_now_is_asked_for_again(guest: Visitor) -> None:
+    told = run(guest, """
+      let asked = 0;
+      const token = async () => (asked++ ? null : fetch(given[0]));
+      const session = new sdk.Session({ url: location.origin, token });
+      const states = [];
+      session.on("status", ({ state, error }) => states.push([state, error && [error.reason, error.message]]));
+      session.open();
+      await session.ready();
+      await session.close();
+      return states;
+    """, NOBODY)
+    assert told[1] == ["connecting", ["server-gone", "Failed to fetch."]]
+    assert told[2] == ["live", None]
+    other = run(guest, "return trouble(begin({ token() { throw new Error('signed out') } }))")
+    assert (other["reason"], other["message"]) == ("unexpected", "signed out")  # it is the page's to say
+    guest.complaints.clear()  # Chromium logs what could not be fetched
+
+
+def test_a_token_that_no_header_can_have_is_refused_at_once(guest: Visitor) -> None:
+    for token in ("<html>\n<p>Sign in</p>", "密码"):
+        told = run(guest, "return trouble(begin({ token: () => given[0] }))", token)
+        assert (told["reason"], told["message"]) == ("unauthorized", "What was given as the token is none.")
+
+
+def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -> None:
+    for options, field, words in (
+            ("{ transport: 'carrier pigeon' }", "transport", "auto, webrtc, websocket"),
+            ("{ fallback: 'blakc' }", "fallback", "raw, black, hold"),
+            ("{ url: undefined }", "url", "https://host:8000"),
+            ("{ url: 'nonsense://x' }", "url", "https://host:8000"),
+            ("{ url: 'http://' }", "url", "https://host:8000")):
+        reason, message, named, following = run(guest, f"""
+          const {{ reason, message, field, next }} = await begin({options}).catch((error) => error);
+          return [reason, message, field, next];
+        """)
+        assert (reason, named) == ("invalid", field)
+        assert message.startswith(f"{field} is ")
+        assert words in following
+
+
+def test_what_may_keep_another_origin_out_is_said_there(guest: Visitor, server: str) -> None:
+    """A browser tells a page alike of a server that is away and of one that does not list its origin."""
+    gone = "return trouble(begin({ url: given[0], retry: () => null }))"
+    assert f"its AIMASS_ORIGINS lists {server}" in run(guest, gone, NOBODY)["next"]
+    guest.page.route("**/v1/config", lambda route: route.abort())
+    here = run(guest, gone, server)
+    assert (here["reason"], "AIMASS_ORIGINS" in here["next"]) == ("server-gone", False)
+    guest.complaints.clear()  # Chromium logs what could not be fetched
+
+
+def test_an_app_that_is_not_there_takes_one_token(visit: Visit, server: str) -> None:
+    """Only a session that is lost is asked for again: a token may be good once."""
+    guest = sdk_page(visit(), server)
+    with serving(origins=[server], api_key=KEY) as url:
+        for transport in ("webrtc", "websocket"):
+            tried = run(guest, """
+              const [url, token, transport] = given;
+              const asked = [];
+              const retry = (attempt, error) => { asked.push(error.field); return sdk.patientRetry(attempt, error); };
+              const { reason } = await trouble(begin({ url, token, transport, app: "none", retry }));
+              return [reason, asked];
+            """, url, KEY, transport)
+            assert tried == ["not-found", ["app_id"]]
+    guest.complaints.clear()  # Chromium logs what was not found
+
+
+def test_who_listens_late_is_told_the_newest_status_alone(guest: Visitor) -> None:
+    states = run(guest, """
+      await begin();
+      await session.update([]);
+      await session.close();
+      return told("status").map(({ state }) => state);
+    """)
+    assert states == ["live", "closed"]
+
+
+def test_a_change_while_nothing_runs_yet_goes_into_the_next_offer(guest: Visitor) -> None:
+    guest.page.route("**/v1/webrtc/offer", times=1,
+                     handler=lambda route: route.fulfill(status=503, headers={"Retry-After": "600"}))
+    run(guest, """
+      window.session = new sdk.Session({ url: location.origin, pipeline: [{ stage: "mirror" }] });
+      session.on("event", (event) => heard.push(["event", event]));
+      session.open();
+    """)
+    guest.until("session.status.error?.reason === 'unavailable'")
+    run(guest, "await session.update([{ stage: 'gray' }])")
+    assert run(guest, "return session.pipeline.map(({ stage }) => stage)") == ["gray"]
+    guest.until("said('session.created').length")
+    assert run(guest, "return said('session.updated').length") == 0
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs what was refused
+
+
+@pytest.mark.skipif(not ESBUILD.exists(), reason="esbuild is not here: npm ci in web")
+def test_a_bundle_says_which_file_it_misses_for_a_websocket(guest: Visitor, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.js"
+    subprocess.run([ESBUILD, ROOT / "sdk" / "aimass-stream.js", "--bundle", "--format=esm", f"--outfile={bundle}",
+                    "--log-level=warning"], check=True)
+    guest.page.route("**/bundle.js", lambda route: route.fulfill(path=bundle, content_type="text/javascript"))
+    begin = """
+      const { connect } = await import(given[0]);
+      const session = await connect({ url: location.origin, transport: "websocket", retry: () => null });
+      const by = session.transport;
+      await session.close();
+      return by;
+    """
+    told = run(guest, f"return trouble((async () => {{ {begin} }})())", "/assets/bundle.js")
+    assert told["reason"] == "media-blocked"
+    assert "/assets/sound-worklet.js" in told["message"]
+    assert run(guest, begin, "/sdk/bundle.js") == "websocket"  # beside that file
+    guest.complaints.clear()  # Chromium logs the file that is not there
