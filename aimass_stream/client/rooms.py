@@ -9,7 +9,7 @@ from typing import Any
 from .connection import Connection, part
 from .following import events
 
-JOINING = 60.0  # s that joining may take
+JOINING = 60.0  # s that joining or leaving may take
 
 
 class Rooms:
@@ -58,7 +58,7 @@ class Rooms:
 
     async def leave(self, room_id: str) -> None:
         """Nothing of the server's is in the room afterwards."""
-        await self._connection.request("DELETE", _of(room_id))
+        await self._connection.request("DELETE", _of(room_id), seconds=JOINING)
 
 
 def _of(room_id: str) -> str:
