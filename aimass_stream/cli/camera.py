@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,10 +40,14 @@ def camera(
     api_key: Key = None,
     no_verify: NoVerify = False,
     as_json: AsJson = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
 ) -> None:
     """Run a camera, the screen or a file through a server; what comes back is a camera that other programs can pick."""
     stages, over, parameters = pipeline_of(pipeline), transport_of(transport), set_of(given or [])
     app_or_pipeline(app, stages, parameters)
+    for option, path in (("--to", to), ("--voice", voice)):
+        if Path(path).is_file() and not force:
+            raise typer.BadParameter(f"{path} is there already; add --force to write over it", param_hint=option)
     width, height = width & ~1, height & ~1  # 4:2:0 needs it
 
     async def work(client: Client) -> int:

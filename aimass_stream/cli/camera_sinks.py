@@ -97,7 +97,7 @@ class Y4m:
     def __init__(self, path: str, width: int, height: int, fps: float) -> None:
         rate = Fraction(fps).limit_denominator(1001)
         self._path = path
-        self._file = _writable(path, PIPE)
+        self._file = _writable(path, PIPE, "to")
         self.dropped = 0
         os.write(self._file, f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 "
                              "C420mpeg2\n".encode())
@@ -118,10 +118,17 @@ class Y4m:
         os.close(self._file)
 
 
-def _writable(path: str, size: int) -> int:
-    """A new file, or a FIFO, which need not have a reader yet."""
-    if not Path(path).is_fifo():
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _writable(path: str, size: int, field: str) -> int:
+    """A new file, or a FIFO, which need not have a reader yet. Raises `InvalidInput`."""
+    try:
+        if not Path(path).is_fifo():
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return _pipe(path, size)
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be written: {error.strerror}", field=field) from None
+
+
+def _pipe(path: str, size: int) -> int:
     pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
@@ -144,7 +151,7 @@ class Sound:
     """16 bit, mono, 48 kHz into a file or FIFO. What nobody takes from a FIFO is dropped, and counted."""
 
     def __init__(self, path: str) -> None:
-        self._file = _writable(path, SOUND_PIPE)
+        self._file = _writable(path, SOUND_PIPE, "voice")
         self._converter = pcm.Converter(AUDIO_RATE, 1)
         self.dropped = 0
 

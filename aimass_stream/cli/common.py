@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import typer
 
 from . import logins
+from .tables import plain
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -116,13 +117,14 @@ def refuse(error: AimassError) -> None:
     """Print what was wrong and where, and when to come again."""
     from ..errors import Busy
 
-    named, colon, told = error.detail.partition(": ")
+    detail = "\n".join(map(plain, error.detail.split("\n")))  # it may quote what another server said
+    named, colon, told = detail.partition(": ")
     where = _unsaid(error.field or "", named if colon else "")
     where = f" ({where})" if where else ""
     if isinstance(error, Busy):
         where += f"; again in {error.retry_after} s"
     should = colon and told.startswith("Input should ")  # as pydantic has it
-    typer.secho(f"{named} {told.removeprefix('Input ')}{where}" if should else f"{error.detail}{where}", fg="red",
+    typer.secho(f"{named} {told.removeprefix('Input ')}{where}" if should else f"{detail}{where}", fg="red",
                 err=True)
 
 

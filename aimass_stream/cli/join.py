@@ -48,7 +48,7 @@ Detach: TypeAlias = Annotated[bool, typer.Option("--detach", help="End once it i
 def janus(
     address: Annotated[str, typer.Argument(metavar="URL", help="Of Janus' websocket, as the server reaches it: "
                                                                "wss://janus.example/ws.")],
-    room: Annotated[str, typer.Argument(help="The number or name of the video room.")],
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="The number or name of the video room.")],
     pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
     publish: Publish = None, captions: Captions = True, most: Most = None, assistant: Assistant = "",
     pin: Annotated[str, typer.Option(envvar="AIMASS_ROOM_PIN", help="Of the room.")] = "",
@@ -67,7 +67,7 @@ def janus(
 def livekit(
     address: Annotated[str, typer.Argument(metavar="URL", help="Of LiveKit, as the server reaches it: "
                                                                "wss://livekit.example.")],
-    room: Annotated[str, typer.Argument(help="The room's name.")],
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="The room's name.")],
     pipeline: Pipeline = "", app: App = "", given: Given = None, name: Name = None, only: Only = None,
     publish: Publish = None, captions: Captions = True, most: Most = None, assistant: Assistant = "",
     token: Annotated[str, typer.Option(envvar="LIVEKIT_TOKEN", help="For this room.")] = "",
@@ -119,9 +119,9 @@ def _print(event: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(event))
         return
-    kind, who = event["type"], plain(event.get("name", ""))
-    lines = {"room.joined": "Joined.", "room.waiting": f"Cut off: {event.get('reason')}. Joining again.",
-             "room.ended": f"The room is over: {event.get('reason')}.", "participant.joined": f"{who} is there.",
+    kind, who, reason = event["type"], plain(event.get("name", "")), plain(event.get("reason", ""))
+    lines = {"room.joined": "Joined.", "room.waiting": f"Cut off: {reason}. Joining again.",
+             "room.ended": f"The room is over: {reason}.", "participant.joined": f"{who} is there.",
              "participant.left": f"{who} has left.",
              "participant.renamed": f"{plain(event.get('before', ''))} is {who} now."}
     if kind == "participant.state" and event["state"] in ("waiting", "ended"):
@@ -157,8 +157,10 @@ def show(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = Fa
     if as_json:
         print_json(found)
         return
+    assistant = found["assistant"] or {"name": "", "state": "", "detail": ""}
     facts(Id=found["id"], Room=f"{found['kind']} {found['room']}", State=found["state"], Reason=found["reason"],
-          Pipeline=" > ".join(stage["stage"] for stage in found["pipeline"]), Captions=found["captions_sent"])
+          Pipeline=" > ".join(stage["stage"] for stage in found["pipeline"]), Captions=found["captions_sent"],
+          Assistant=": ".join(filter(None, (assistant["name"], assistant["state"], assistant["detail"]))))
     typer.echo("")
     table(("Participant", "Name", "Tracks", "State", "Session"), [
         (each["id"], each["name"], ", ".join(each["tracks"]), each["detail"] or each["state"], each["session_id"])

@@ -50,6 +50,9 @@ def test_a_pattern_goes_through_a_server_into_a_camera_and_a_microphone(tmp_path
     heard = np.frombuffer(voice.read_bytes(), np.int16)
     assert len(heard) > AUDIO_RATE
     assert np.abs(heard.astype(np.int32)).max() > 1000
+    for option, there in (("--to", out), ("--voice", voice)):
+        refused = here("camera", "test", option, str(there), "--url", url)
+        assert (refused.code, "--force" in refused.err, there.stat().st_size > 0) == (2, True, True)
 
 
 def test_pictures_of_another_shape_get_black_beside_them(tmp_path: Path) -> None:
@@ -135,6 +138,10 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pictures_to("/dev/null", 640, 360, 30)
     with pytest.raises(InvalidInput, match=r"\.y4m"):
         pictures_to(str(tmp_path / "out.mp4"), 640, 360, 30)
+    for made, field in ((lambda path: pictures_to(f"{path}.y4m", 640, 360, 30), "to"), (Sound, "voice")):
+        with pytest.raises(InvalidInput, match="No such file") as refused:
+            made(str(tmp_path / "nosuch" / "out"))
+        assert refused.value.field == field
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="pulseaudio-utils"):
         PulseSource("aimass", "AI Mass")

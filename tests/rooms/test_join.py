@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from aimass_stream.cli.common import refuse
+from aimass_stream.cli.join import _print
 from aimass_stream.client import Client
+from aimass_stream.errors import Unavailable
 from aimass_stream.frames import Samples
 from tests.support.command import clean, here
 from tests.support.janus import meeting
@@ -72,6 +75,15 @@ async def test_the_command_tells_what_happens_and_leaves_with_ctrl_c() -> None:
         assert await ann.others() == {}
 
 
+def test_what_another_server_says_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _print({"type": "room.ended", "reason": "\x1b[31mred"}, as_json=False)
+    refuse(Unavailable("two\nlines \x1b[31mred"))
+    told = capsys.readouterr()
+    assert told.out == "The room is over:  [31mred.\n"
+    assert "two\nlines  [31mred" in told.err
+    assert "\x1b[31mred" not in told.err
+
+
 async def test_a_room_that_is_left_to_the_server() -> None:
     async with serve(settings()) as server, meeting() as held:
         ann = await held.guest("Ann")
@@ -82,11 +94,14 @@ async def test_a_room_that_is_left_to_the_server() -> None:
             assert done.code == 0, done.err
             return done.out
 
-        joined = json.loads(await command("join", "janus", held.url, str(held.room), "--detach", "--json"))
-        assert len(await ann.others()) == 1
+        joined = json.loads(await command("join", "janus", held.url, str(held.room), "--detach", "--json",
+                                          "--assistant", "Computer"))
+        assert "AI Mass" in await ann.others()
         assert json.loads(await command("rooms", "list", "--json"))[0]["id"] == joined["id"]
         assert f"janus {held.room}" in await command("rooms", "list")
-        assert "Ann" in await command("rooms", "show", joined["id"])
+        shown = await command("rooms", "show", joined["id"])
+        assert "Ann" in shown
+        assert "Computer: " in shown
         assert json.loads(await command("rooms", "show", joined["id"], "--json"))["participants"][0]["name"] == "Ann"
         assert json.loads(await command("rooms", "captions", joined["id"], "--json")) == []
         assert await command("rooms", "captions", joined["id"]) == ""
