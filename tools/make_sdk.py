@@ -31,7 +31,8 @@ def make(target: Path) -> int:
     (target / "types" / "types").mkdir()
     for name in TYPES:
         shutil.copy(WEB / "types" / name, target / "types" / "types" / name)
-    shutil.copy(WEB / "sdk" / "package.json", target / "package.json")
+    for name in ("package.json", "README.md"):
+        shutil.copy(WEB / "sdk" / name, target / name)
     shutil.copy(ROOT / "LICENSE", target / "LICENSE")
     return sum(len(gzip.compress(path.read_bytes(), 9)) for path in target.glob("*.js"))
 

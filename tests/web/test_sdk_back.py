@@ -158,15 +158,6 @@ def test_a_killed_server_is_found_again_by_websocket(visit: Visit) -> None:
     guest.complaints.clear()
 
 
-def test_what_the_server_does_not_have_is_asked_for_twice_at_most(visit: Visit, server: str) -> None:
-    guest = sdk_page(visit(), server)
-    for transport in ("webrtc", "websocket"):
-        found = run(guest, "return trouble(begin({ app: 'none', transport: given[0] }))", transport)
-        assert (found["reason"], "none" in found["message"]) == ("not-found", True)
-    assert guest.peers() == 2
-    guest.complaints.clear()
-
-
 KEPT = ("WebSocket", "RTCPeerConnection", "RTCDataChannel", "AudioContext", "AudioWorkletNode", "MediaStream",
         "AudioEncoder", "AudioDecoder")
 

@@ -84,10 +84,10 @@ def test_an_app_that_is_not_there_takes_one_token(visit: Visit, server: str) -> 
               const [url, token, transport] = given;
               const asked = [];
               const retry = (attempt, error) => { asked.push(error.field); return sdk.patientRetry(attempt, error); };
-              const { reason } = await trouble(begin({ url, token, transport, app: "none", retry }));
-              return [reason, asked];
+              const { reason, message } = await trouble(begin({ url, token, transport, app: "none", retry }));
+              return [reason, message.includes("'none'"), asked];
             """, url, KEY, transport)
-            assert tried == ["not-found", ["app_id"]]
+            assert tried == ["not-found", True, ["app_id"]]
     guest.complaints.clear()  # Chromium logs what was not found
 
 

@@ -77,6 +77,8 @@ def test_its_types_are_for_who_writes_typescript(package: Path) -> None:
     told = json.loads((package / "package.json").read_text())
     assert (package / told["types"]).is_file()
     assert "dependencies" not in told
+    for file in re.findall(r"node_modules/aimass-stream/(\S+)", (package / "README.md").read_text()):
+        assert (package / file).is_file()
 
 
 def test_its_modules_work_as_they_are(visit: Visit, server: str, package: Path) -> None:
