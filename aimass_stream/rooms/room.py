@@ -131,6 +131,7 @@ class Room:
             _, pending = await asyncio.wait([self._main], timeout=CLOSE_SECONDS)
             if pending:
                 log.error("%s could not be left within %g s", self.id, CLOSE_SECONDS)
+                self._main.cancel()
 
     # a stay ----------------------------------------------------------------------------------------
 

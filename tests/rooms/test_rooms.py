@@ -13,8 +13,12 @@ import websockets.asyncio.client  # noqa: F401  here, and not on the loop
 
 from aimass_stream.client import Client
 from aimass_stream.errors import AimassError, Busy, Forbidden, InvalidInput, InvalidPipeline, NotFound
-from aimass_stream.frames import Samples
+from aimass_stream.events import Event
+from aimass_stream.frames import Samples, now
 from aimass_stream.ports import Caller
+from aimass_stream.rooms import room as rooms_room
+from aimass_stream.rooms.janus import signalling
+from aimass_stream.rooms.served import Captions
 from tests.support.followed import Followed
 from tests.support.janus import SECRET, Meeting, Running, meeting
 from tests.support.meeting import Voice
@@ -224,6 +228,8 @@ async def test_janus_dies_and_comes_back() -> None:
                 held.guests.clear()
                 await ann.leave()
             await asyncio.to_thread(running.start)
+            ours = server.state.rooms.get(room.id, Caller("anyone"))
+            await until(lambda: "No such room" in ours.reason)
             async with meeting(running, room=held.room) as again:
                 await room.until("room.joined", 2)
                 await again.guest("Ann", Voice())
@@ -232,6 +238,84 @@ async def test_janus_dies_and_comes_back() -> None:
                 assert set(await again.guests[0].others()) == set()
     finally:
         await asyncio.to_thread(running.close)
+
+
+async def test_a_janus_that_hangs_is_left_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "FAREWELL_SECONDS", 0.1)
+    running = await asyncio.to_thread(Running)
+    try:
+        async with serve(settings()) as server, meeting(running) as held, Client(server.url) as client:
+            await held.guest("Ann", Voice())
+            room = await joined(held, client, pipeline=LEVEL, publish=["audio"])
+            await room.until("participant.state", state="served")
+            running.freeze()
+            begun = now()
+            await client.rooms.leave(room.id)
+            assert now() - begun < signalling.ANSWER_SECONDS  # nobody waited for an answer
+            assert await room.over() == "ended by request"
+            assert server.node.sessions() == []
+            held.guests.clear()
+            await asyncio.to_thread(running.kill)
+    finally:
+        await asyncio.to_thread(running.close)
+
+
+async def test_a_room_that_can_not_be_left_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms_room, "CLOSE_SECONDS", 0.1)
+    async with both() as (server, held, client):
+        room = await joined(held, client, pipeline=LEVEL)
+        stay = server.state.rooms.get(room.id, Caller("anyone"))._stay
+        leave = stay.leave
+        monkeypatch.setattr(stay, "leave", asyncio.Event().wait)
+        await client.rooms.leave(room.id)
+        assert await room.over() == "ended by request"
+        await leave()
+
+
+async def test_who_can_not_be_shown_is_heard_all_the_same_and_shown_later() -> None:
+    async with both() as (_, held, client):
+        ann = await held.guest("Ann", Voice())
+        await ann.ask(request="edit", secret=SECRET, new_publishers=1)
+        room = await joined(held, client, pipeline=LEVEL, publish=["audio"], captions=False)
+        served = await room.until("participant.state", state="served")
+        assert "not shown: Janus refused: Maximum number of publishers" in served["detail"]
+        await ann.ask(request="edit", secret=SECRET, new_publishers=5)
+        assert (await room.until("participant.state", state="served", detail=""))["session_id"] == served["session_id"]
+        assert "Ann (AI Mass)" in await ann.others()
+        assert [each["state"] for each in room.of("participant.state")] == ["served", "served"]
+        await client.rooms.leave(room.id)
+        assert await ann.others() == {}
+
+
+async def test_what_we_show_is_kicked_and_the_room_destroyed() -> None:
+    async with serve(settings()) as server, Client(server.url) as client:
+        for _ in range(3):
+            async with meeting() as held:
+                await held.guest("Ann", Voice())
+                room = await joined(held, client, pipeline=LEVEL, publish=["audio"])
+                await room.until("participant.state", state="served", detail="")
+                bob = await held.guest("Bob")
+                await bob.subscribe("Ann (AI Mass)")
+                await bob.ask(request="kick", secret=SECRET, id=(await bob.others())["Ann (AI Mass)"]["id"])
+                await room.until("participant.state", state="ended")
+                await bob.ask(request="destroy", secret=SECRET)
+                assert await room.over() == "the room was closed"
+                assert {each["name"] for each in room.of("participant.left")} == {"Ann", "Bob"}
+                assert await room.show() == {}
+                await client.rooms.leave(room.id)
+        assert server.node.sessions() == []
+
+
+async def test_words_that_were_being_said_end_with_the_session() -> None:
+    said: list[dict[str, Any]] = []
+    captions = Captions(said.append)
+    for text in ("good", "morning"):
+        captions.event(Event("transcript.committed", 1, None, "audio-0", {
+            "utterance": "u1", "text": text, "language": "en", "final": False}))
+    await captions.close("the room was cut")
+    await captions.close("again")
+    assert [(each["text"], each["final"]) for each in said] == [
+        ("good", False), ("good morning", False), ("good morning", True)]
 
 
 async def test_what_can_not_be_joined() -> None:

@@ -137,6 +137,25 @@ async def test_a_session_is_kept_alive_and_its_end_is_noticed(monkeypatch: pytes
     assert told == [{"janus": "detached", "sender": 7}]
 
 
+async def test_an_error_that_names_no_request_is_the_only_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "ANSWER_SECONDS", 0.5)
+
+    async def janus_like(connection: ServerConnection, message: dict[str, Any]) -> None:
+        answer: dict[str, Any] = {"janus": "success", "data": {"id": 7}, "transaction": message["transaction"]}
+        if message["janus"] == "attach":
+            answer = {"janus": "error", "error": {"code": 454, "reason": "Invalid JSON object"}}
+        await connection.send(json.dumps(answer))
+
+    async with pretending(janus_like) as target:
+        janus = await Janus.connect(target)
+        with pytest.raises(Unavailable, match="Invalid JSON object"):
+            await janus.attach(PLUGIN, lambda message: None)
+        both = await asyncio.gather(*(janus.attach(PLUGIN, lambda message: None) for _ in range(2)),
+                                    return_exceptions=True)
+        assert ["did not answer" in str(each) for each in both] == [True, True]
+        await janus.close()
+
+
 def test_refusals_are_ours() -> None:
     assert isinstance(refusal(432, "full"), Busy)
     assert isinstance(refusal(433, "pin"), Forbidden)

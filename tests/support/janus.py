@@ -7,6 +7,7 @@ import atexit
 import functools
 import itertools
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -78,6 +79,11 @@ class Running:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"Janus did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.01)
+
+    def freeze(self) -> None:
+        """It keeps its connections, and does nothing any more."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """As a crash."""
