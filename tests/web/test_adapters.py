@@ -70,8 +70,8 @@ def watch(visitor: Visitor) -> None:
 
 def test_they_are_small_and_for_pages_from_anywhere(server: str) -> None:
     for file in sorted(ADAPTERS.iterdir()):
-        assert len(gzip.compress(file.read_bytes(), 9)) <= LIMIT, file.name
         answer = httpx.get(f"{server}/adapters/{file.name}")
+        assert len(gzip.compress(answer.content, 9)) <= LIMIT, file.name
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
         code = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
@@ -230,7 +230,7 @@ def test_devices_that_cannot_be_had(visit: Visit, playwright: Playwright, pages:
     without = launch(playwright, tmp_path, devices=False)
     nobody, denied, taken = Visitor(without, permissions=["camera", "microphone"]), visit(), visit()
     taken.context.add_init_script(busy)
-    for visitor, name, said in ((nobody, "NotFoundError", "This device has no camera"),
+    for visitor, name, said in ((nobody, "NotFoundError", "None is plugged in."),
                                 (denied, "NotAllowedError", "This browser did not let the page use"),
                                 (taken, "NotReadableError", "Another program may be using it.")):
         visitor.open(pages.write("media-devices.html"), picture=False)
@@ -407,3 +407,32 @@ def test_two_elements_on_one_page(visit: Visit, pages: Pages) -> None:
     visitor.until("inside('right', 'message').textContent.startsWith('No connection to this server')")
     assert page.get_by_role("button", name="Begin").is_visible()
     visitor.complaints.clear()  # Chromium logs each request that found nobody
+
+
+def test_what_answers_no_token_is_named(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera"])
+    (pages.folder / "refused.html").write_text(f"""<!doctype html><title>No token</title>
+      <script type="module" src="{pages.server}/adapters/element.js"></script>
+      <aimass-stream token-url="none.txt" controls></aimass-stream>""")
+    page = visitor.open(f"{pages.origin}/refused.html", picture=False)
+    page.evaluate("""() => {
+      const element = document.querySelector("aimass-stream");
+      window.states = [];
+      element.addEventListener("status", ({ detail }) => states.push(detail));
+      window.box = (part) => element.shadowRoot.querySelector(`[part=${part}]`).getBoundingClientRect();
+    }""")
+    page.get_by_role("button", name="Start").click()
+    message = "document.querySelector('aimass-stream').shadowRoot.querySelector('[part=message]').textContent"
+    visitor.until(f"{message} === 'none.txt answers 404, and no token.'")
+    assert page.evaluate("states") == ["connecting", "idle"]
+    assert page.evaluate("document.querySelector('aimass-stream').offsetWidth") == 300  # as a video without a picture
+    assert page.evaluate("box('message').bottom <= box('start').top")
+    tag = pages.write("media-devices.html", "data-pipeline", 'data-token-url="none.txt" data-pipeline')
+    visitor.open(tag, picture=False)
+    page.get_by_role("button", name="Camera").click()
+    for _ in range(200):
+        if any("stay as they are. none.txt answers 404" in said for said in visitor.complaints):
+            break
+        page.wait_for_timeout(50)
+    assert any("stay as they are. none.txt answers 404" in said for said in visitor.complaints), visitor.complaints
+    visitor.complaints.clear()  # Chromium logs each request that found nothing

@@ -31,6 +31,12 @@ OPENING = {  # what a visitor does to such a page
 MANIFEST = {"name": "Seen and heard", "summary": "Both", "description": "", "pipeline": [{"stage": "mirror"}],
             "permissions": ["microphone", "camera"]}
 
+# as browsers do, who want a click for it
+SHARED = """MediaDevices.prototype.getDisplayMedia = async () => {
+  if (!navigator.userActivation.isActive) throw new DOMException("", "InvalidStateError");
+  return new MediaStream();
+};"""
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
@@ -65,6 +71,8 @@ def test_each_of_what_it_writes_runs_elsewhere(visit: Visit, pages: Pages) -> No
     page = come(visitor, pages, f"pipeline={quote(PIPELINE)}&latency=80")
     expect(page.locator("#what")).to_have_text(PIPELINE)
     assert str(page.locator("#change").get_attribute("href")).endswith("&latency=80")
+    assert ' latency="80"' in page.locator("#element").inner_text()
+    assert ' data-latency="80" data-kinds="video"' in page.locator("#script").inner_text()
     token = "none yet"
     for kind, opening in OPENING.items():
         page.bring_to_front()
@@ -93,12 +101,14 @@ def test_for_a_page_that_stays_tokens_come_from_its_own_server(visit: Visit, pag
     page.select_option("#by", "own")
     assert 'data-token-url="/aimass-token"' in page.locator("#script").inner_text()
     for kind in ("frame", "module"):
-        assert 'async () => (await fetch("/aimass-token")).text()' in page.locator(f"#{kind}").inner_text()
+        assert "if (!answer.ok) throw new Error" in page.locator(f"#{kind}").inner_text()
     (tmp_path / "own.py").write_text(page.locator("#server").inner_text() + "\n\nprint(aimass_token())\n")
     done = subprocess.run([sys.executable, tmp_path / "own.py"], env=os.environ | {"AIMASS_API_KEY": KEY},
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith("act_"), done.stderr
 
+    page.fill("#address", "localhost:9801")
+    expect(page.locator("#listed")).to_contain_text("http:// or https://")
     page.fill("#address", f"{pages.origin}/help?me")
     expect(page.locator("#listed")).to_contain_text("is listed")
     page.fill("#address", "https://shop.example/help")
@@ -123,6 +133,29 @@ def test_a_link_brings_no_markup_along(visit: Visit, pages: Pages) -> None:
         assert other.locator("#bad").count() == 0, kind
         other.close()
     assert "'</script>" not in written["module"]
+    assert not page.locator("#unread").is_visible()
+    page.evaluate("location.hash = '#pipeline=nonsense'")
+    expect(page.locator("#unread")).to_contain_text("can't be read")
+
+
+def test_a_module_says_what_is_wrong_and_asks_for_a_screen_at_a_click(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera"])
+    page = come(visitor, pages, f"pipeline={quote(PIPELINE)}&sync=lips")
+    page.select_option("#by", "own")
+    for source in ("camera", "screen"):
+        page.select_option("#source", source)
+        written = page.locator("#module").inner_text()
+        assert 'sync: "lips"' in written
+        (pages.folder / "told.html").write_text(f"<!doctype html><title>{source}</title>{written}")
+        other = visitor.context.new_page()
+        if source == "screen":
+            other.add_init_script(SHARED)
+        other.goto(f"{pages.origin}/told.html")
+        if source == "screen":
+            other.get_by_role("button", name="Start").click()
+        expect(other.get_by_role("status")).to_have_text("/aimass-token answers 404, and no token.", timeout=SECONDS)
+        other.close()
+    visitor.complaints.clear()  # Chromium logs each request that found nothing
 
 
 def test_in_chinese_on_a_phone_for_who_has_no_key(visit: Visit, pages: Pages) -> None:
@@ -132,8 +165,16 @@ def test_in_chinese_on_a_phone_for_who_has_no_key(visit: Visit, pages: Pages) ->
     expect(page.locator("h1")).to_have_text("嵌入")
     assert not faults(page)
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    boxes = [page.locator(part).bounding_box() for part in ("#set", "#frame")]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["y"] < boxes[1]["y"]
     page.click("#mint")
     expect(page.locator("#trouble")).to_contain_text("未登录", timeout=SECONDS)
+    page.fill("#key", KEY)
+    page.press("#key", "Enter")
+    expect(page.locator("#element")).to_contain_text("act_", timeout=SECONDS)
+    expect(page.locator("#trouble")).to_be_hidden()
     page.click("#sign-in")
     page.wait_for_url("**/sign-in?next=%2Fembed-code%23pipeline**", timeout=SECONDS)
     visitor.complaints.clear()  # the browser tells its console of each refusal

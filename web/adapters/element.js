@@ -12,11 +12,14 @@ import { SourceError, capture, captureScreen, connect, patientRetry } from "../s
 const TRIES = 3; // before it says that it can't begin
 /** What a page has to hand on to its frame, by source. */
 const FEATURES = { camera: "camera", microphone: "microphone", screen: "display-capture" };
+/** What a page has to do where a person would sign in. @type {Record<string, string>} */
+const NEXT = { unauthorized: "The page has to give it a connect token.", "token-expired": "Start it again." };
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(":host { display: inline-block; position: relative } :host([hidden]) { display: none } "
   + "video { display: block; width: 100%; height: 100%; background: #000 } "
   + "[part=poster], [part=overlay] { position: absolute; inset: 0; pointer-events: none } "
-  + "[part=controls] { position: absolute; inset: auto 0 0; padding: .5em } [hidden] { display: none }");
+  + "[part=controls] { position: absolute; inset: auto 0 0; padding: .5em } [part=message] { position: absolute; "
+  + "inset: auto 0 2.5em; max-height: calc(100% - 2.5em); overflow: auto; background: #000a; color: #fff } [hidden] { display: none }");
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -46,6 +49,13 @@ const withheld = (what) => new SourceError("permission-denied", {
   next: 'Write allow="camera; microphone; display-capture; autoplay" into the iframe.',
 });
 
+/** A token. A TypeError, as where nobody answers, is tried again. @param {string} address */
+async function ask(address) {
+  const answer = await fetch(address);
+  if (answer.ok) return answer.text();
+  throw new (answer.status === 503 ? TypeError : Error)(`${address} answers ${answer.status}, and no token.`);
+}
+
 export class AimassStream extends HTMLElement {
   static observedAttributes = ["url", "token", "token-url", "app", "pipeline", "controls", "sound"];
   /** @type {Session | null} */
@@ -64,6 +74,7 @@ export class AimassStream extends HTMLElement {
   #end = make("button", "stop", slot("stop", "Stop"));
   #controls = make("div", "controls", this.#start, this.#end, slot("controls"));
   #message = make("div", "message");
+  #state = "idle";
 
   constructor() {
     super();
@@ -133,8 +144,9 @@ export class AimassStream extends HTMLElement {
   /** Ends the session and lets go of the camera. */
   stop() {
     this.#stop?.abort();
-    void this.session?.close();
+    const { session } = this;
     this.#stop = this.session = this.stream = this.#video.srcObject = null;
+    void session?.close();
     this.#become("idle");
   }
 
@@ -154,9 +166,11 @@ export class AimassStream extends HTMLElement {
     const address = this.getAttribute("token-url");
     const session = await connect({
       url: this.getAttribute("url") ?? new URL("..", import.meta.url),
-      token: this.token ?? (address === null ? this.getAttribute("token") : async () => (await fetch(address)).text()),
+      token: this.token ?? (address === null ? this.getAttribute("token") : () => ask(address)),
       app: this.getAttribute("app") ?? undefined,
       pipeline: this.#pipeline(),
+      sync: /** @type {"lips" | undefined} */ (this.getAttribute("sync") ?? undefined),
+      latency: Number(this.getAttribute("latency") ?? 0),
       fallback: /** @type {"raw" | undefined} */ (this.getAttribute("fallback") ?? undefined),
       ...this.options,
       retry: (attempt, error) => (live || attempt < TRIES ? patientRetry(attempt, error) : null),
@@ -189,7 +203,7 @@ export class AimassStream extends HTMLElement {
 
   /** @param {any} error */
   #fail(error) {
-    this.#message.textContent = `${error.message} ${error.next ?? ""}`.trim();
+    this.#message.textContent = `${error.message} ${NEXT[error.reason] ?? error.next ?? ""}`.trim();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 
@@ -199,6 +213,8 @@ export class AimassStream extends HTMLElement {
     this.#start.hidden = this.#stop !== null;
     this.#end.hidden = this.#stop === null;
     if (this.#stop) this.#message.textContent = "";
+    if (state === this.#state) return;
+    this.#state = state;
     this.dispatchEvent(new CustomEvent("status", { detail: state }));
   }
 }

@@ -39,11 +39,8 @@ export class AimassFrame extends EventTarget {
   #answered = () => {};
   /** @type {(error: Error) => void} */
   #unanswered = () => {};
-  /** @type {Promise<void>} */
-  #ready = new Promise((resolve, reject) => {
-    this.#answered = resolve;
-    this.#unanswered = reject;
-  });
+  #ready = this.#expected();
+  #known = false; // whether it answers is known, one way or the other
   #born = 0; // when the frame's document was made, which tells it from one that took its place
   #over = new AbortController();
 
@@ -57,7 +54,6 @@ export class AimassFrame extends EventTarget {
     this.#frame = frame;
     this.#origin = new URL(frame.src).origin;
     this.#token = token;
-    this.#ready.catch(() => undefined); // said to who asks for something
     const { signal } = this.#over;
     addEventListener("message", (event) => void this.#heard(event), { signal });
     frame.addEventListener("load", () => this.#hello(), { signal });
@@ -107,9 +103,24 @@ export class AimassFrame extends EventTarget {
     this.#frame.contentWindow?.postMessage(JSON.stringify({ aimass: VERSION, ...message }), this.#origin);
   }
 
+  /** @returns {Promise<void>} that the frame answers */
+  #expected() {
+    /** @type {Promise<void>} */
+    const ready = new Promise((resolve, reject) => {
+      this.#answered = resolve;
+      this.#unanswered = reject;
+    });
+    const known = () => (this.#known = true);
+    ready.then(known, known); // what is wrong is said to who asks for something
+    return ready;
+  }
+
   #hello() {
+    if (this.#known) this.#ready = this.#expected(); // of another document
+    this.#known = false;
     this.#post({ type: "hello", tokens: this.#token !== null });
-    setTimeout(() => this.#unanswered(silent()), SECONDS * 1000);
+    const unanswered = this.#unanswered;
+    setTimeout(() => unanswered(silent()), SECONDS * 1000);
   }
 
   /** Those that asked a frame which is no longer there. */

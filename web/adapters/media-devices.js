@@ -42,10 +42,17 @@
       given: async () => /** @type {Given} */ ({
         url: new URL("..", script.src),
         ...script.dataset,
-        ...(tokenUrl ? { token: async () => (await fetch(tokenUrl)).text() } : {}),
+        ...(tokenUrl ? { token: () => ask(tokenUrl) } : {}),
       }),
       begun: (session) => void script.dispatchEvent(new CustomEvent("session", { detail: session })),
     };
+  }
+
+  /** A token. A TypeError, as where nobody answers, is tried again. @param {string} address */
+  async function ask(address) {
+    const answer = await fetch(address);
+    if (answer.ok) return answer.text();
+    throw new (answer.status === 503 ? TypeError : Error)(`${address} answers ${answer.status}, and no token.`);
   }
 
   /** @param {Given} given @param {AbortSignal} signal @returns {Promise<Session>} */
@@ -55,6 +62,7 @@
     const session = await connect({
       ...given,
       pipeline: given.pipeline && JSON.parse(given.pipeline),
+      latency: Number(given.latency ?? 0),
       retry: (attempt, error) => (live ? patientRetry(attempt, error) : null), // the page waits for its camera
       signal,
     });

@@ -3,11 +3,11 @@
 import { AimassFrame } from "../adapters/frame.js";
 import { byId, toClipboard, toast } from "./dom.js";
 import { embedSnippet } from "./embed-snippets.js";
-import { readLink, writeLink } from "./pipeline.js";
+import { parsePipeline, readLink, writeLink } from "./pipeline.js";
 import { problem } from "./problem-words.js";
 import { ask, request } from "./site-api.js";
 import { say } from "./site-words.js";
-import { apiKey } from "./storage.js";
+import { apiKey, setApiKey } from "./storage.js";
 
 /** @typedef {import("./embed-snippets.js").Kind} Kind */
 /** @typedef {import("./embed-snippets.js").Wish} Wish */
@@ -29,8 +29,17 @@ function wished() {
   return { pipeline: [], sync: "lowest", latency: 0, ...readLink(location.hash), app };
 }
 
+/** What the address asks for, where it can't be read, in words. */
+function unread() {
+  const text = new URLSearchParams(location.hash.slice(1)).get("pipeline");
+  return text === null || parsePipeline(text) ? "" : say("The pipeline in this page's address can't be read: it is a JSON list of stages.");
+}
+
 function write() {
   const wish = wished();
+  const wrong = byId("unread", HTMLElement);
+  wrong.textContent = unread();
+  wrong.hidden = !wrong.textContent;
   const whole = wish.app ?? JSON.stringify(wish.pipeline);
   byId("what", HTMLElement).textContent = whole.length > MOST_SHOWN ? `${whole.slice(0, MOST_SHOWN)}…` : whole;
   byId("change", HTMLAnchorElement).href = wish.app === null ? `/${writeLink(wish.pipeline, wish.sync === "lips" ? "lips" : "lowest", wish.latency)}`
@@ -99,7 +108,7 @@ function place() {
   const [listed, setting] = [byId("listed", HTMLElement), byId("setting", HTMLElement)];
   const origin = URL.canParse(address.value) && /^https?:/.test(address.value) ? new URL(address.value).origin : null;
   const known = origin !== null && (origins.has(origin) || origin === location.origin);
-  listed.textContent = origin === null ? "" : known ? say("{origin} is listed: the page may have it.", { origin })
+  listed.textContent = !address.value ? "" : origin === null ? say("Write it with http:// or https:// in front.") : known ? say("{origin} is listed: the page may have it.", { origin })
     : say("{origin} is not listed yet. The server is started with:", { origin });
   setting.hidden = origin === null || known;
   setting.textContent = `AIMASS_ORIGINS=${[...origins, origin].join(",")} aimass serve`;
@@ -124,6 +133,14 @@ byId("start", HTMLButtonElement).addEventListener("click", () => {
 });
 byId("stop", HTMLButtonElement).addEventListener("click", () => void doing(preview.stop()));
 byId("mint", HTMLButtonElement).addEventListener("click", () => void show());
+document.getElementById("key-form")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const key = byId("key", HTMLInputElement);
+  setApiKey(key.value.trim());
+  key.value = "";
+  tell(failed, null);
+  void show();
+});
 for (const button of document.querySelectorAll("button")) {
   const from = button.dataset.copy;
   if (from) button.addEventListener("click", () => void toClipboard(byId(from, HTMLElement).textContent ?? "").then(() => toast(say("Copied"))));

@@ -12,7 +12,16 @@ import { pretty } from "./snippets.js";
 
 export const ROUTE = "/aimass-token"; // of one's own server
 export const ALLOW = "camera; microphone; display-capture; autoplay";
-const OWN = `async () => (await fetch("${ROUTE}")).text()`;
+const OWN = [
+  "  async function token() {",
+  `    const answer = await fetch("${ROUTE}");`,
+  `    if (!answer.ok) throw new Error(\`${ROUTE} answers ${"${answer.status}"}, and no token.\`);`,
+  "    return answer.text();",
+  "  }",
+  "",
+];
+/** @type {Record<string, string>} */
+const SENT = { camera: "video", microphone: "audio", screen: "video" };
 
 /** As an attribute's value, with its quotes. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("&", "&amp;").replaceAll("'", "&#39;").replaceAll("<", "&lt;")}'`;
@@ -21,8 +30,11 @@ const quoted = (text) => `'${text.replaceAll("&", "&amp;").replaceAll("'", "&#39
 const json = (value, indent) => pretty(value, indent).replaceAll("<", "\\u003c");
 
 /** @param {Wish} wish @param {string} [prefix] of the attributes */
-const wished = ({ pipeline, app }, prefix = "") => (
-  app === null ? `${prefix}pipeline=${quoted(JSON.stringify(pipeline))}` : `${prefix}app=${quoted(app)}`);
+const wished = ({ pipeline, app, sync, latency }, prefix = "") => [
+  app === null ? `${prefix}pipeline=${quoted(JSON.stringify(pipeline))}` : `${prefix}app=${quoted(app)}`,
+  ...(sync === "lips" ? [`${prefix}sync="lips"`] : []),
+  ...(latency ? [`${prefix}latency="${latency}"`] : []),
+].join(" ");
 
 /** @param {Place} place @param {string} [prefix] of the attributes */
 function shown({ token, own }, prefix = "") {
@@ -40,6 +52,37 @@ export function fragment({ wish, source, token, own }) {
   return String(said);
 }
 
+/** @param {Place} place */
+function moduleLines({ origin, wish, source, token, own }) {
+  const screen = source === "screen"; // which browsers let pages ask for at a click alone
+  return [
+    `<video id="aimass-video" autoplay muted playsinline></video>`,
+    `<p>${screen ? `<button id="aimass-start">Start</button> ` : ""}<span id="aimass-words" role="status"></span></p>`,
+    `<script type="module">`,
+    `  import { ${screen ? "captureScreen" : "capture"}, connect } from "${origin}/sdk/aimass-stream.js";`,
+    "",
+    ...(own ? OWN : []),
+    "  async function start() {",
+    `    const media = await ${screen ? "captureScreen()"
+      : `capture({ video: ${source.includes("camera")}, audio: ${source.includes("microphone")} })`};`,
+    "    const session = await connect({",
+    `      url: "${origin}",`,
+    wish.app === null ? `      pipeline: ${json(wish.pipeline, "      ")},` : `      app: ${json(wish.app, "")},`,
+    ...(wish.sync === "lips" ? [`      sync: "lips",`] : []),
+    ...(wish.latency ? [`      latency: ${wish.latency},`] : []),
+    ...(own ? ["      token,"] : token === null ? [] : [`      token: ${json(token, "")},`]),
+    "    });",
+    "    const processed = media.getTracks().map((track) => session.process(track));",
+    `    document.getElementById("aimass-video").srcObject = new MediaStream(processed);`,
+    "  }",
+    "",
+    `  ${screen ? `document.getElementById("aimass-start").onclick = () => ` : ""}start().catch((error) => {`,
+    `    document.getElementById("aimass-words").textContent = \`${"${error.message} ${error.next ?? \"\"}"}\`;`,
+    "  });",
+    "</script>",
+  ];
+}
+
 /** @type {Record<Kind, (place: Place) => string[]>} */
 const SNIPPETS = {
   frame: (place) => [
@@ -49,7 +92,9 @@ const SNIPPETS = {
       `<script type="module">`,
       `  import { AimassFrame } from "${place.origin}/adapters/frame.js";`,
       "",
-      `  new AimassFrame(document.querySelector("iframe"), { token: ${OWN} });`,
+      ...OWN,
+      `  const frame = new AimassFrame(document.querySelector('iframe[src^="${place.origin}/embed"]'), { token });`,
+      `  frame.addEventListener("error", ({ detail }) => console.warn(detail.message, detail.next ?? ""));`,
       "</script>",
     ] : []),
   ],
@@ -59,26 +104,9 @@ const SNIPPETS = {
   ],
   script: (place) => [
     `<script src="${place.origin}/adapters/media-devices.js"`,
-    `  ${wished(place.wish, "data-")}${shown(place, "data-")}></script>`,
+    `  ${wished(place.wish, "data-")}${place.source in SENT ? ` data-kinds="${SENT[place.source]}"` : ""}${shown(place, "data-")}></script>`,
   ],
-  module: ({ origin, wish, source, token, own }) => [
-    "<video autoplay muted playsinline></video>",
-    `<script type="module">`,
-    `  import { ${source === "screen" ? "captureScreen" : "capture"}, connect } from "${origin}/sdk/aimass-stream.js";`,
-    "",
-    "  const session = await connect({",
-    `    url: "${origin}",`,
-    wish.app === null ? `    pipeline: ${json(wish.pipeline, "    ")},` : `    app: ${json(wish.app, "")},`,
-    ...(wish.sync === "lips" ? [`    sync: "lips",`] : []),
-    ...(wish.latency ? [`    latency: ${wish.latency},`] : []),
-    ...(own ? [`    token: ${OWN},`] : token === null ? [] : [`    token: ${json(token, "")},`]),
-    "  });",
-    `  const media = await ${source === "screen" ? "captureScreen()"
-      : `capture({ video: ${source.includes("camera")}, audio: ${source.includes("microphone")} })`};`,
-    "  const processed = media.getTracks().map((track) => session.process(track));",
-    `  document.querySelector("video").srcObject = new MediaStream(processed);`,
-    "</script>",
-  ],
+  module: moduleLines,
   server: ({ origin }) => [
     "import json",
     "import os",

@@ -17,6 +17,7 @@ const given = { token: /** @type {string | null} */ (null), asks: false };
 const waiting = new Set();
 /** @type {unknown} */
 let trouble = null;
+let asking = 0; // messages `start` that wait for their answers, which tell what is wrong
 
 /** What the address behind its # says. A token in it does not stay there. */
 function readAddress() {
@@ -67,7 +68,9 @@ async function start({ aimass: _, type: __, id: ___, source, sound, token: shown
   element.options = { ...element.options, ...options };
   if ("app" in options !== "pipeline" in options) delete element.options["app" in options ? "pipeline" : "app"];
   trouble = null;
-  if (!(await element.start())) throw trouble ?? new ClosedError();
+  asking += 1;
+  const session = await element.start().finally(() => (asking -= 1));
+  if (!session) throw trouble ?? new ClosedError();
 }
 
 /** @param {Message} message */
@@ -108,5 +111,5 @@ element.addEventListener("status", (event) => {
 element.addEventListener("event", (event) => port.tell({ type: "event", event: /** @type {CustomEvent} */ (event).detail }));
 element.addEventListener("error", (event) => {
   trouble = /** @type {CustomEvent} */ (/** @type {Event} */ (event)).detail;
-  port.complain(trouble);
+  if (!asking) port.complain(trouble);
 });

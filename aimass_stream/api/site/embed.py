@@ -14,7 +14,7 @@ router = page_router()
 
 
 def origins_of(settings: Settings) -> list[str]:
-    """Those whose pages may hold the frame: what is no plain origin would say something else in a header."""
+    """Those whose pages may hold the frame: extensions have none, and a header takes no address of IPv6."""
     return [each for each in settings.origins if ORIGIN.fullmatch(each)]
 
 
