@@ -43,7 +43,7 @@ class Ear:
         """What was heard was heard."""
 
     async def close(self, reason: str) -> None:
-        self._floor.left(self._participant())
+        """Captions of what was being said are still to come: `Floor.left` is for who has got them all."""
 
 
 def _words(data: dict[str, Any]) -> tuple[Word, ...]:

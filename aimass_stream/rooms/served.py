@@ -131,6 +131,8 @@ class Served:
         finally:
             if self.session is not None:
                 await self.session.close("the participant is no longer served")
+            if self._floor is not None:
+                self._floor.left(self.participant)
 
     async def _serve(self, session: Session, captions: Captions) -> None:
         failures = 0
