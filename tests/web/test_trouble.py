@@ -35,6 +35,15 @@ def test_permission_denied(visit: Visit, server: str) -> None:
     assert page.locator("#notice").is_hidden()
 
 
+def test_what_the_server_does_not_have_is_said(visit: Visit, server: str) -> None:
+    visitor = visit()
+    visitor.page.route("**/v1/webrtc/offer", lambda route: route.fulfill(
+        status=404, json={"title": "Not found", "status": 404, "detail": "there is no voice 'x'", "field": "pipeline"}))
+    visitor.open(server, picture=False)
+    assert "There is no voice 'x'." in notice(visitor, "not-found")
+    visitor.complaints.clear()  # Chromium logs the refused request
+
+
 def test_no_camera(playwright: Playwright, server: str, tmp_path: Path) -> None:
     browser = launch(playwright, tmp_path, devices=False)
     visitor = Visitor(browser, permissions=["camera", "microphone"])

@@ -306,7 +306,7 @@ export class App {
       byId("key-button", HTMLButtonElement).hidden = false;
       this.key.open(apiKey() !== null);
     }
-    if (error.reason === "not-found") return; // a new session is being made already
+    if (error.reason === "not-found" && retryIn !== null) return; // a new session is being made already
     this.monitor.tell(error, this.#remedies(error));
     this.#say(retryIn === null ? "failed" : "reconnecting", error.title);
     if (retryIn !== null && retryIn >= 1) this.#count(error.title, retryIn);
