@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,15 +21,19 @@ from aimass_stream.errors import InvalidPipeline
 from aimass_stream.frames import AUDIO_TIME_BASE, AudioFrame, now
 from aimass_stream.hearing.events import Committed
 from aimass_stream.inference import Engine, FolderStore
+from aimass_stream.ports import Caller
 from aimass_stream.rooms import floor as floors
 from aimass_stream.rooms.again import command_in
+from aimass_stream.rooms.assistant import Assistant
 from aimass_stream.rooms.floor import QUESTIONS, STALE, Floor
-from aimass_stream.rooms.ports import Participant
+from aimass_stream.rooms.ports import Participant, Stay
 from aimass_stream.rooms.voices import AT_ONCE, Span, Voices
 from aimass_stream.rooms.wish import AssistantWish, attentive
+from aimass_stream.session import Session
 from aimass_stream.spec import PipelineSpec
 from aimass_stream.speech.words import Word
 from tests.support.options import settings
+from tests.support.server import serve
 from tests.support.speech import speak
 from tests.support.waiting import until
 
@@ -227,3 +231,37 @@ async def test_a_question_that_a_guessing_recogniser_heard_wrongly_is_heard_anew
         await engine.close()
     assert [text for kind, _, text in table.told if kind == "assistant.addressed"] == [
         "what time is it", "what i read it"]
+
+
+class Here:
+    """A stay in which nothing ends by itself."""
+
+    shown_out = False
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def publish(self, name: str, session: Session, kinds: Sequence[str]) -> Here:
+        return self
+
+    async def close(self) -> None:
+        """Nothing was taken."""
+
+
+async def test_what_can_not_be_said_is_told_and_becomes_no_caption() -> None:
+    captions: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    async with serve(settings()) as server:
+        assistant = Assistant(
+            server.node, AssistantWish(name="Computer", voice="nosuch", greeting="Hello, everybody."),
+            lambda: server.node.open(PipelineSpec(), caller=Caller("anyone"), transport="janus"),
+            lambda type, participant=None, **data: told.append({"type": type, **data}),
+            lambda participant, said: captions.append(said))
+        running = asyncio.create_task(assistant.run(cast(Stay, Here())))
+        await until(lambda: any(each["type"] == "assistant.reply" for each in told))
+        shown = assistant.json()
+        running.cancel()
+        await asyncio.wait([running])
+    assert (shown["state"], "nosuch" in shown["detail"]) == ("listening", True)
+    assert [each["text"] for each in told if each["type"] == "assistant.reply"] == [""]
+    assert captions == []
