@@ -34,13 +34,17 @@ def blocks(path: str, language: str, after: str = "") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text[text.index(after):], re.MULTILINE | re.DOTALL)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """The folder with what the tutorial has put there so far, and the server that it has started there."""
     folder = tmp_path_factory.mktemp("site")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     origin = f"http://localhost:{port}"
     with serving(origins=[origin], api_key=KEY) as server:
         [own] = blocks("tutorials/embed-in-a-page.md", "python")
@@ -57,13 +61,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         running.wait()
 
 
+def first_answer(address: str) -> httpx.Response:
+    """Of a site that may be starting still."""
+    return httpx.Client(transport=httpx.HTTPTransport(retries=8)).get(address)
+
+
 def come(visitor: Visitor, site: Pages, name: str) -> None:
-    for _ in range(300):  # it may be starting still
-        try:
-            httpx.get(site.origin)
-            break
-        except httpx.ConnectError:
-            visitor.page.wait_for_timeout(50)
+    first_answer(site.origin)
     visitor.open(f"{site.origin}/{name}.html", picture=False)
 
 
@@ -94,6 +98,17 @@ def test_a_script_tag_an_element_and_a_frame(visit: Visit, site: Pages) -> None:
     expect(visitor.page.get_by_role("status")).to_have_text("live", timeout=SECONDS)
     visitor.page.goto("about:blank")
     until_none(visitor, site)
+
+
+def test_where_the_site_gets_no_token_it_says_so(site: Pages) -> None:
+    port = free_port()
+    own = (site.folder / "server.py").read_text().replace(site.origin.rpartition(":")[2], str(port))
+    with subprocess.Popen([sys.executable, "-c", own], stderr=subprocess.DEVNULL,
+                          env=os.environ | {"AIMASS_API_KEY": "another key"}) as running:
+        answer = first_answer(f"http://127.0.0.1:{port}/aimass-token")
+        running.terminate()
+    assert answer.status_code == 503
+    assert "AI Mass Stream gives no token: HTTP Error 401" in answer.text
 
 
 COUNT = """

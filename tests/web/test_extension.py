@@ -163,9 +163,11 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
 
     with Popup(visitor.context, worker, page) as popup:
         assert popup.run("document.querySelector('#on').disabled")
+        assert popup.run("document.querySelector('h1').nextElementSibling.id") == "server"  # nothing works without
         popup.run(f"url.value = '{NOBODY}'")
         popup.click("#server button")
         popup.says("#trouble", "No connection to this server can be made.")
+        assert popup.run("document.querySelector('#trouble').getBoundingClientRect().bottom < innerHeight + 1")
         popup.click("#on")
         popup.until("!document.querySelector('#reload').hidden")
     camera(False)
@@ -179,6 +181,7 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
         popup.run(f"url.value = '{keyed}'; token.value = 'no key of this server'")
         popup.click("#server button")
         popup.says("#trouble", "The key or token is wrong.")
+        popup.until("document.querySelector('#trouble').getBoundingClientRect().bottom < innerHeight + 1")
         popup.run(f"token.value = '{KEY}'")
         popup.click("#server button")
         popup.says("#connected", "Connected to version")

@@ -19,7 +19,7 @@ STYLE.replaceSync(":host { display: inline-block; position: relative } :host([hi
   + "video { display: block; width: 100%; height: 100%; background: #000 } "
   + "[part=poster], [part=overlay] { position: absolute; inset: 0; pointer-events: none } "
   + "[part=controls] { position: absolute; inset: auto 0 0; padding: .5em } [part=message] { position: absolute; "
-  + "inset: auto 0 2.5em; max-height: calc(100% - 2.5em); overflow: auto; background: #000a; color: #fff } [hidden] { display: none }");
+  + "inset: auto 0 2.5em; max-height: calc(100% - 2.5em); overflow: auto; padding: 0 .5em; background: #000a; color: #fff } [hidden] { display: none }");
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag

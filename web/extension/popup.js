@@ -60,6 +60,7 @@ async function connect(event) {
   await change({ server: href, token: token.value.trim() });
   if (await chrome.permissions.request(permission(origin))) await look();
   else byId("trouble", HTMLElement).textContent = say("serverForbidden");
+  byId("server", HTMLFormElement).scrollIntoView({ block: "nearest" }); // what it says stands at its end
 }
 
 /** @returns {Wish} */
@@ -126,6 +127,7 @@ for (const element of document.querySelectorAll("[data-say]")) {
 }
 byId("site", HTMLElement).textContent = site ? say("onSite", new URL(site).host) : say("noSite");
 const known = await settings();
+if (!known.server) document.querySelector("h1")?.after(byId("server", HTMLFormElement)); // nothing works without
 url.value = known.server;
 token.value = known.token;
 sound.checked = known.sound;
