@@ -186,6 +186,7 @@ async def test_the_library_mends_a_cut_and_the_session_goes_on() -> None:
         await visitor.cut()
         await there.until(lambda: any(each is not visitor and each.subscribed for each in there.visitors))
         session = server.node.get(served["session_id"])
+        await until(lambda: bool(session.meter.summary()))  # sound comes
         before = session.meter.summary()["audio-0"]["level"].count
         await until(lambda: session.meter.summary()["audio-0"]["level"].count > before)
         assert room.of("room.waiting") == room.of("participant.left") == []
