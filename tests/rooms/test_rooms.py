@@ -245,7 +245,7 @@ async def test_a_janus_that_hangs_is_left_soon(monkeypatch: pytest.MonkeyPatch) 
     running = await asyncio.to_thread(Running)
     try:
         async with serve(settings()) as server, meeting(running) as held, Client(server.url) as client:
-            await held.guest("Ann", Voice())
+            ann = await held.guest("Ann", Voice())
             room = await joined(held, client, pipeline=LEVEL, publish=["audio"])
             await room.until("participant.state", state="served")
             running.freeze()
@@ -254,8 +254,9 @@ async def test_a_janus_that_hangs_is_left_soon(monkeypatch: pytest.MonkeyPatch) 
             assert now() - begun < signalling.ANSWER_SECONDS  # nobody waited for an answer
             assert await room.over() == "ended by request"
             assert server.node.sessions() == []
-            held.guests.clear()
             await asyncio.to_thread(running.kill)
+            held.guests.clear()
+            await ann.leave()
     finally:
         await asyncio.to_thread(running.close)
 

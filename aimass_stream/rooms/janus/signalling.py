@@ -167,6 +167,8 @@ class Janus:
             raise Unavailable(f"Janus is gone: {error}") from error
         finally:
             self._waiting.pop(transaction, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # looked at, also where the connection was cut while it was being asked
 
     async def _stay_alive(self) -> None:
         while True:
