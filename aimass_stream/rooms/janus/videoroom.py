@@ -23,7 +23,7 @@ from ...transports.webrtc.peer import Peer
 from ...transports.webrtc.sdp import read_answer, read_fragment, read_offer
 from ..address import target_of
 from ..ports import MOST, Kind, Participant, firsts, marked, named, ours
-from .signalling import Handle, Janus, farewell
+from .signalling import Handle, Janus
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,6 @@ class Published:
         if self._running is not None:
             await asyncio.wait([self._running])
         if self.handle is not None:
-            await _take_leave(self.handle)
             await self.handle.close()
 
 
@@ -293,17 +292,9 @@ class VideoRoom:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
-        if self._me is not None:
-            await _take_leave(self._me)
         await self._janus.close()
         if self._texts is not None:
             await self._texts.close()
-
-
-async def _take_leave(handle: Handle) -> None:
-    """Listed no longer when this returns: Janus answers that a handle is detached before the room knows of it."""
-    async with farewell():
-        await handle.ask({"request": "leave"})
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
