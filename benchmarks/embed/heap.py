@@ -24,13 +24,15 @@ CONNECT = """
   const [transport, count] = given;
   for (let n = 0; n < count; n++) {
     const session = await sdk.connect({ url: location.origin, transport, pipeline: [{ stage: "mirror" }] });
+    let late; // it would keep the session until then
     const came = new Promise((resolve, reject) => {
       session.on("away", ({ kind, away }) => kind === "video" && !away && resolve());
-      setTimeout(() => reject(new Error("no picture came within 20 s")), 20_000);
+      late = setTimeout(() => reject(new Error("no picture came within 20 s")), 20_000);
     });
     const video = bench.show("picture", session.process(camera.track));
     session.process(beeper.track);
     await came;
+    clearTimeout(late);
     await session.close();
     video.srcObject = null;
   }
