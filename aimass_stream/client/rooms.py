@@ -57,7 +57,7 @@ class Rooms:
                     return
 
     async def leave(self, room_id: str) -> None:
-        """Nothing of the server's is in the room afterwards."""
+        """The server gives back all that is its own in the room; the room may list it for a moment longer."""
         await self._connection.request("DELETE", _of(room_id), seconds=JOINING)
 
 

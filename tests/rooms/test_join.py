@@ -72,7 +72,7 @@ async def test_the_command_tells_what_happens_and_leaves_with_ctrl_c() -> None:
             process.send_signal(signal.SIGINT)
             _, said = await process.communicate()
         assert (process.returncode, "The server has left the room." in said.decode()) == (130, True)
-        assert await ann.others() == {}
+        await ann.alone()
 
 
 def test_what_another_server_says_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +106,7 @@ async def test_a_room_that_is_left_to_the_server() -> None:
         assert json.loads(await command("rooms", "captions", joined["id"], "--json")) == []
         assert await command("rooms", "captions", joined["id"]) == ""
         assert "Left." in await command("rooms", "leave", joined["id"])
-        assert await ann.others() == {}
+        await ann.alone()
         refused = await asyncio.to_thread(here, "join", "janus", held.url, "999", *to)
         assert (refused.code, "No such room" in refused.err) == (1, True)
         wrong = await asyncio.to_thread(here, "join", "janus", held.url, "999", "--publish", "smell", *to)
@@ -132,7 +132,7 @@ async def test_the_program_of_the_tutorial(clip: Samples, tmp_path: Path) -> Non
             assert re.fullmatch(r"Ann: \w.*", await line(process))
             process.send_signal(signal.SIGINT)
             await process.communicate()
-        assert await ann.others() == {}
+        await ann.alone()
 
 
 async def until_served(url: str) -> None:

@@ -86,7 +86,7 @@ async def test_it_answers_who_calls_it_and_stops_for_who_speaks(clips: dict[str,
                                                   "--server", server.url)
                 assert (refused.code, "letters" in refused.err) == (1, True)
                 await client.rooms.leave(room.id)
-                assert await ann.others() == {}
+                await ann.alone()
                 assert server.node.sessions() == []
     finally:
         await asyncio.to_thread(running.close)

@@ -149,6 +149,12 @@ class Guest:
         listed = (await self.ask(request="listparticipants"))["participants"]
         return {each["display"]: each for each in listed if each["id"] != self.number}
 
+    async def alone(self) -> None:
+        """Until nobody else is listed: who has left is, for a moment."""
+        async with asyncio.timeout(30):
+            while await self.others():  # noqa: ASYNC110  Janus is asked each time
+                await asyncio.sleep(0.02)
+
     async def publish(self, *tracks: MediaStreamTrack) -> None:
         self._peers.append(RTCPeerConnection(RTCConfiguration(iceServers=[])))
         await self.publish_more(*tracks, request="publish")
