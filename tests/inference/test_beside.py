@@ -161,14 +161,14 @@ async def test_the_background_takes_both_places_where_cores_are_spare() -> None:
     model.hold(0, 1)
     async with running(model) as engine:
         asked = [ask(engine, model, value, background=True, spare=True) for value in (0, 1)]
-        await until(lambda: model.begun == [0, 1])
+        await until(lambda: sorted(model.begun) == [0, 1])
         needed = ask(engine, model, 2, background=True)  # somebody lives by now
         model.let(0)
         await asked[0]
         assert not needed.done()
         model.let(1)
         await asyncio.gather(*asked, needed)
-        assert model.begun == [0, 1, 2]
+        assert model.begun[2:] == [2]
 
 
 async def test_sessions_take_turns_in_both_places() -> None:
@@ -176,7 +176,7 @@ async def test_sessions_take_turns_in_both_places() -> None:
     model.hold(*range(6), 100)
     async with running(model) as engine:
         asked = [ask(engine, model, value, "greedy") for value in range(6)]
-        await until(lambda: model.begun == [0, 1])
+        await until(lambda: sorted(model.begun) == [0, 1])  # two threads: either may note it first
         asked.append(ask(engine, model, 100, "modest"))
         await until(lambda: engine.statistics()["doubler"].waiting == 5)
         model.let(0, 1)

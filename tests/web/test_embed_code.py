@@ -126,9 +126,9 @@ def test_a_link_brings_no_markup_along(visit: Visit, pages: Pages) -> None:
     page.select_option("#by", "own")
     written = {kind: page.locator(f"#{kind}").inner_text() for kind in OPENING}
     for kind, text in written.items():
-        (pages.folder / "marked.html").write_text(f"<!doctype html><title>{kind}</title>{text}")
+        (pages.folder / f"marked-{kind}.html").write_text(f"<!doctype html><title>{kind}</title>{text}")
         other = visitor.context.new_page()
-        other.goto(f"{pages.origin}/marked.html", wait_until="commit")
+        other.goto(f"{pages.origin}/marked-{kind}.html", wait_until="commit")
         other.wait_for_load_state("domcontentloaded")
         assert other.locator("#bad").count() == 0, kind
         other.close()
@@ -146,11 +146,12 @@ def test_a_module_says_what_is_wrong_and_asks_for_a_screen_at_a_click(visit: Vis
         page.select_option("#source", source)
         written = page.locator("#module").inner_text()
         assert 'sync: "lips"' in written
-        (pages.folder / "told.html").write_text(f"<!doctype html><title>{source}</title>{written}")
+        # a file of its own each: of one that is changed within a second the browser keeps what was there before
+        (pages.folder / f"{source}.html").write_text(f"<!doctype html><title>{source}</title>{written}")
         other = visitor.context.new_page()
         if source == "screen":
             other.add_init_script(SHARED)
-        other.goto(f"{pages.origin}/told.html")
+        other.goto(f"{pages.origin}/{source}.html")
         if source == "screen":
             other.get_by_role("button", name="Start").click()
         expect(other.get_by_role("status")).to_have_text("/aimass-token answers 404, and no token.", timeout=SECONDS)
