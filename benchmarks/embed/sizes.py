@@ -23,8 +23,8 @@ LATER = frozenset({"socket.js", "coding.js", "sound-worklet.js"})  # loaded wher
 
 
 def run(quick: bool) -> Result:
-    found = {"served": {path.name: served(path.read_bytes()) for path in modules(ROOT / "web" / "sdk")},
-             "adapters": {path.name: served(path.read_bytes()) for path in modules(ROOT / "web" / "adapters")}}
+    found = {"served": {path.name: sent(path.read_bytes()) for path in modules(ROOT / "web" / "sdk")},
+             "adapters": {path.name: sent(path.read_bytes()) for path in modules(ROOT / "web" / "adapters")}}
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "node_modules" / "aimass-stream"
         try:
@@ -32,8 +32,9 @@ def run(quick: bool) -> Result:
                            capture_output=True)  # too large is an error to it, and a figure to us
         except (OSError, subprocess.SubprocessError) as error:
             return found | {"package": {}, "packed": {}, "error": f"{type(error).__name__}: {error}"[:300]}
-        package = {path.name: zipped(path.read_bytes()) for path in modules(target)}
-        return found | {"package": package, "packed": {path.name: zipped(path.read_bytes()) for path in modules(target / "adapters")}}
+        package, packed = ({path.name: zipped(path.read_bytes()) for path in modules(folder)}
+                           for folder in (target, target / "adapters"))
+        return found | {"package": package, "packed": packed}
 
 
 def modules(folder: Path) -> list[Path]:
@@ -44,7 +45,7 @@ def zipped(module: bytes) -> int:
     return len(gzip.compress(module, 9))
 
 
-def served(module: bytes) -> int:
+def sent(module: bytes) -> int:
     return len(zopfli.gzip.compress(small(module)))
 
 
@@ -76,6 +77,6 @@ def tell(result: Result) -> str:
         both = [sum(size for name, size in result[which].items() if name not in without)
                 for which in ("package", "served")]
         rows.append([title, "", both[0] or NONE, both[1], ""])
-    return ("Each module by itself as gzip, in bytes: of the npm package, which esbuild makes small (`gzip -9`), and as "
-            "servers serve them, without comments, with short private names, packed by zopfli. Nothing is bundled.\n\n"
+    return ("Each module by itself as gzip, in bytes: of the npm package, which esbuild makes small (`gzip -9`), and "
+            "as servers serve them, without comments, with short private names, packed by zopfli. Nothing is bundled.\n\n"
             + table(["", "module", "package", "served", "loaded"], rows))
