@@ -78,5 +78,6 @@ def tell(result: Result) -> str:
                 for which in ("package", "served")]
         rows.append([title, "", both[0] or NONE, both[1], ""])
     return ("Each module by itself as gzip, in bytes: of the npm package, which esbuild makes small (`gzip -9`), and "
-            "as servers serve them, without comments, with short private names, packed by zopfli. Nothing is bundled.\n\n"
+            "as servers serve them, without comments, with short private names, packed by zopfli. Nothing is "
+            "bundled.\n\n"
             + table(["", "module", "package", "served", "loaded"], rows))
