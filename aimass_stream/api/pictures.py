@@ -69,7 +69,7 @@ def only(form: Form, part: str, what: str = "picture") -> Upload:
 async def read(upload: Upload) -> NDArray[np.uint8]:
     """(h, w, 3) BGR or (h, w, 4) BGRA, decoded in the sandbox. Raises `InvalidMedia` or `TooLarge`."""
     named = upload.name[:100] or "the picture"
-    number = await run_in_threadpool(on_disk, upload.file)
+    number = await on_disk(upload.file)
     if os.fstat(number).st_size > MOST_BYTES:
         raise TooLarge(f"{named} has more than {MOST_BYTES >> 20} MiB", field=upload.part)
     try:

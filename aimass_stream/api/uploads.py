@@ -78,7 +78,7 @@ class Desk:
             yield await asyncio.to_thread(_mapped, samples)
 
     async def _decode(self, upload: Upload, samples: IO[bytes]) -> None:
-        number = await asyncio.to_thread(on_disk, upload.file)
+        number = await on_disk(upload.file)
         if not os.fstat(number).st_size:
             raise InvalidMedia(f"{upload.name[:100] or 'the file'} is empty", field="file")
         seconds = self._settings.max_audio_seconds
@@ -109,8 +109,18 @@ def _nameless(folder: Any) -> IO[bytes]:
     return cast(IO[bytes], tempfile.TemporaryFile(dir=folder))
 
 
-def on_disk(file: IO[bytes]) -> int:
-    """Its descriptor; a small upload lies in memory until then."""
+async def on_disk(file: IO[bytes]) -> int:
+    """Its descriptor; a small upload lies in memory until then. Moving it is waited for even where the caller is
+    cancelled: who closes the file meanwhile would close the memory, and leave the new file open."""
+    moving = asyncio.ensure_future(asyncio.to_thread(_moved, file))
+    try:
+        return await asyncio.shield(moving)
+    except asyncio.CancelledError:
+        await asyncio.wait([moving])
+        raise
+
+
+def _moved(file: IO[bytes]) -> int:
     file.flush()
     return file.fileno()
 

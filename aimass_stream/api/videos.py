@@ -81,7 +81,7 @@ async def paint_video(request: Request, response: Response, settings: SettingsDe
             else:
                 name, style = PICTURE, await run_in_threadpool(lambda: encoded(strokes(on_white(example))))
         video = only(form, "video", "video file")
-        facts |= await _look(video, await run_in_threadpool(on_disk, video.file), bounds_of(settings))
+        facts |= await _look(video, await on_disk(video.file), bounds_of(settings))
         await run_in_threadpool(_in_the_open, (style, "" if usual is None else usual.second))
         params = (usual or StyleParams()).model_dump() | {"name": style, "strength": wanted.strength}
         blob = await jobs.blobs.put(pieces_of(video.file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -311,6 +312,29 @@ async def test_a_client_that_hangs_up_while_its_file_is_made_leaves_none_open(
         await asyncio.wait([entering])
         may.set()
         await until(lambda: opened and opened[0].closed)
+
+
+async def test_a_client_that_hangs_up_while_its_file_moves_to_the_disk_leaves_none_open() -> None:
+    moving, may = threading.Event(), threading.Event()
+
+    class Slow(tempfile.SpooledTemporaryFile[bytes]):
+        def rollover(self) -> None:
+            moving.set()
+            assert may.wait(10)
+            super().rollover()
+
+    with Slow() as file:
+        file.write(b"sound")
+        asking = asyncio.create_task(uploads.on_disk(file))
+        assert await asyncio.to_thread(moving.wait, 10)
+        asking.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not asking.done()  # whoever closes the file has to wait
+        may.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert file.closed
 
 
 async def test_an_upload_that_stalls_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
