@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -69,21 +69,21 @@ def speaking(streams: Sequence[Stream]) -> tuple[float, float]:
     moments = np.arange(0, length, 0.01)
     busy = np.zeros(len(moments), int)
     for stream in streams:
-        for words in _by_sentence(stream):
+        for words in by_sentence(stream):
             busy += (moments >= words[0].start) & (moments < words[-1].end)
     several, any_one = int(np.count_nonzero(busy > 1)), int(np.count_nonzero(busy))
     return round(float(busy.mean()), 2), round(several / max(1, any_one), 2)
 
 
-def _by_sentence(stream: Stream) -> list[list[Word]]:
-    begins = [0.0, *stream.ends[:-1]]
-    return [[word for word in stream.words if begin < word.end <= end + 0.05]
-            for begin, end in zip(begins, stream.ends, strict=True)]
+def by_sentence(stream: Stream) -> list[list[Word]]:
+    """The words of each sentence."""
+    words = iter(stream.words)
+    return [list(islice(words, len(text.split()))) for text in stream.sentences]
 
 
 def _sentences(stream: Stream) -> list[Stream]:
     found = []
-    for words, text in zip(_by_sentence(stream), stream.sentences, strict=True):
+    for words, text in zip(by_sentence(stream), stream.sentences, strict=True):
         begin = max(0.0, words[0].start - AROUND)
         end = words[-1].end + AROUND
         sound = stream.audio[int(begin * HEARING_RATE) : int(end * HEARING_RATE)]

@@ -10,6 +10,8 @@ import jiwer
 from aimass_stream.speech.normal import normalise
 from aimass_stream.speech.words import Word
 
+SLACK = 0.3  # s that a word's told end may be behind the last loud sample; between utterances is twice as much
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -63,7 +65,7 @@ def score(reference: Sequence[Word], updates: Sequence[Update], utterance_ends: 
     scores.delays = [moment - ends[index] for index, moment in sorted(moments.items())]
     begin = 0
     for end in utterance_ends:
-        inside = [index for index in range(begin, len(ends)) if ends[index] <= end + 0.05]
+        inside = [index for index in range(begin, len(ends)) if ends[index] <= end + SLACK]
         said = [moments[index] for index in inside if index in moments]
         if said:
             scores.finals.append(max(said) - end)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from aimass_stream.speech.words import Word
 from benchmarks import machine
 from benchmarks.embed import delays, heap, lips, reconnect, room, sizes
 from benchmarks.embed.page import spread
 from benchmarks.embed.sections import SECTIONS
 from benchmarks.sectioned import Report
+from benchmarks.speech.corpus import Stream
 
 FAILED: dict[str, Any] = {"error": "ConnectionError: nobody listens"}
 
@@ -40,9 +44,9 @@ def looks(later: int) -> dict[str, Any]:
 def talked(**changed: Any) -> dict[str, Any]:
     """Figures of a room; what is changed is so in all of its cases."""
     one = {"seconds": 301, "delay_ms": {"p50": 900.0, "p95": 1500.0, "max": 1900.0, "count": 200},
-           "final_ms": None, "growth_s": 0.1, "wer": 0.5, "words": 260, "utterances": 12, "pictures_s": 29.8,
-           "cores": {"server": 0.3, "decoders": 0.7, "people": 0.4, "janus": 0.05}, "load": 1.9, "speakers": 1.2,
-           "overlap": 0.2, "lost": 0, "left": [], "served": 4}
+           "final_ms": None, "growth_s": 0.1, "tail_s": 0.6, "wer": 0.5, "words": 260, "utterances": 12,
+           "pictures_s": 29.8, "cores": {"server": 0.3, "decoders": 0.7, "people": 0.4, "janus": 0.05}, "load": 1.9,
+           "speakers": 1.2, "overlap": 0.2, "lost": 0, "left": [], "served": 4}
     return {"machine_cores": 2, "cases": {case.name: one | changed for case in room.CASES}}
 
 
@@ -81,10 +85,28 @@ def test_aims_are_met_missed_or_not_measured() -> None:
 def test_a_room_is_held_only_by_who_serves_all_of_it_for_long() -> None:
     assert met(room, talked()) == [True, True, True], "the nano model has no aim"
     assert met(room, talked(seconds=30)) == [True, True, None]
-    for change in ({"growth_s": 3.0}, {"growth_s": None}, {"lost": 2}, {"served": 3}, {"pictures_s": 12.0}):
+    for change in ({"growth_s": 3.0}, {"growth_s": None}, {"tail_s": 9.0}, {"lost": 2}, {"served": 3},
+                   {"pictures_s": 12.0}):
         assert met(room, talked(**change)) == [True, True, False]
     assert met(room, FAILED) == [None, None, None]
     assert met(room, talked(delay_ms=None)) == [False, False, True]
+
+
+def test_a_words_delay_is_not_taken_from_another_sentence() -> None:
+    """The first sentence's end is misheard, the second one says it again ten seconds later."""
+    words = [Word("red", 0.5, 1.0), Word("book", 1.0, 1.5), Word("red", 11.0, 11.5), Word("book", 11.5, 12.0)]
+    stream = Stream(np.zeros(1, np.float32), tuple(words), (1.4, 11.9), ("red book", "red book"))
+
+    def caption(at: float, utterance: str, text: str, name: str = "P0") -> tuple[float, str]:
+        return 100 + at, json.dumps({"name": name, "utterance": utterance, "text": text})
+
+    texts = [caption(1.2, "a", "red"), caption(1.3, "x", "red book", "P1"), caption(2.0, "a", "red look"),
+             caption(11.9, "b", "red"), caption(12.5, "b", "red book")]
+    found = room.scored([stream], texts, 100.0)
+    assert found["delay_ms"]["max"] == 500
+    assert (found["wer"], found["words"], found["tail_s"]) == (0.25, 4, 0.6)
+    late = room.scored([stream], [(at + 11, text) for at, text in texts], 100.0)
+    assert late["tail_s"] == 11.6
 
 
 def test_pictures_after_a_cut_are_told_from_those_before() -> None:
