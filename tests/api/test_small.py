@@ -22,3 +22,8 @@ def test_private_names_are_short_and_texts_are_as_they_were() -> None:
     assert b"private" not in code
     for kept in (b"class Thing", b'/\\/\\* #x "[/]*/g', b"  of  /* it */ ", b'"#count is no name here: #fff"'):
         assert kept in code
+
+
+def test_numbers_stand_where_their_constants_were() -> None:
+    code = small(b"const MOST = 1_000; // at once\nexport const LIMIT = 5;\nexport const held = [MOST, LIMIT, told.MOST];\n")
+    assert code.strip() == b"export const LIMIT=5;export const held=[1_000,LIMIT,told.MOST];"
