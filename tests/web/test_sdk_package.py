@@ -145,9 +145,9 @@ def compiled(modules: list[Path]) -> dict[str, str]:
     for module in modules:
         code = module.read_text()
         places = [f"--define:{name}={value.replace('_', '')}" for name, value in CONSTANT.findall(code)]
-        done = subprocess.run([make_sdk.ESBUILD, "--minify-whitespace", "--minify-syntax", "--format=esm", "--log-level=warning",
-                               "--loader=js", *places],
-                              input=CONSTANT.sub("", code), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [make_sdk.ESBUILD, "--minify-whitespace", "--minify-syntax", "--format=esm", "--loader=js", *places],
+            input=CONSTANT.sub("", code), capture_output=True, text=True, check=True)
         assert not done.stderr
         found[module.name] = numbered(done.stdout)
     return found
