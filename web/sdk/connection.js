@@ -24,7 +24,10 @@ import { Peer } from "./peer.js";
  *   `epoch` counts those that this connection has had
  */
 
-const AUTO_SECONDS = 4; // that WebRTC has before a websocket is taken, where either will do
+const SECONDS = 8; // that media may take to flow,
+const AUTO_SECONDS = 4; // and WebRTC's before a websocket is taken, where either will do
+const SILENCE = 4; // s without anything, after which a link is lost
+const STEADY = 3000; // ms that a link has to last, or its loss counts as one more failed try
 const FAREWELL = 200; // ms for the last word to leave
 const QUICK = 150; // tries, about a minute
 const CONFIG_SECONDS = 600; // that servers for ICE are good for: credentials may end
@@ -78,22 +81,26 @@ export class Connection extends Emitter {
   #count = 0;
   #together = false; // the picture waits for its sound
   #blocked = false; // this network lets no WebRTC through
+  #rest;
+  #wish;
+  #choice;
+  #receive;
+  #retry;
 
   /**
    * @param {Rest} rest
    * @param {() => Wish} wish asked for at each start of a session
-   * @param {{retry?: RetryPolicy, seconds?: number, silence?: number, receive?: boolean,
-   *   transport?: import("./link.js").Transport | "auto"}} [options]
+   * @param {import("./link.js").Transport | "auto"} choice
+   * @param {boolean} receive
+   * @param {RetryPolicy} [retry]
    */
-  constructor(rest, wish, { retry = patientRetry, seconds = 8, silence = 4, receive = true, transport = "webrtc" } = {}) {
+  constructor(rest, wish, choice, receive, retry = patientRetry) {
     super();
-    this.rest = rest;
-    this.wish = wish;
-    this.retry = retry;
-    this.seconds = seconds;
-    this.silence = silence;
-    this.receive = receive;
-    this.choice = transport;
+    this.#rest = rest;
+    this.#wish = wish;
+    this.#choice = choice;
+    this.#receive = receive;
+    this.#retry = retry;
   }
 
   /** Starts, and keeps the session alive until `close`. Safe to call again after it failed. */
@@ -110,7 +117,7 @@ export class Connection extends Emitter {
 
   /** Goes another way from now on. @param {import("./link.js").Transport | "auto"} choice */
   use(choice) {
-    this.choice = choice;
+    this.#choice = choice;
     this.#blocked = false;
     this.#link?.close();
   }
@@ -129,85 +136,75 @@ export class Connection extends Emitter {
     while (!signal.aborted) {
       /** @type {AimassError} */
       let error;
+      /** @type {Link | null} */
+      let link = null;
       try {
-        const link = await this.#attempt(signal);
-        if (signal.aborted) return this.#drop(link);
-        reason = "";
+        link = await this.#connect(signal);
+        signal.throwIfAborted();
         this.#link = link;
+        await link.setTrack("audio", this.#tracks.audio); // it may have changed on the way
+        await link.setTrack("video", this.#tracks.video);
+        if (signal.aborted) return; // close() sees to the link
         link.setTogether(this.#together); // where that was said before the link was ready
-        this.rest.admitted();
+        this.#rest.admitted();
         this.emit("stream", link.stream);
         this.#set("live");
+        const since = performance.now();
         error = explain(await link.lost);
+        if (performance.now() - since > STEADY) reason = "";
       } catch (thrown) {
         error = explain(thrown);
       }
+      link?.close();
       if (signal.aborted) return;
       this.#link = null;
-      for (const { reject } of this.#asked.values()) reject(error);
-      this.#asked.clear();
       if (error.reason === "not-found" || error instanceof TokenError) this.#forget();
       if (error.reason === "server-gone") this.#config = null; // asking for it first is the cheapest look at a server
       attempt = error.reason === reason ? attempt + 1 : 0;
       reason = error.reason;
-      const pause = this.retry(attempt, error);
+      const pause = this.#retry(attempt, error);
       if (pause === null) return this.#set("failed", error);
       this.#set(this.sessionId ? "reconnecting" : "connecting", error, pause);
       if (pause > 0) await this.#sleep(pause, signal);
     }
   }
 
-  /** @param {AbortSignal} signal */
-  async #attempt(signal) {
-    const link = await this.#connect(signal, {
-      tracks: { ...this.#tracks },
-      message: (text) => this.#message(text),
-      together: this.#together,
-      seconds: this.seconds,
-      silence: this.silence,
-      signal,
-      receive: this.receive,
-    });
-    await link.setTrack("audio", this.#tracks.audio); // it may have changed on the way
-    await link.setTrack("video", this.#tracks.video);
-    return link;
-  }
-
   /**
    * By WebRTC, or where that is blocked, or not wished, by a websocket. The session is the same one.
    * @param {AbortSignal} signal
-   * @param {import("./link.js").LinkOptions} options
    * @returns {Promise<Link>}
    */
-  async #connect(signal, options) {
-    const auto = this.choice === "auto";
+  async #connect(signal) {
     const iceServers = await this.iceServers(signal);
-    if (this.choice !== "websocket" && !(auto && this.#blocked)) {
+    const auto = this.#choice === "auto";
+    const options = { tracks: this.#tracks, message: (/** @type {string} */ text) => this.#message(text),
+      together: this.#together, seconds: SECONDS, silence: SILENCE, signal, receive: this.#receive };
+    if (this.#choice !== "websocket" && !(auto && this.#blocked)) {
       try {
-        return await Peer.connect({ ...options, seconds: auto ? Math.min(AUTO_SECONDS, options.seconds) : options.seconds,
-          iceServers, exchange: (sdp) => this.#exchange(sdp, signal) });
+        return await Peer.connect({ ...options, seconds: auto ? AUTO_SECONDS : SECONDS, iceServers,
+          exchange: (sdp) => this.#exchange(sdp, signal) });
       } catch (error) {
         const { reason } = explain(error);
         if (!auto || (reason !== "media-blocked" && reason !== "no-webrtc")) throw error;
         this.#blocked = true;
       }
     }
-    const { Socket } = await import("./socket.js").catch((error) => { throw serverGone(this.rest.base, error); });
+    const { Socket } = await import("./socket.js").catch((error) => { throw serverGone(this.#rest.base, error); });
     const known = this.#known();
     const hello = known ? { resume: { session_id: known.session_id, token: known.resume_token, last_seq: known.last_seq } }
-      : { ...this.wish(), token: (await this.rest.token()) ?? undefined };
+      : { ...this.#wish(), token: (await this.#rest.token()) ?? undefined };
     try {
-      return await Socket.connect({ ...options, url: this.rest.base, hello,
+      return await Socket.connect({ ...options, url: this.#rest.base, hello,
         welcomed: ({ session_id, resume_token }) => this.#opened(session_id, resume_token, known === null) });
     } catch (error) {
-      throw this.rest.judge(error);
+      throw this.#rest.judge(error);
     }
   }
 
   /** @param {AbortSignal} signal */
   async iceServers(signal) {
     if (!this.#config || this.#config.until < performance.now()) {
-      const { iceServers = [] } = await this.rest.config(signal);
+      const { iceServers = [] } = await this.#rest.config(signal);
       this.#config = { iceServers, until: performance.now() + CONFIG_SECONDS * 1000 };
     }
     return this.#config.iceServers;
@@ -219,7 +216,7 @@ export class Connection extends Emitter {
    */
   async #exchange(sdp, signal) {
     const known = this.#known();
-    const answer = await this.rest.offer({ sdp, type: "offer", ...(known ?? this.wish()) }, signal);
+    const answer = await this.#rest.offer({ sdp, type: "offer", ...(known ?? this.#wish()) }, signal);
     this.#opened(answer.session_id, answer.resume_token, known === null);
     return answer.sdp;
   }
@@ -271,11 +268,8 @@ export class Connection extends Emitter {
   request(message) {
     const id = `r${++this.#count}`;
     return new Promise((resolve, reject) => {
-      if (!this.#link?.send(JSON.stringify({ ...message, id }))) {
-        reject(mediaLost());
-        return;
-      }
-      this.#asked.set(id, { resolve, reject });
+      if (this.tell({ ...message, id })) this.#asked.set(id, { resolve, reject });
+      else reject(mediaLost());
     });
   }
 
@@ -313,23 +307,15 @@ export class Connection extends Emitter {
    */
   close(leaving = false) {
     this.#stop.abort();
-    this.#drop(this.#link, leaving);
-    this.#set("closed");
-  }
-
-  /**
-   * @param {Link | null} link
-   * @param {boolean} [leaving]
-   */
-  #drop(link, leaving = false) {
-    const known = this.#known();
-    const told = link?.send('{"type":"session.close"}') ?? false;
-    if (told && !leaving) setTimeout(() => link?.close(), FAREWELL);
-    else link?.close();
+    const [known, link] = [this.#known(), this.#link];
+    if (this.tell({ type: "session.close" }) && !leaving) setTimeout(() => link?.close(), FAREWELL);
+    else {
+      link?.close();
+      if (known) this.#rest.end(known.session_id, known.resume_token).catch(() => undefined); // gone already: as it is to be
+    }
     this.#link = null;
     this.#forget();
-    if (!known || (told && !leaving)) return;
-    this.rest.end(known.session_id, known.resume_token).catch(() => undefined); // gone already: that is what we want
+    this.#set("closed");
   }
 
   #forget() {

@@ -84,8 +84,7 @@ export class Session extends Emitter {
     this.rest = new Rest(url, token, fetch);
     this.#wish = { pipeline, sync, latency_ms: latency, app_id: app, parameters };
     this.#options = { fallback, patience, receive };
-    const connection = new Connection(this.rest, () => ((this.#carried = true), this.#wish),
-      { receive, transport, ...(retry ? { retry } : {}) });
+    const connection = new Connection(this.rest, () => ((this.#carried = true), this.#wish), transport, receive, retry);
     this.#connection = connection;
     connection.on("event", (event) => this.#told(event));
     connection.on("missed", (count) => this.emit("missed", count));
