@@ -14,6 +14,11 @@ class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: what is asked for is no news."""
 
+    def end_headers(self) -> None:
+        """Of a page that is written anew within a second, browsers would keep what was there before."""
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
 
 @contextmanager
 def serving_folder(folder: Path) -> Iterator[str]:
