@@ -262,6 +262,33 @@ def test_a_token_that_is_no_longer_good(visit: Visit, server: str, strict: str) 
     guest.complaints.clear()  # Chromium logs what was refused
 
 
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_token_that_was_good_once_is_enough_to_come_back(visit: Visit, server: str, strict: str,
+                                                           transport: str) -> None:
+    """After the server was out of reach, and when what it said of servers for ICE has become old."""
+    guest = sdk_page(visit(), server)
+    run(guest, """
+      const [url, token, transport] = given;
+      await begin({ url, token, transport });
+      window.id = session.id;
+    """, strict, token_of(strict), transport)
+    guest.context.set_offline(True)
+    run(guest, "peers.at(-1)?.close()")
+    guest.until("session.status.error?.reason === 'server-gone'")
+    guest.context.set_offline(False)
+    for times, cut in ((2, ""), (3, """
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 700_000; // the computer slept
+      peers.at(-1)?.close();
+    """)):
+        run(guest, cut)
+        guest.until(f"session.status.state === (told('epoch').length < {times} ? 'failed' : 'live')")
+        assert run(guest, "return [session.status.error?.message, session.id === id, session.epoch]") == [None, True, 1]
+    in_order(guest)
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs what was refused, and that there was no network
+
+
 def test_a_tab_that_is_frozen_and_a_network_that_is_gone(visit: Visit, server: str) -> None:
     guest = sdk_page(visit(), server)
     run(guest, "await begin({ transport: 'websocket' }); session.process('video'); window.id = session.id")

@@ -72,8 +72,9 @@ export class Connection extends Emitter {
   #link = null;
   /** @type {import("./link.js").Tracks} */
   #tracks = { audio: null, video: null };
-  /** @type {{iceServers: RTCIceServer[], until: number} | null} */
-  #config = null;
+  /** @type {RTCIceServer[]} */
+  #servers = [];
+  #until = 0; // in ms, that they are good
   #stop = new AbortController();
   #wake = () => {};
   /** @type {Map<string, {resolve: (event: ServerEvent) => void, reject: (error: Error) => void}>} */
@@ -159,7 +160,7 @@ export class Connection extends Emitter {
       if (signal.aborted) return;
       this.#link = null;
       if (error.reason === "not-found" || error instanceof TokenError) this.#forget();
-      if (error.reason === "server-gone") this.#config = null; // asking for it first is the cheapest look at a server
+      if (error.reason === "server-gone") this.#until = 0; // asking for it first is the cheapest look at a server
       attempt = error.reason === reason ? attempt + 1 : 0;
       reason = error.reason;
       const pause = this.#retry(attempt, error);
@@ -175,7 +176,7 @@ export class Connection extends Emitter {
    * @returns {Promise<Link>}
    */
   async #connect(signal) {
-    const iceServers = await this.iceServers(signal);
+    const iceServers = await this.#ice(signal);
     const auto = this.#choice === "auto";
     const options = { tracks: this.#tracks, message: (/** @type {string} */ text) => this.#message(text),
       together: this.#together, seconds: SECONDS, silence: SILENCE, signal, receive: this.#receive };
@@ -201,13 +202,18 @@ export class Connection extends Emitter {
     }
   }
 
-  /** @param {AbortSignal} signal */
-  async iceServers(signal) {
-    if (!this.#config || this.#config.until < performance.now()) {
-      const { iceServers = [] } = await this.#rest.config(signal);
-      this.#config = { iceServers, until: performance.now() + CONFIG_SECONDS * 1000 };
+  /** Servers for ICE. @param {AbortSignal} signal */
+  async #ice(signal) {
+    if (this.#until < performance.now()) {
+      try {
+        this.#servers = (await this.#rest.config(signal)).iceServers ?? [];
+        this.#until = performance.now() + CONFIG_SECONDS * 1000;
+      } catch (error) {
+        // the session's own token resumes it, where what opened it is no longer good
+        if (!this.#known() || !(error instanceof ServerError)) throw error;
+      }
     }
-    return this.#config.iceServers;
+    return this.#servers;
   }
 
   /**
@@ -321,7 +327,7 @@ export class Connection extends Emitter {
   #forget() {
     this.sessionId = this.#token = null;
     this.sequence = new Sequence();
-    this.#config = null; // the server may be another one
+    this.#until = 0; // the server may be another one
   }
 
   /**
