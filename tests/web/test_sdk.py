@@ -164,6 +164,21 @@ def test_who_gives_up_while_connecting_leaves_nothing(guest: Visitor, server: st
     assert live(server) == before
 
 
+def test_who_gives_up_where_nothing_gets_through_is_gone_at_once(guest: Visitor) -> None:
+    run(guest, """
+      const stop = new AbortController();
+      window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(given) { super({ ...given, iceTransportPolicy: "relay" }); } // and there is no relay
+        async setRemoteDescription(answer) {
+          await super.setRemoteDescription(answer);
+          stop.abort();
+        }
+      };
+      await trouble(sdk.connect({ url: location.origin, transport: "webrtc", signal: stop.signal }));
+    """)
+    guest.until("peers.length === 1 && peers[0].connectionState === 'closed'", 4)  # and not after all 8 seconds
+
+
 def test_a_page_that_is_left_while_it_connects(guest: Visitor, server: str) -> None:
     before = live(server)
     with guest.page.expect_navigation():

@@ -112,6 +112,23 @@ def test_what_a_websocket_refuses_and_who_gives_up(visit: Visit, guarded: str, s
     assert run(guest, opening, KEY, []) is None
     run(guest, "await session.close()")
     plain, before = guest_of(visit, server), live(server)
+    given_up = run(plain, """
+      const stop = new AbortController();
+      const now = performance.now.bind(performance);
+      let asked = 0;
+      const said = await trouble(sdk.connect({
+        url: location.origin, transport: "websocket", signal: stop.signal, pipeline: [{ stage: "nothing" }],
+        token: async () => (asked++ && stop.abort(), null),
+        retry: () => {
+          performance.now = () => now() + 6000; // a token is asked for again
+          return 0;
+        },
+      }));
+      await new Promise((go) => setTimeout(go));
+      performance.now = now;
+      return [said.error, asked, sockets.length];
+    """)
+    assert given_up == ["AbortError", 2, 1]
     for delay in (0, 30):
         given_up = run(plain, """
           const stop = new AbortController();

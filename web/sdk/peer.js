@@ -79,8 +79,8 @@ export class Peer {
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
     await gathered(this.#pc, GATHER_SECONDS);
     this.#answer = await exchange(this.#pc.localDescription?.sdp ?? "");
-    signal.throwIfAborted();
     await this.#pc.setRemoteDescription({ type: "answer", sdp: grouped(this.#answer, this.#together && !STREAMS) });
+    signal.throwIfAborted();
     await opened(this.#pc, this.#channel, seconds, signal);
     this.#guard();
   }

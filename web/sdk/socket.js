@@ -66,6 +66,7 @@ export class Socket {
    * @returns {Promise<Socket>}
    */
   static async connect(options) {
+    options.signal.throwIfAborted();
     const socket = new Socket(options);
     try {
       await socket.#connect();
