@@ -115,6 +115,15 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(visit: Visit, p
     plain = "navigator.mediaDevices.getUserMedia({ audio: true }).then(({ active }) => active)"
     assert page.evaluate(plain)
     assert live(pages.server) == 0
+    page.evaluate("""async () => {
+      const old = new Promise((done, failed) => navigator.webkitGetUserMedia({ video: true }, done, failed));
+      document.querySelector("video").srcObject = window.old = await old;
+    }""")
+    until_mirrored(visitor, True)
+    assert page.evaluate("try { navigator.getUserMedia({ video: true }, null, () => 0) } catch ({ name }) { name }") \
+        == "TypeError"  # the browser's own
+    page.evaluate("old.getTracks()[0].stop()")
+    sessions(visitor, pages.server, 0)
 
 
 def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit: Visit, pages: Pages) -> None:
@@ -185,6 +194,10 @@ def test_errors_are_the_browsers_own_and_without_the_server_there_is_the_camera(
     hidden = 'data-fallback="black" data-url="http://127.0.0.1:9" data-pipeline'
     away.open(pages.write("media-devices.html", "data-pipeline", hidden), picture=False)
     assert page.evaluate(refusal, {"video": True}) == "DOMException NotReadableError"
+    for name in ("getUserMedia", "webkitGetUserMedia"):
+        assert page.evaluate("""(name) => new Promise((told) => {
+          navigator[name]({ video: true }, () => told("a camera"), (error) => told(error.name));
+        })""", name) == "NotReadableError"
     page.goto(pages.write("media-devices.html").replace("127.0.0.1", INSECURE))
     assert page.evaluate("[typeof navigator.mediaDevices, document.title]") == ["undefined", "A call with yourself"]
     away.complaints.clear()  # Chromium logs each request that found nobody

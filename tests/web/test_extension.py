@@ -37,6 +37,8 @@ LINE = re.compile(r"<!-- This line.*?</script>\n", re.DOTALL)  # all that the ex
 POLICY = ("default-src 'none'; script-src 'nonce-own' 'strict-dynamic'; media-src blob:; connect-src 'none'; "
           "require-trusted-types-for 'script'; trusted-types 'none'")
 NOBODY = "http://127.0.0.1:9"
+OLD_REFUSAL = ("new Promise((told) => document.body.appendChild(document.createElement('iframe')).contentWindow.navigator"
+               ".webkitGetUserMedia({ video: true }, () => told(''), ({ name }) => told(name)))")
 REFUSAL = "navigator.mediaDevices.getUserMedia({ video: true }).then(() => '', ({ name }) => name)"
 
 
@@ -177,6 +179,7 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
         popup.says("#states", "There is no processed picture. No connection to this server can be made.")
         popup.click("#strict")
         assert page.evaluate(REFUSAL) == "NotReadableError"
+        assert page.evaluate(OLD_REFUSAL) == "NotReadableError"
         popup.click("#strict")
         popup.run(f"url.value = '{keyed}'; token.value = 'no key of this server'")
         popup.click("#server button")

@@ -185,4 +185,15 @@
       },
     });
   }
+  for (const name of ["getUserMedia", "webkitGetUserMedia"]) { // with callbacks, as it began: some browsers still have them
+    /** @type {any} */
+    const original = Reflect.get(Navigator.prototype, name);
+    if (!original) continue;
+    Object.assign(Navigator.prototype, {
+      /** @this {Navigator} @param {any} wanted @param {any} done @param {any} failed */
+      [name](wanted, done, failed) {
+        original.call(this, wanted, done && ((/** @type {MediaStream} */ raw) => processed(raw).then(done, failed)), failed);
+      },
+    });
+  }
 }

@@ -5,7 +5,7 @@ import { Rest } from "../sdk/rest.js";
 /**
  * @typedef {{pipeline: import("../types/api.js").Pipeline} | {app_id: string}} Wish what sessions are to run
  * @typedef {{server: string, token: string, choice: string, wish: Wish, sound: boolean, strict: boolean, sites: string[]}} Settings
- *   `choice` is the popup's way to `wish`; `strict`: nothing leaves unprocessed; `sites` are origins that it is on for
+ *   `choice` is the popup's way to `wish`; `strict`: without a session there is no camera; `sites` are origins that it is on for
  */
 
 /** @type {Settings} */
