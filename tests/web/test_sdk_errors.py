@@ -49,6 +49,30 @@ def test_a_token_that_no_header_can_have_is_refused_at_once(guest: Visitor) -> N
         assert (told["reason"], told["message"]) == ("unauthorized", "What was given as the token is none.")
 
 
+def test_a_fetched_token_is_shown_once(visit: Visit, guarded: str) -> None:
+    """A server without room has taken it all the same: each try needs another one."""
+    guest = sdk_page(visit(), guarded.replace("0.0.0.0", "127.0.0.1"))
+    for transport in ("webrtc", "websocket"):
+        reasons, asked, state = run(guest, """
+          const [token, transport] = given;
+          const rest = new sdk.Rest(location.origin, token);
+          const first = await sdk.connect({ url: location.origin, token, transport });
+          const reasons = [];
+          let asked = 0;
+          const fetched = async () => ((asked += 1), (await rest.call("POST", "v1/connect-tokens")).token);
+          const retry = (attempt, { reason }) => {
+            reasons.push(reason);
+            if (attempt === 1) void first.close();
+            return reason === "busy" ? 0.2 : null;
+          };
+          await begin({ token: fetched, transport, retry }).catch(() => undefined);
+          return [reasons, asked, window.session?.status.state];
+        """, KEY, transport)
+        assert (set(reasons), asked, state) == ({"busy"}, len(reasons) + 1, "live")
+        run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs what was refused
+
+
 def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -> None:
     for options, field, words in (
             ("{ transport: 'carrier pigeon' }", "transport", "auto, webrtc, websocket"),

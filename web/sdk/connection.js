@@ -199,6 +199,8 @@ export class Connection extends Emitter {
         welcomed: ({ session_id, resume_token }) => this.#opened(session_id, resume_token, known === null) });
     } catch (error) {
       throw this.#rest.judge(error);
+    } finally {
+      this.#rest.renew();
     }
   }
 

@@ -15,7 +15,7 @@ import { ServerError, TokenError, VersionError, invalid, noToken, serverGone } f
  */
 
 export const PROTOCOL = 1; // of websockets and data channels
-const FRESH = 5000; // ms that a fetched token serves one attempt after another
+const FRESH = 5000; // ms that a fetched token serves one request after another
 const SECONDS = 10; // that an answer may take on the way to a session
 
 export class Rest {
@@ -57,8 +57,13 @@ export class Rest {
    */
   judge(error) {
     if (!(error instanceof ServerError) || error.status !== 401) return error;
-    this.#known.at = -FRESH;
+    this.renew();
     return this.#admitted ? new TokenError(error) : error;
+  }
+
+  /** What a function gave was shown to begin a session, which it may be good for only once: it is asked again. */
+  renew() {
+    this.#known.at = -FRESH;
   }
 
   /** @param {AbortSignal} [signal] @returns {Promise<ClientConfig>} */
@@ -75,7 +80,7 @@ export class Rest {
    * @returns {Promise<OfferAnswer>}
    */
   offer(offer, signal) {
-    return this.call("POST", "v1/webrtc/offer", offer, { signal, seconds: SECONDS });
+    return this.call("POST", "v1/webrtc/offer", offer, { signal, seconds: SECONDS }).finally(() => this.renew());
   }
 
   /**
