@@ -73,6 +73,32 @@ def test_a_fetched_token_is_shown_once(visit: Visit, guarded: str) -> None:
     guest.complaints.clear()  # Chromium logs what was refused
 
 
+def test_a_listener_that_throws_stops_nothing(guest: Visitor) -> None:
+    """What it throws is told where a page looks for that; others hear all."""
+    told = run(guest, """
+      const thrown = [];
+      addEventListener("error", ({ error }) => thrown.push(error.message));
+      const session = new sdk.Session({ url: location.origin });
+      session.open();
+      await session.ready();
+      const heard = [];
+      for (const name of ["status", "epoch", "event"]) {
+        session.on(name, () => { throw new Error(name); });
+        session.on(name, () => heard.push(name));
+      }
+      await session.update([{ stage: "gray" }]);
+      const { state } = session.status;
+      await session.close();
+      return [state, heard, thrown];
+    """)
+    state, heard, thrown = told
+    assert state == "live"
+    assert heard == thrown
+    assert {"status", "epoch", "event"} == set(heard)
+    assert len(guest.complaints) == len(thrown)
+    guest.complaints.clear()
+
+
 def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -> None:
     for options, field, words in (
             ("{ transport: 'carrier pigeon' }", "transport", "auto, webrtc, websocket"),

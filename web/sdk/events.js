@@ -5,16 +5,13 @@
 /** @typedef {import("../types/events.js").ServerEvent} ServerEvent */
 
 /**
- * @param {unknown} text
- * @returns {ServerEvent | null} null for anything that is no event
+ * @param {string} text
+ * @returns {ServerEvent | null} null for anything that is no event: only those are numbered
  */
 export function parseEvent(text) {
-  if (typeof text !== "string") return null;
   try {
     const value = JSON.parse(text);
-    const whole = value && typeof value.type === "string" && Number.isInteger(value.seq)
-      && value.data && typeof value.data === "object";
-    return whole ? value : null;
+    return Number.isInteger(value.seq) ? value : null;
   } catch {
     return null;
   }
@@ -66,6 +63,12 @@ export class Emitter {
    * @param {Events[Name]} detail
    */
   emit(name, detail) {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(detail);
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      try {
+        listener(detail);
+      } catch (error) {
+        reportError(error); // it is the page's: what we are about, and who else listens, goes on
+      }
+    }
   }
 }
