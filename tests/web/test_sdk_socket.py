@@ -23,6 +23,19 @@ window.WebSocket = class extends WebSocket {
   constructor(...given) { super(...given); window.sockets.push(this); }
 };
 """
+CODERS = """
+window.coders = [];
+for (const name of ["AudioEncoder", "AudioDecoder", "VideoEncoder", "VideoDecoder"]) {
+  window[name] = class extends window[name] {
+    name = name;
+    made = 0;
+    constructor({ output, error }) {
+      super({ error, output: (...given) => { this.made++; output(...given); } });
+      coders.push(this);
+    }
+  };
+}
+"""
 PEAK = """
   const context = new AudioContext();
   await context.resume();
@@ -63,6 +76,24 @@ def test_pictures_and_sound_both_ways(visit: Visit, server: str, without: str, c
     before = live(server)
     run(guest, "await session.close()")
     assert live(server) == before - 1
+
+
+def test_coders_that_fail_have_others_in_their_place(visit: Visit, server: str) -> None:
+    guest = guest_of(visit, server, CODERS)
+    run(guest, CAMERA + SOCKET + "const [voice] = (await sdk.capture({ audio: true })).getAudioTracks();" + PEAK)
+    guest.until("new Set(coders.filter(({ made }) => made > 5).map(({ name }) => name)).size === 4")
+    run(guest, """
+      for (const coder of coders.splice(0)) {
+        coder.configure({ codec: "nothing", sampleRate: 48000, numberOfChannels: 1, width: 640, height: 360 });
+      }
+    """)
+    guest.until("new Set(coders.filter(({ made }) => made > 25).map(({ name }) => name)).size === 4")
+    run(guest, "peak = 0")
+    guest.until("peak > 0.05")
+    until_mirrored(guest, True)
+    assert run(guest, "return [sockets.length, coders.length]") == [1, 4]
+    run(guest, "await session.close()")
+    assert set(run(guest, "return coders.map(({ state }) => state)")) == {"closed"}
 
 
 def test_a_socket_that_is_cut_and_a_camera_of_another_size(visit: Visit, server: str) -> None:

@@ -225,7 +225,7 @@ export class Sound {
   #encoder = null;
   /** @type {AudioDecoder | null} */
   #decoder = null;
-  #rate = RATE; // of the encoder
+  #rate = 0; // Hz, of the encoder
   #end = NaN; // when what came so far was over, in ms
   #given = 0; // ms that the encoder was given: coders count on from their first piece, whatever the times of others
   /** @type {number[]} */
@@ -265,21 +265,6 @@ export class Sound {
       this.#microphone = new AudioWorkletNode(this.#context, "aimass-microphone", { numberOfOutputs: 0 }); // takes 20 ms
       this.#microphone.port.onmessage = ({ data }) => this.#stop && this.#heard(data, RATE);
     }
-    if (this.codec !== "opus") return;
-    this.#encoder = new AudioEncoder({ error: () => undefined, output: (chunk) => {
-      const data = new Uint8Array(chunk.byteLength);
-      chunk.copyTo(data);
-      const begun = this.#end - this.#given + chunk.timestamp / 1000;
-      this.give({ codec: CODECS.opus, key: true, pts: begun * (RATE / 1000), data });
-    } });
-    this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
-      const samples = new Float32Array(sound.numberOfFrames);
-      sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-      this.#play(samples, /** @type {number} */ (this.#times.shift()));
-      sound.close();
-    } });
-    this.#encode(RATE);
-    this.#decoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1 });
   }
 
   #wake() {
@@ -294,10 +279,37 @@ export class Sound {
     this.#player.port.onmessage = ({ data }) => this.lag.add(this.codec === "opus" ? data - AHEAD : data);
   }
 
-  /** @param {number} sampleRate */
-  #encode(sampleRate) {
-    this.#rate = sampleRate;
-    this.#encoder?.configure({ codec: "opus", sampleRate, numberOfChannels: 1, bitrate: 32_000 });
+  /** @param {number} sampleRate @returns {AudioEncoder} another one after an error */
+  #encoding(sampleRate) {
+    if (this.#encoder?.state !== "configured") {
+      this.#given = this.#rate = 0;
+      this.#encoder = new AudioEncoder({ error: () => undefined, output: (chunk) => {
+        const data = new Uint8Array(chunk.byteLength);
+        chunk.copyTo(data);
+        const begun = this.#end - this.#given + chunk.timestamp / 1000;
+        this.give({ codec: CODECS.opus, key: true, pts: begun * (RATE / 1000), data });
+      } });
+    }
+    if (sampleRate !== this.#rate) {
+      this.#rate = sampleRate;
+      this.#encoder.configure({ codec: "opus", sampleRate, numberOfChannels: 1, bitrate: 32_000 });
+    }
+    return this.#encoder;
+  }
+
+  /** @returns {AudioDecoder} another one after an error */
+  #decoding() {
+    if (this.#decoder?.state !== "configured") {
+      this.#times = [];
+      this.#decoder = new AudioDecoder({ error: () => undefined, output: (sound) => {
+        const samples = new Float32Array(sound.numberOfFrames);
+        sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+        this.#play(samples, /** @type {number} */ (this.#times.shift()));
+        sound.close();
+      } });
+      this.#decoder.configure({ codec: "opus", sampleRate: RATE, numberOfChannels: 1 });
+    }
+    return this.#decoder;
   }
 
   /** @param {MediaStreamTrack | null} track */
@@ -348,12 +360,11 @@ export class Sound {
   #heard(samples, sampleRate) {
     const long = (samples.length * 1000) / sampleRate;
     this.#clock(long);
-    if (this.#encoder) {
-      if (this.#encoder.state !== "configured") return;
-      if (sampleRate !== this.#rate) this.#encode(sampleRate);
+    if (this.codec === "opus") {
+      const encoder = this.#encoding(sampleRate);
       const sound = new AudioData({ format: "f32-planar", sampleRate, numberOfFrames: samples.length,
         numberOfChannels: 1, timestamp: this.#given * 1000, data: samples });
-      this.#encoder.encode(sound);
+      encoder.encode(sound);
       this.#given += long;
       sound.close();
       return;
@@ -367,9 +378,9 @@ export class Sound {
   /** @param {Piece} piece */
   take({ codec, pts, data }) {
     if (codec === CODECS.opus) {
-      if (this.#decoder?.state !== "configured") return;
+      const decoder = this.#decoding();
       this.#times.push(pts / 48);
-      this.#decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: pts / 0.048, data }));
+      decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: pts / 0.048, data }));
       return;
     }
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -387,6 +398,7 @@ export class Sound {
   close() {
     this.#over.abort();
     this.#stop?.();
+    this.#stop = null;
     for (const coder of [this.#encoder, this.#decoder]) if (coder?.state === "configured") coder.close();
     for (const node of [this.#player, this.#microphone]) node?.port.postMessage(null);
     this.track.stop();

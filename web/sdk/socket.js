@@ -148,6 +148,7 @@ export class Socket {
 
   /** @param {ArrayBuffer} message */
   #media(message) {
+    if (this.#closed) return; // it would open another decoder
     this.#bytes.received += message.byteLength;
     const view = new DataView(message);
     const [codec, track] = [view.getUint8(0), view.getUint8(2)];
