@@ -99,6 +99,18 @@ def test_a_listener_that_throws_stops_nothing(guest: Visitor) -> None:
     guest.complaints.clear()
 
 
+def test_what_is_asked_for_while_it_is_closed_is_refused(guest: Visitor) -> None:
+    told = run(guest, """
+      await begin();
+      RTCDataChannel.prototype.send = () => undefined; // the server is never asked
+      const asked = [session.update([{ stage: "gray" }]), session.adjust(0, {})].map(trouble);
+      await Promise.resolve();
+      await session.close();
+      return Promise.all(asked);
+    """)
+    assert [each["error"] for each in told] == ["ClosedError"] * 2
+
+
 def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -> None:
     for options, field, words in (
             ("{ transport: 'carrier pigeon' }", "transport", "auto, webrtc, websocket"),
@@ -113,6 +125,13 @@ def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -
         assert (reason, named) == ("invalid", field)
         assert message.startswith(f"{field} is ")
         assert words in following
+    assert run(guest, """
+      const session = new sdk.Session({ url: location.origin });
+      try { session.use("pigeon") } catch ({ field, next }) { return [field, next] }
+    """) == ["transport", "Take one of these: auto, webrtc, websocket."]
+    assert run(guest, """
+      try { new sdk.Session({ url: location.origin, signal: AbortSignal.abort("enough") }) } catch (reason) { return reason }
+    """) == "enough"
 
 
 def test_what_may_keep_another_origin_out_is_said_there(guest: Visitor, server: str) -> None:

@@ -55,15 +55,13 @@ export { Session };
  * @returns {Promise<Session>}
  */
 export async function connect(options) {
-  const { signal } = options;
-  signal?.throwIfAborted();
   const session = new Session(options);
   session.open();
   try {
     await session.ready();
   } catch (error) {
     await session.close();
-    throw signal?.aborted ? signal.reason : explain(error);
+    throw options.signal?.aborted ? options.signal.reason : explain(error);
   }
   return session;
 }

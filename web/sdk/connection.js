@@ -3,7 +3,7 @@
  * resume token, hands out events in order, and carries control messages whose answers are awaited.
  */
 
-import { AimassError, NetworkError, ServerError, TokenError, explain, mediaLost, serverGone } from "./errors.js";
+import { AimassError, ClosedError, NetworkError, ServerError, TokenError, explain, mediaLost, serverGone } from "./errors.js";
 import { Emitter, Sequence, parseEvent } from "./events.js";
 import { Peer } from "./peer.js";
 
@@ -338,6 +338,10 @@ export class Connection extends Emitter {
    * @param {number | null} [retryIn]
    */
   #set(state, error = null, retryIn = null) {
+    if (state !== "live") {
+      for (const { reject } of this.#asked.values()) reject(error ?? new ClosedError());
+      this.#asked.clear();
+    }
     this.status = { state, error, retryIn };
     this.emit("status", this.status);
   }

@@ -48,6 +48,9 @@ function oneOf(field, value, ...values) {
   if (!values.includes(value)) throw invalid(field, value, `Take one of these: ${values.join(", ")}.`);
 }
 
+/** @param {Transport | "auto"} transport */
+const checkTransport = (transport) => oneOf("transport", transport, "auto", "webrtc", "websocket");
+
 /** @extends {Emitter<Events>} */
 export class Session extends Emitter {
   #connection;
@@ -78,7 +81,8 @@ export class Session extends Emitter {
   constructor({ url, token = null, pipeline, sync, latency, app, parameters, signal: stop, fallback = "raw", patience = 1,
     receive = true, retry, transport = "auto", fetch }) {
     super();
-    oneOf("transport", transport, "auto", "webrtc", "websocket");
+    stop?.throwIfAborted();
+    checkTransport(transport);
     oneOf("fallback", fallback, "raw", "black", "hold");
     /** For other routes of the server, with this session's token. */
     this.rest = new Rest(url, token, fetch);
@@ -135,6 +139,7 @@ export class Session extends Emitter {
    * @param {Transport | "auto"} transport
    */
   use(transport) {
+    checkTransport(transport);
     this.#connection.use(transport);
     if (this.status.state !== "idle") this.open();
   }
