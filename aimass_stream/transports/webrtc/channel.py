@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +23,9 @@ log = logging.getLogger(__name__)
 LABEL = "aimass"
 MAX_MESSAGE = 64 * 1024  # bytes of one control message
 MAX_CONTROLS = 64  # control messages waiting for their turn
-BACKLOG = 4096  # events kept until the channel opens,
-PATIENCE = 1024  # and how many of them may be results and statistics too
-CROWDED = 64 * 1024  # bytes on their way, from which results and statistics are left out
+PATIENCE = 1024  # events that happen while those before them are sent, above which results and statistics are left out
+ROOM = 32 * 1024  # bytes on their way, up to which missed events are sent
+CROWDED = 64 * 1024  # and from which results and statistics are left out
 HOPELESS = 2 * 1024 * 1024  # and from which the channel is closed
 EXPENDABLE = frozenset({"frame.result", "session.stats", "audio.level"})
 
@@ -46,7 +45,10 @@ class Foreign:
 
 
 class Channel:
-    """One peer's. Events that come before it opens wait; those that are only news are the first to go."""
+    """One peer's. What happens before it opens waits in the session's log, and leaves in its order when it does.
+
+    After that, events that are only news are the first to go when the client does not keep up.
+    """
 
     def __init__(self, session: Session, push: Callable[[TextFrame], None], foreign: Foreign | None = None) -> None:
         self._session = session
@@ -54,9 +56,11 @@ class Channel:
         self._push = push
         self._words = wire.Words()
         self._channel: Any = None
-        self._backlog: deque[Event] = deque(maxlen=BACKLOG)
         self._controls: asyncio.Queue[object] = asyncio.Queue(MAX_CONTROLS)
-        self.silent = foreign is not None  # there is none and none to come: events need not be kept for it
+        self._last: int | None = None  # seq of the last event that was sent, or that its client had before
+        self._behind = True  # others come before the next event
+        self._opened = asyncio.Event()
+        self._low = asyncio.Event()
         self.dropped = 0  # events left out because the client does not keep up
 
     def opened(self, channel: Any) -> None:
@@ -67,19 +71,19 @@ class Channel:
             channel.close()
             return
         self._channel = channel
-        channel.on("close", self._closed)
+        channel.on("close", lambda: self._closed(channel))
+        channel.on("bufferedamountlow", self._low.set)
         if self._foreign is not None:
             channel.on("message", self._foreign.received)
             self._foreign.opened(self)
             return
-        self.silent = False
         channel.on("message", self._received)
-        backlog, self._backlog = self._backlog, deque(maxlen=BACKLOG)
-        for event in backlog:
-            self.send(event)
+        self._opened.set()
 
-    def _closed(self) -> None:
-        self._channel = None
+    def _closed(self, channel: Any) -> None:
+        if channel is self._channel:
+            self._channel, self._behind = None, True
+            self._low.set()
 
     # out -------------------------------------------------------------------------------------------
 
@@ -96,39 +100,61 @@ class Channel:
             channel.send(text)
 
     def send(self, event: Event) -> None:
-        if self._foreign is not None:
-            return
-        channel = self._channel
-        if channel is None or channel.readyState != "open":
-            if self.silent:
-                return
-            if len(self._backlog) < PATIENCE or event.type not in EXPENDABLE:
-                self._backlog.append(event)
-            else:
-                self.dropped += 1
-            return
-        waiting = channel.bufferedAmount
-        if waiting > CROWDED and event.type in EXPENDABLE:
+        """At once, where all before it was; else `run` takes it out of the session's log in its turn."""
+        if self._last is None:
+            self._last = event.seq - 1
+        if not self._behind and self._open:
+            self._put(event, left_out=self.waiting > CROWDED and event.type in EXPENDABLE)
+
+    @property
+    def _open(self) -> bool:
+        return self._channel is not None and self._channel.readyState == "open"
+
+    def _put(self, event: Event, *, left_out: bool) -> None:
+        self._last = event.seq
+        if left_out:
             self.dropped += 1
-            return
-        if waiting > HOPELESS:
+        elif self.waiting > HOPELESS:
             log.warning("session %s: the client reads no events, %d bytes wait: data channel closed",
-                        self._session.id, waiting)
-            channel.close()
-            self._channel, self.silent = None, True
-            return
-        channel.send(json.dumps(event.json(), separators=(",", ":")))
+                        self._session.id, self.waiting)
+            self._channel.close()
+            self._closed(self._channel)
+        else:
+            self._channel.send(json.dumps(event.json(), separators=(",", ":")))
+
+    async def _catch_up(self) -> None:
+        """Send all that its client has missed no faster than it leaves, then what happened meanwhile."""
+        hurry = False
+        while await self._room(ROOM):
+            events = [] if self._last is None else self._session.events_after(self._last)
+            if not events:
+                self._behind = False
+                return
+            hurry = hurry and len(events) > PATIENCE
+            for event in events:
+                assert self._last is not None
+                self.dropped += event.seq - self._last - 1  # they were too long in the log
+                self._put(event, left_out=hurry and event.type in EXPENDABLE)
+                if not await self._room(ROOM):
+                    return
+            hurry = True
+
+    async def _room(self, most: int) -> bool:
+        """Once `most` bytes wait at most; False where there is no open channel any more."""
+        await asyncio.sleep(0)  # thousands of events may be on their way: others get their turn in between
+        while self._open and self.waiting > most:
+            self._low.clear()
+            self._channel.bufferedAmountLowThreshold = most
+            await self._low.wait()
+        return self._open
 
     async def drain(self, seconds: float) -> None:
         """Wait until what was sent has left, or `seconds` are over."""
-        channel = self._channel
-        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
-            return
-        empty = asyncio.Event()
-        channel.on("bufferedamountlow", empty.set)
         try:
             async with asyncio.timeout(seconds):
-                await empty.wait()
+                if self._behind:
+                    await self._catch_up()
+                await self._room(0)
         except TimeoutError:
             log.debug("session %s: the last events may not have arrived", self._session.id)
 
@@ -146,7 +172,15 @@ class Channel:
         self._session.event(ErrorEvent(status=error.status, title=error.title, detail=error.detail, field=error.field))
 
     async def run(self) -> None:
-        """Apply control messages in their order, until cancelled."""
+        """Send what was missed when the channel opens, and apply control messages in their order, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_controls())
+            while True:
+                await self._opened.wait()
+                self._opened.clear()
+                await self._catch_up()
+
+    async def _run_controls(self) -> None:
         while True:
             message = await self._controls.get()
             if isinstance(message, dict) and message.get("type") == "text":

@@ -35,7 +35,6 @@ class Offerer(Peer):
             self._sent[track] = outbound
             outbound.on_open = functools.partial(self._output.add, track, outbound)
         await connection.setLocalDescription(await connection.createOffer())
-        self._channel.silent = True
         return str(connection.localDescription.sdp)
 
     async def accept(self, answer: Offer) -> None:

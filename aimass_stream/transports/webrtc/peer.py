@@ -91,7 +91,6 @@ class Peer:
         except _REFUSALS as error:
             log.info("session %s: an offer could not be answered: %r", self.session.id, error)
             raise InvalidMedia(f"the offer can't be answered: {error}", field="sdp") from error
-        self._channel.silent = connection.sctp is None or self._foreign is not None
         self.etag = f'"{private.ice_parameters(connection)[0]}"'
         self._timer = self._loop.call_later(REPORT_SECONDS / 4, self._tick)
         return str(connection.localDescription.sdp)
