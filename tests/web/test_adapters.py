@@ -165,6 +165,12 @@ def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit
     page.bring_to_front()
     page.get_by_role("button", name="Screen").click()
     visitor.until("begun.length === 2 && stream.getVideoTracks()[0].getSettings().displaySurface === 'browser'")
+    before = live(pages.server)
+    page.evaluate("""async () => {
+      document.querySelector("script").dataset.screens = "raw";
+      for (const each of (await navigator.mediaDevices.getDisplayMedia({ video: true })).getTracks()) each.stop();
+    }""")
+    assert (page.evaluate("begun.length"), live(pages.server)) == (2, before)
     page.evaluate("""() => {
       window.ended = 0;
       stream.getVideoTracks()[0].onended = () => ended++;

@@ -72,7 +72,7 @@ def test_each_of_what_it_writes_runs_elsewhere(visit: Visit, pages: Pages) -> No
     expect(page.locator("#what")).to_have_text(PIPELINE)
     assert str(page.locator("#change").get_attribute("href")).endswith("&latency=80")
     assert ' latency="80"' in page.locator("#element").inner_text()
-    assert ' data-latency="80" data-kinds="video"' in page.locator("#script").inner_text()
+    assert ' data-latency="80" data-kinds="video" data-screens="raw"' in page.locator("#script").inner_text()
     token = "none yet"
     for kind, opening in OPENING.items():
         page.bring_to_front()

@@ -21,7 +21,7 @@ from aimass_stream.api.pages import ROOT
 from aimass_stream.settings import EXTENSION, Settings
 
 from ..support.axe import faults
-from ..support.browser import Visitor, launch_extended
+from ..support.browser import SHARED_TAB, Visitor, launch_extended
 from ..support.folder import serving_folder
 from ..support.popup import Popup
 from .conftest import KEY, serving
@@ -37,9 +37,16 @@ LINE = re.compile(r"<!-- This line.*?</script>\n", re.DOTALL)  # all that the ex
 POLICY = ("default-src 'none'; script-src 'nonce-own' 'strict-dynamic'; media-src blob:; connect-src 'none'; "
           "require-trusted-types-for 'script'; trusted-types 'none'")
 NOBODY = "http://127.0.0.1:9"
-OLD_REFUSAL = ("new Promise((told) => document.body.appendChild(document.createElement('iframe')).contentWindow.navigator"
-               ".webkitGetUserMedia({ video: true }, () => told(''), ({ name }) => told(name)))")
 REFUSAL = "navigator.mediaDevices.getUserMedia({ video: true }).then(() => '', ({ name }) => name)"
+LEFT_ALONE = """async () => {
+  const opened = [await navigator.mediaDevices.getDisplayMedia({ video: true }),
+    await navigator.mediaDevices.getUserMedia({ audio: true })];
+  for (const track of opened.flatMap((stream) => stream.getTracks())) track.stop();
+}"""
+REFUSAL_IN_A_FRAME = """new Promise((told) => {
+  const { contentWindow } = document.body.appendChild(document.createElement("iframe"));
+  contentWindow.navigator.webkitGetUserMedia({ video: true }, () => told(""), ({ name }) => told(name));
+})"""
 
 
 def sessions(server: str) -> list[str]:
@@ -179,7 +186,7 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
         popup.says("#states", "There is no processed picture. No connection to this server can be made.")
         popup.click("#strict")
         assert page.evaluate(REFUSAL) == "NotReadableError"
-        assert page.evaluate(OLD_REFUSAL) == "NotReadableError"
+        assert page.evaluate(REFUSAL_IN_A_FRAME) == "NotReadableError"
         popup.click("#strict")
         popup.run(f"url.value = '{keyed}'; token.value = 'no key of this server'")
         popup.click("#server button")
@@ -193,6 +200,18 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
     assert "cartoon" in offered
     camera(True)
     assert sessions(keyed) == ["mirror"]
+    shared = visitor.context.new_page()
+    shared.set_content(f"<title>{SHARED_TAB}</title><marquee>moving words</marquee>")
+    page.bring_to_front()
+    page.evaluate(LEFT_ALONE)
+    assert sessions(keyed) == ["mirror"]
+    with Popup(visitor.context, worker, page) as popup:
+        popup.says("#states", "The processed picture is in use.")
+        popup.click("#screens")
+    page.evaluate(LEFT_ALONE)
+    assert sessions(keyed) == ["mirror", "mirror"]
+    shared.close()
+    until_sessions(visitor, keyed, ["mirror"])
     assert page.evaluate("[typeof aimassHost, typeof chrome?.storage]") == ["undefined", "undefined"]
     assert not [url for url in asked if url.startswith(keyed)], "the page itself has asked the server"
 

@@ -8,7 +8,7 @@
 {
   /**
    * @typedef {import("../sdk/session.js").Session} Session
-   * @typedef {Omit<import("../sdk/session.js").Options, "pipeline"> & {pipeline?: string, kinds?: string}} Given
+   * @typedef {Omit<import("../sdk/session.js").Options, "pipeline"> & {pipeline?: string, kinds?: string, screens?: string}} Given
    * @typedef {{sdk: () => Promise<typeof import("../sdk/aimass-stream.js")>, given: () => Promise<Given | null>,
    *   begun: (session: Session) => void, failed?: (error: unknown) => void}} Host who put this into the page: where the SDK
    *   is from, what is wanted (null: nothing, the page has its devices as they are), and whom to tell
@@ -148,11 +148,11 @@
     return track;
   }
 
-  /** @param {MediaStream} raw */
-  async function processed(raw) {
+  /** @param {MediaStream} raw @param {boolean} screen */
+  async function processed(raw, screen) {
     const given = await host.given();
-    const { kinds = "audio video", fallback = "raw" } = given ?? { kinds: "" };
-    const wanted = raw.getTracks().filter(({ kind }) => kinds.includes(kind));
+    const { kinds = "audio video", fallback = "raw", screens } = given ?? { kinds: "" };
+    const wanted = screen && screens === "raw" ? [] : raw.getTracks().filter(({ kind }) => kinds.includes(kind));
     if (!given || !wanted.length) return raw;
     const place = [...places].find(({ sent }) => !wanted.some(({ kind }) => sent.has(kind))) ?? begin(given);
     clearTimeout(place.idle);
@@ -181,7 +181,7 @@
     Object.assign(MediaDevices.prototype, {
       /** @this {MediaDevices} @param {any} wanted */
       async [name](wanted) {
-        return processed(await original.call(this, wanted));
+        return processed(await original.call(this, wanted), name === "getDisplayMedia");
       },
     });
   }
@@ -192,7 +192,7 @@
     Object.assign(Navigator.prototype, {
       /** @this {Navigator} @param {any} wanted @param {any} done @param {any} failed */
       [name](wanted, done, failed) {
-        original.call(this, wanted, done && ((/** @type {MediaStream} */ raw) => processed(raw).then(done, failed)), failed);
+        original.call(this, wanted, done && ((/** @type {MediaStream} */ raw) => processed(raw, false).then(done, failed)), failed);
       },
     });
   }

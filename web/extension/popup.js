@@ -18,6 +18,7 @@ function byId(id, kind) {
 
 const on = byId("on", HTMLInputElement);
 const sound = byId("sound", HTMLInputElement);
+const screens = byId("screens", HTMLInputElement);
 const strict = byId("strict", HTMLInputElement);
 const url = byId("url", HTMLInputElement);
 const token = byId("token", HTMLInputElement);
@@ -131,6 +132,7 @@ if (!known.server) document.querySelector("h1")?.after(byId("server", HTMLFormEl
 url.value = known.server;
 token.value = known.token;
 sound.checked = known.sound;
+screens.checked = known.screens;
 strict.checked = known.strict;
 on.checked = site !== null && known.sites.includes(site);
 json.value = JSON.stringify("pipeline" in known.wish ? known.wish.pipeline : [], null, 1);
@@ -142,6 +144,7 @@ byId("pipeline", HTMLFormElement).addEventListener("submit", (event) => {
 });
 choice.addEventListener("change", () => void choose());
 sound.addEventListener("change", () => void change({ sound: sound.checked }));
+screens.addEventListener("change", () => void change({ screens: screens.checked }));
 strict.addEventListener("change", () => void change({ strict: strict.checked }));
 on.addEventListener("change", () => void toggle());
 reload.querySelector("button")?.addEventListener("click", () => {

@@ -4,13 +4,13 @@ import { Rest } from "../sdk/rest.js";
 
 /**
  * @typedef {{pipeline: import("../types/api.js").Pipeline} | {app_id: string}} Wish what sessions are to run
- * @typedef {{server: string, token: string, choice: string, wish: Wish, sound: boolean, strict: boolean, sites: string[]}} Settings
+ * @typedef {{server: string, token: string, choice: string, wish: Wish, sound: boolean, screens: boolean, strict: boolean, sites: string[]}} Settings
  *   `choice` is the popup's way to `wish`; `strict`: without a session there is no camera; `sites` are origins that it is on for
  */
 
 /** @type {Settings} */
 const FIRST = { server: "", token: "", choice: "mirror", wish: { pipeline: [{ stage: "mirror" }] }, sound: false,
-  strict: false, sites: [] };
+  screens: false, strict: false, sites: [] };
 const SCRIPTS = [ // the bridge has to listen before the page's half calls
   { id: "1-bridge", js: ["extension/bridge.js"], world: /** @type {const} */ ("ISOLATED") },
   { id: "2-page", js: ["extension/page.js", "adapters/media-devices.js"], world: /** @type {const} */ ("MAIN") },

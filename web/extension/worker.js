@@ -21,7 +21,7 @@ for (const changed of [chrome.runtime.onInstalled, chrome.runtime.onStartup, chr
   chrome.permissions.onRemoved]) changed.addListener(() => void register());
 
 /** @type {Record<string, (message: any, sender: Sender) => Promise<unknown>>} */
-const ANSWERS = { call, given, left, sdk: async () => chrome.runtime.getURL("sdk/aimass-stream.js"), state };
+const ANSWERS = { call, given, left, sdk, state };
 
 chrome.runtime.onMessage.addListener((message, sender, reply) => {
   const answer = ANSWERS[message.ask];
@@ -32,10 +32,15 @@ chrome.runtime.onMessage.addListener((message, sender, reply) => {
 
 /** What media-devices.js is to do, null where the site is off. @param {unknown} _ @param {Sender} sender */
 async function given(_, sender) {
-  const { server, sites, sound, strict } = await settings();
+  const { server, sites, sound, screens, strict } = await settings();
   if (!server || !sites.includes(sender.origin ?? "")) return null;
+  return { kinds: sound ? "audio video" : "video", screens: screens ? "" : "raw", fallback: strict ? "black" : "raw" };
+}
+
+/** Where the SDK is, which is asked for whenever a session begins. @param {unknown} _ @param {Sender} sender */
+async function sdk(_, sender) {
   await state({ state: "connecting" }, sender);
-  return { kinds: sound ? "audio video" : "video", fallback: strict ? "black" : "raw" };
+  return chrome.runtime.getURL("sdk/aimass-stream.js");
 }
 
 /**
@@ -79,6 +84,7 @@ async function send(known, { method, path, body }) {
 async function state({ state, id, title, message, next }, { documentId, origin, tab }) {
   const key = `seen ${tab?.id} ${documentId}`;
   if (id && (state === "closed" || state === "failed")) await chrome.storage.session.remove(`open ${documentId} ${id}`);
+  if (state === "closed" && (await openSessions()).some(({ document }) => document === documentId)) return; // another goes on
   if (state === "closed") await chrome.storage.session.remove(key);
   else await chrome.storage.session.set({ [key]: { state, origin, title, message, next } });
   const [text, color] = BADGES[state] ?? ["", "#000"];

@@ -104,7 +104,7 @@ const SNIPPETS = {
   ],
   script: (place) => [
     `<script src="${place.origin}/adapters/media-devices.js"`,
-    `  ${wished(place.wish, "data-")}${place.source in SENT ? ` data-kinds="${SENT[place.source]}"` : ""}${shown(place, "data-")}></script>`,
+    `  ${wished(place.wish, "data-")}${place.source in SENT ? ` data-kinds="${SENT[place.source]}"` : ""}${place.source === "screen" ? "" : ` data-screens="raw"`}${shown(place, "data-")}></script>`,
   ],
   module: moduleLines,
   server: ({ origin }) => [
