@@ -158,6 +158,21 @@ def test_a_killed_server_is_found_again_by_websocket(visit: Visit) -> None:
     guest.complaints.clear()
 
 
+def test_links_that_never_last_are_made_with_pauses(visit: Visit, server: str) -> None:
+    """A server that cuts each at once is not asked without a pause; the first one is mended at once."""
+    guest = sdk_page(visit(), server)
+    run(guest, """
+      await begin();
+      session.on("status", ({ state }) => state === "live" && setTimeout(() => peers.at(-1).close()));
+    """)
+    pauses = "told('status').filter(({ state }) => state === 'reconnecting').map(({ retryIn }) => retryIn)"
+    guest.until(f"{pauses}.length === 3")
+    first, *more = run(guest, f"return {pauses}")
+    assert first == 0
+    assert min(more) >= 0.3
+    run(guest, "await session.close()")
+
+
 KEPT = ("WebSocket", "RTCPeerConnection", "RTCDataChannel", "AudioContext", "AudioWorkletNode", "MediaStream",
         "AudioEncoder", "AudioDecoder")
 

@@ -130,7 +130,8 @@ def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -
       try { session.use("pigeon") } catch ({ field, next }) { return [field, next] }
     """) == ["transport", "Take one of these: auto, webrtc, websocket."]
     assert run(guest, """
-      try { new sdk.Session({ url: location.origin, signal: AbortSignal.abort("enough") }) } catch (reason) { return reason }
+      const signal = AbortSignal.abort("enough");
+      try { new sdk.Session({ url: location.origin, signal }) } catch (reason) { return reason }
     """) == "enough"
 
 
