@@ -15,8 +15,6 @@ from .given import app_or_pipeline, set_of
 if TYPE_CHECKING:
     from ..client import Client
 
-PULSE = "pulse"
-
 
 def camera(
     source: Annotated[str, typer.Argument(metavar="FROM", help="A camera (/dev/video0), screen (of X11), test (a drawn "
@@ -26,6 +24,8 @@ def camera(
     voice: Annotated[str, typer.Option(help="Where sound goes: pulse (a microphone that other programs can pick), or a "
                                        "FIFO or file of 16 bit mono at 48 kHz; without it, nowhere.")] = "",
     label: Annotated[str, typer.Option(help="What the microphone is called.")] = "AI Mass",
+    microphone: Annotated[str, typer.Option(metavar="NAME", help="Send the sound of this source of PulseAudio, "
+                                            "in place of FROM's; default: the one that the desktop has chosen.")] = "",
     width: Annotated[int, typer.Option(min=16, max=1920, help="px")] = 640,
     height: Annotated[int, typer.Option(min=16, max=1920, help="px")] = 360,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second.")] = 30,
@@ -48,15 +48,21 @@ def camera(
     for option, path in (("--to", to), ("--voice", voice)):
         if Path(path).is_file() and not force:
             raise typer.BadParameter(f"{path} is there already; add --force to write over it", param_hint=option)
+    if microphone and not voice:
+        raise typer.BadParameter("its sound has to go somewhere: add --voice pulse", param_hint="--microphone")
     width, height = width & ~1, height & ~1  # 4:2:0 needs it
 
     async def work(client: Client) -> int:
-        from .camera_sinks import CameraWriter, PulseSource, Sound, pictures_to
+        from .camera_microphone import Accompanied, Microphone
+        from .camera_pulse import microphone_of
+        from .camera_sinks import writer_to
         from .camera_sources import Live, opened
-        from .relay import Relay
+        from .relay import Reader, Relay
         from .stream import report, watched
 
-        reader = await asyncio.to_thread(opened, source, width=width, height=height, fps=fps, seconds=seconds or None)
+        shown = await asyncio.to_thread(opened, source, width=width, height=height, fps=fps, seconds=seconds or None)
+        heard = Microphone(await asyncio.to_thread(microphone_of, microphone)) if microphone else None
+        reader: Reader = Accompanied(shown, heard) if heard else shown
         options: dict[str, Any] = {"pipeline": None if app else stages}
         options |= {"app": app, "parameters": parameters} if app else {}
         if over == "ws":
@@ -65,26 +71,21 @@ def camera(
         else:
             session = client.rtc(audio=reader.audio, video=reader.video, **options)  # type: ignore[assignment]
 
-        def sinks() -> CameraWriter:
-            sound = None
-            if voice:
-                sound = PulseSource("aimass", label) if voice == PULSE else Sound(voice)
-            try:
-                return CameraWriter(pictures_to(to, width, height, fps), sound, width, height)
-            except BaseException:
-                if sound is not None:
-                    sound.close()
-                raise
-
-        writer = await asyncio.to_thread(sinks)
+        writer = await asyncio.to_thread(writer_to, to, voice, label, width=width, height=height, fps=fps)
         relay = Relay(session, reader, writer)
         try:
             await relay.open()
+            if heard:
+                await heard.open(relay.tell)
             await watched(relay, quiet=as_json)
         finally:
+            if heard:
+                await heard.close()
             await asyncio.to_thread(writer.close)
-        if isinstance(reader, Live) and reader.trouble is not None:
-            raise reader.trouble
+        if isinstance(shown, Live) and shown.trouble is not None:
+            raise shown.trouble
+        if heard:
+            relay.drops |= {f"audio-0/{reason}": count for reason, count in heard.drops.items() if count}
         return report(relay, to or "the virtual camera", as_json)
 
     run(url, api_key, no_verify, work)

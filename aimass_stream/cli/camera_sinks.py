@@ -10,9 +10,7 @@ import fcntl
 import os
 import re
 import select
-import shutil
 import struct
-import subprocess
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -24,10 +22,11 @@ import numpy as np
 from ..codecs import pcm
 from ..errors import InvalidInput, Unavailable
 from ..frames import AUDIO_RATE, AudioFrame, Picture, Pixels, VideoFrame
+from .camera_pulse import VIRTUAL, pactl, sources
 
 LOOPBACK = """apt install v4l2loopback-dkms
 modprobe v4l2loopback exclusive_caps=1 card_label="AI Mass" video_nr=10"""
-PULSE = "apt install pulseaudio-utils (for PulseAudio, and for PipeWire with pipewire-pulse)"
+PULSE = "pulse"  # where sound goes, as it is said
 UNQUOTED = re.compile(r"[\"'\\]")  # what ends a word for pactl
 PATIENCE = 5.0  # s that the rest of a picture waits for a reader
 PIPE = 1 << 20  # bytes: what a FIFO may hold without privileges
@@ -172,28 +171,25 @@ class PulseSource(Sound):
     """A microphone in PulseAudio, or PipeWire by its pipewire-pulse. Raises `Unavailable`, saying what is missing."""
 
     def __init__(self, name: str, label: str) -> None:
-        if shutil.which("pactl") is None:
-            raise Unavailable(f"pactl is not here: {PULSE}")
+        if name in sources():
+            raise Unavailable(f"there is a microphone {name} already: another `aimass camera` fills it. If none runs "
+                              "any more, take it away with\npactl unload-module module-pipe-source")
         self._folder = tempfile.TemporaryDirectory(prefix="aimass-camera-")
         fifo = str(Path(self._folder.name) / "sound")
         described = f"source_properties=\"device.description='{UNQUOTED.sub('', label)}'\""
-        done = _pactl("load-module", "module-pipe-source", f"source_name={name}", f"file={fifo}", "format=s16le",
-                      f"rate={AUDIO_RATE}", "channels=1", described)
-        if done.returncode:
+        try:
+            self._module = pactl("load-module", "module-pipe-source", f"source_name={name}", f"file={fifo}",
+                                 "format=s16le", f"rate={AUDIO_RATE}", "channels=1", described)
+        except Unavailable:
             self._folder.cleanup()
-            raise Unavailable(f"no virtual microphone: pactl says {done.stderr.strip()!r}. Does PulseAudio or "
-                              "pipewire-pulse run for this user?")
-        self._module = done.stdout.strip()
+            raise
         super().__init__(fifo)
 
     def close(self) -> None:
         super().close()
-        _pactl("unload-module", self._module)
+        with contextlib.suppress(Unavailable):  # it went with its PulseAudio
+            pactl("unload-module", self._module)
         self._folder.cleanup()
-
-
-def _pactl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["pactl", *arguments], capture_output=True, text=True, timeout=20, check=False)
 
 
 class CameraWriter:
@@ -217,6 +213,19 @@ class CameraWriter:
         self._pictures.close()
         if self._sound is not None:
             self._sound.close()
+
+
+def writer_to(to: str, voice: str, label: str, *, width: int, height: int, fps: float) -> CameraWriter:
+    """As `aimass camera` is told. Raises `InvalidInput` and `Unavailable`, saying what is missing."""
+    sound = None
+    if voice:
+        sound = PulseSource(VIRTUAL, label) if voice == PULSE else Sound(voice)
+    try:
+        return CameraWriter(pictures_to(to, width, height, fps), sound, width, height)
+    except BaseException:
+        if sound is not None:
+            sound.close()
+        raise
 
 
 def pictures_to(target: str, width: int, height: int, fps: float) -> Pictures:

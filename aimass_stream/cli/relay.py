@@ -32,7 +32,8 @@ REASONS = {  # what the commonest drops are for; docs/api/rest.md has all of the
     "decode_overload": "the server decodes too slowly", "encode_overload": "the server encodes too slowly",
     "no_keyframe": "what they build on was lost", "slow_client": "they are not taken fast enough",
     "governor": "the frame rate was lowered for the promised latency", "relink": "the pipeline was changed just then",
-    "frame_rate": "more a second than the server takes"}
+    "frame_rate": "more a second than the server takes", "unsent": "they could not be sent in time",
+    "fast_clock": "the microphone is faster than the clock"}
 
 OF_STAGES = {"overload": "is too slow", "deadline": "was late", "busy": "was busy", "removed": "was taken out"}
 
@@ -187,8 +188,12 @@ class Relay:
         recent = sorted(self._recent)
         return f"{recent[len(recent) // 2] * 1000:.0f} ms" if recent else ""
 
+    def tell(self, line: str) -> None:
+        """A line for whoever watches, as of what is sent."""
+        self._news.append(line)
+
     def news(self) -> list[str]:
-        """What the server said since last asked."""
+        """What the server, or who sends, said since last asked."""
         lines = list(self._news)
         self._news.clear()
         return lines

@@ -1,28 +1,37 @@
-"""`aimass camera`: what it writes, and what it says where something is missing. No test machine has a kernel module."""
+"""`aimass camera`: what it reads and writes, and what it says where something is missing. No test machine has a
+kernel module; PulseAudio is real."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import select
+import re
 import shutil
+import signal
 import subprocess
-import time
+import sys
+import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from aimass_stream import clips
 from aimass_stream.cli import camera_sinks
+from aimass_stream.cli.camera_microphone import LATE, SETTLED, Arrivals, Microphone
+from aimass_stream.cli.camera_pulse import microphone_of, pactl, sources
 from aimass_stream.cli.camera_sinks import LOOPBACK, PulseSource, Sound, Y4m, fitted, loopback, pictures_to, wanted
-from aimass_stream.cli.camera_sources import Pattern, opened
+from aimass_stream.cli.camera_sources import PIECE, Pattern, opened
 from aimass_stream.errors import InvalidInput, Unavailable
 from aimass_stream.frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Picture, VideoFrame
-from tests.support.command import here
+from tests.support import pulse
+from tests.support.command import clean, here
+from tests.support.pulse import LEVEL, listening, loudspeaker, pulseaudio, until, until_heard
 from tests.support.server import served
+from tests.support.waiting import until as soon
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +133,7 @@ def test_what_the_kernel_is_asked_for() -> None:
     assert list(words[2:9]) == [640, 360, int.from_bytes(b"YU12", "little"), 1, 640, 640 * 360 * 3 // 2, 1]
 
 
-def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="modprobe v4l2loopback exclusive_caps=1 card_label=") as told:
         loopback(tmp_path)
     assert "apt install v4l2loopback-dkms" in str(told.value)
@@ -142,9 +151,6 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(InvalidInput, match="No such file") as refused:
             made(str(tmp_path / "nosuch" / "out"))
         assert refused.value.field == field
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unavailable, match="pulseaudio-utils"):
-        PulseSource("aimass", "AI Mass")
 
 
 def test_a_source_that_is_not_there_and_a_screen_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,62 +177,166 @@ def test_a_reader_that_stops_ends_it_with_a_sentence(tmp_path: Path, url: str, m
     assert f"nobody reads {fifo} any more" in done.err.replace("\n", "")
 
 
-@contextmanager
-def pulseaudio(folder: Path) -> Iterator[str]:
-    """A daemon of its own, which knows of no sound card; answers its address."""
-    address = f"unix:{folder / 'native'}"
-    process = subprocess.Popen(
-        ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes",
-         "-L", f"module-native-protocol-unix auth-anonymous=1 socket={folder / 'native'}"],
-        env=os.environ | {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            if (folder / "native").exists():
-                break
-            time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.mark.skipif(shutil.which("pulseaudio") is None, reason="Debian's pulseaudio is not installed")
-def test_a_microphone_in_pulseaudio_is_heard_and_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'native'}")
-    with pytest.raises(Unavailable, match="Does PulseAudio or pipewire-pulse run"):
-        PulseSource("aimass", "AI Mass")
-    with pulseaudio(tmp_path):
-        sink = PulseSource("aimass", 'AI "Mass"')
-        assert "Description: AI Mass\n" in listed()
-        listener = subprocess.Popen(["parec", "--device=aimass", "--format=s16le", f"--rate={AUDIO_RATE}",
-                                     "--channels=1", "--raw"], stdout=subprocess.PIPE)
-        assert listener.stdout is not None
-        os.set_blocking(listener.stdout.fileno(), False)
-        tone, heard = clips.tone(1.0, level=-6), np.zeros(0, np.int16)
-        deadline = time.monotonic() + 60
-        while not (len(heard) and np.abs(heard.astype(np.int32)).max() > 8000) and time.monotonic() < deadline:
-            for at in range(0, 9600, 960):
-                sink.write(AudioFrame(pts=0, time_base=AUDIO_TIME_BASE, track="audio-0", samples=tone[at : at + 960]))
-            select.select([listener.stdout], [], [], 0.2)
-            data = listener.stdout.read() or b""
-            heard = np.frombuffer(data[: len(data) // 2 * 2], np.int16)
-        listener.terminate()
-        listener.wait(20)
-        listener.stdout.close()
-        assert np.abs(heard.astype(np.int32)).max() > 8000
-        sink.close()
-        assert "Description: AI Mass\n" not in listed()
-
-
-def listed() -> str:
-    return subprocess.run(["pactl", "list", "sources"], capture_output=True, text=True, check=True,
-                          env=os.environ | {"LC_ALL": "C"}).stdout
-
-
 def test_what_is_set_belongs_to_an_app() -> None:
     for given, told in ((["--set", "softness=8"], "it is for an app"),
                         (["--app", "blurred", "-p", '[{"stage": "mirror"}]'], "an app has its pipeline")):
         done = here("camera", "test", *given)
         assert done.code == 2
         assert told in done.err
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pulseaudio(tmp_path_factory.mktemp("pulse")) as said:
+        yield said
+
+
+@pytest.fixture
+def sound(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """PulseAudio answers, and is left as it was found."""
+    monkeypatch.setenv("PULSE_SERVER", address)
+    yield
+    for module in ("module-null-sink", "module-pipe-source"):
+        subprocess.run(["pactl", "unload-module", module], capture_output=True, check=False)
+
+
+@pulse.needed
+def test_a_microphone_in_pulseaudio_is_heard_and_goes(sound: None) -> None:
+    sink = PulseSource("aimass", 'AI "Mass"')
+    assert "Description: AI Mass\n" in pactl("list", "sources")
+    tone = clips.tone(1.0, pulse.TONE, level=LEVEL)
+    with listening("aimass") as more:
+        def written_on() -> NDArray[np.int16]:
+            for at in range(0, 9600, PIECE):
+                sink.write(AudioFrame(pts=0, time_base=AUDIO_TIME_BASE, track="audio-0", samples=tone[at : at + PIECE]))
+            return more()
+
+        until_heard(written_on, LEVEL)
+    with pytest.raises(Unavailable, match="another `aimass camera` fills it"):
+        PulseSource("aimass", "AI Mass")
+    sink.close()
+    assert "aimass" not in sources()
+
+
+@pulse.needed
+def test_a_microphone_goes_through_a_server_and_the_picture_goes_on_when_it_is_unplugged(
+        sound: None, url: str, tmp_path: Path) -> None:
+    out, said = tmp_path / "camera.y4m", tmp_path / "said"
+    with loudspeaker("speaker", tmp_path / "tone") as speaker, said.open("w") as stderr, subprocess.Popen(
+            [sys.executable, "-m", "aimass_stream", "camera", "test", "--microphone", "speaker.monitor", "--voice",
+             "pulse", "--to", str(out), "--url", url, "--width", "320", "--height", "180",
+             "-p", '[{"stage": "gain", "db": -12}]'],
+            env=clean(), stdout=subprocess.PIPE, stderr=stderr, text=True) as command:
+        try:
+            until(lambda: "aimass" in sources())
+            with listening("aimass") as more:
+                until_heard(more, LEVEL - 12)
+            pactl("unload-module", speaker)
+            gone = "The microphone speaker.monitor gives no sound any more (is it unplugged? PulseAudio put aimass"
+            until(lambda: gone in " ".join(said.read_text().split()))
+            so_far = out.stat().st_size
+            until(lambda: out.stat().st_size > so_far + 10 * 320 * 180)
+            command.send_signal(signal.SIGINT)
+            told, _ = command.communicate(timeout=60)
+        finally:
+            command.kill()
+    assert command.returncode == 0, said.read_text()
+    assert re.search(r"^audio-0 +[1-9]", told, re.MULTILINE)
+    assert "aimass" not in sources()
+
+
+@pulse.needed
+@pytest.mark.anyio
+async def test_one_that_is_moved_says_so_and_never_hears_itself(sound: None, tmp_path: Path) -> None:
+    told: list[str] = []
+    for name in ("here", "there"):
+        pactl("load-module", "module-null-sink", f"sink_name={name}")
+    virtual = PulseSource("aimass", "AI Mass")
+    microphone = Microphone("here.monitor")
+    await microphone.open(told.append)
+    heard = microphone.sound()
+    try:
+        await soon(lambda: pactl("list", "short", "source-outputs"))
+        pactl("move-source-output", pactl("list", "short", "source-outputs").split()[0], "there.monitor")
+        await soon(lambda: told)
+        assert "Sound comes from there.monitor now" in told[0]
+        assert len((await asyncio.to_thread(next, heard)).samples) == PIECE
+        await soon(lambda: microphone.drops["unsent"] > 0)  # nobody takes it
+        pactl("move-source-output", pactl("list", "short", "source-outputs").split()[0], "aimass")
+        await soon(lambda: len(told) == 2)
+        assert told[1].startswith("The microphone there.monitor gives no sound any more")
+        assert "would hear itself" in told[1]
+        assert list(heard) == []
+    finally:
+        await microphone.close()
+        virtual.close()
+    assert pactl("list", "short", "source-outputs") == ""
+
+
+@pulse.needed
+@pytest.mark.anyio
+async def test_one_that_goes_where_there_is_no_other_ends(sound: None) -> None:
+    told: list[str] = []
+    microphone = Microphone("here.monitor")
+    module = pactl("load-module", "module-null-sink", "sink_name=here")
+    await microphone.open(told.append)
+    try:
+        await soon(lambda: pactl("list", "short", "source-outputs"))
+        pactl("unload-module", module)
+        await soon(lambda: told)
+        assert "here.monitor gives no sound any more (Stream error: Entity killed)" in told[0]
+        assert list(microphone.sound()) == []
+    finally:
+        await microphone.close()
+
+
+@pulse.needed
+def test_a_microphone_that_can_not_be_is_refused_with_those_there_are(sound: None, url: str, tmp_path: Path) -> None:
+    def refused(name: str, *more: str) -> str:
+        done = here("camera", "test", "--to", str(tmp_path / "out.y4m"), "--url", url, "--microphone", name, *more)
+        assert done.code == (1 if more else 2)
+        return " ".join(done.err.split())
+
+    assert "add --voice pulse" in refused("default")
+    assert "does not have a default microphone. Here: none; is a microphone plugged in?" in refused(
+        "default", "--voice", "pulse")
+    virtual = PulseSource("aimass", "AI Mass")
+    for name in ("aimass", "default"):
+        assert "aimass is the virtual microphone that this command fills" in refused(name, "--voice", "pulse")
+    virtual.close()
+    pactl("load-module", "module-null-sink", "sink_name=speaker")
+    assert "does not have a microphone spaeker. Here: speaker.monitor (microphone)" in refused(
+        "spaeker", "--voice", "pulse")
+    beeps = tmp_path / "beeps.wav"
+    with wave.open(str(beeps), "wb") as written:
+        written.setparams((1, 2, AUDIO_RATE, 0, "NONE", ""))
+        written.writeframes(bytes(AUDIO_RATE))
+    done = here("camera", str(beeps), "--voice", "pulse", "--microphone", "default", "--url", url)
+    assert (done.code, "has no pictures that a microphone" in " ".join(done.err.split())) == (1, True)
+    assert "aimass" not in sources()
+
+
+def test_without_pulseaudio_it_says_what_to_install_or_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'nobody'}")
+    if shutil.which("pactl"):
+        with pytest.raises(Unavailable, match="Does PulseAudio or pipewire-pulse run"):
+            PulseSource("aimass", "AI Mass")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="pactl is not here: apt install pulseaudio-utils"):
+        PulseSource("aimass", "AI Mass")
+    with pytest.raises(Unavailable, match="parec is not here: apt install pulseaudio-utils"):
+        microphone_of("default")
+
+
+def test_pieces_are_counted_and_follow_the_time() -> None:
+    arrivals = Arrivals(100.0)
+
+    def came(seconds: float) -> int | None:
+        return arrivals.pts(100.0 + seconds)
+
+    assert [came(0.02), came(0.04), came(0.075), came(0.08)] == [0, PIECE, 2 * PIECE, 3 * PIECE]  # one was late
+    assert [came(0.08), came(0.08)] == [4 * PIECE, None]  # more than the time has room for
+    behind = [came(0.2 + 0.02 * number) for number in range(SETTLED + 1)]
+    assert behind[:2] == [5 * PIECE, 6 * PIECE]
+    right = round((0.2 + 0.02 * SETTLED) * AUDIO_RATE) - PIECE
+    assert behind[-1] == right > (5 + SETTLED) * PIECE + LATE
