@@ -36,6 +36,20 @@ for (const name of ["AudioEncoder", "AudioDecoder", "VideoEncoder", "VideoDecode
   };
 }
 """
+WITHOUT_VP8 = "VideoEncoder.isConfigSupported = async ({ codec }) => ({ supported: codec !== 'vp8' });"
+DRAWN = """
+  window.canvas = document.createElement("canvas");
+  window.turn = (width, height) => Object.assign(canvas, { width, height });
+  turn(640, 360);
+  const context = canvas.getContext("2d");
+  setInterval(() => { context.fillStyle = "#00ff00"; context.fillRect(0, 0, canvas.width, canvas.height); }, 30);
+  await begin({ transport: given[0] });
+  show("processed", session.process(canvas.captureStream(30).getVideoTracks()[0]));
+  window.shown = () => {
+    const { videoWidth, videoHeight } = document.querySelector("video.processed");
+    return `${videoWidth}x${videoHeight}`;
+  };
+"""
 PEAK = """
   const context = new AudioContext();
   await context.resume();
@@ -56,7 +70,7 @@ def guest_of(visit: Visit, server: str, *scripts: str) -> Visitor:
 
 @pytest.mark.parametrize(("without", "codecs"), [
     ("", ["vp8", "opus"]),
-    ("VideoEncoder.isConfigSupported = async ({ codec }) => ({ supported: codec !== 'vp8' });", ["h264", "opus"]),
+    (WITHOUT_VP8, ["h264", "opus"]),
     ("delete window.VideoEncoder; delete window.AudioEncoder;", ["jpeg", "pcm_s16le"]),
 ], ids=["webcodecs", "h264", "jpeg-and-pcm"])
 def test_pictures_and_sound_both_ways(visit: Visit, server: str, without: str, codecs: list[str]) -> None:
@@ -94,6 +108,23 @@ def test_coders_that_fail_have_others_in_their_place(visit: Visit, server: str) 
     assert run(guest, "return [sockets.length, coders.length]") == [1, 4]
     run(guest, "await session.close()")
     assert set(run(guest, "return coders.map(({ state }) => state)")) == {"closed"}
+
+
+@pytest.mark.parametrize(("transport", "without"), [("webrtc", ""), ("websocket", ""), ("websocket", WITHOUT_VP8)],
+                         ids=["webrtc", "websocket", "h264"])
+def test_a_track_that_is_turned_while_it_flows(visit: Visit, server: str, transport: str, without: str) -> None:
+    """And a window that is shared, of any size."""
+    guest = guest_of(visit, server, without, CODERS)
+    run(guest, DRAWN, transport)
+    guest.until("shown() === '640x360'")
+    run(guest, "turn(360, 640)")
+    guest.until("shown() === '360x640'")
+    if transport == "websocket":  # WebRTC takes its time with so large ones
+        run(guest, "turn(1367, 769)")
+        guest.until("shown() === '1366x768'")
+        assert run(guest, "return coders.filter(({ name }) => name === 'VideoEncoder').length") == 1
+    assert run(guest, "return [peers.length + sockets.length, session.epoch]") == [1, 1]
+    run(guest, "await session.close()")
 
 
 def test_a_socket_that_is_cut_and_a_camera_of_another_size(visit: Visit, server: str) -> None:

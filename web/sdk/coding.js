@@ -3,7 +3,7 @@
  */
 
 import { noWorklet } from "./errors.js";
-import { frames } from "./outlet.js";
+import { frames, play, silent } from "./outlet.js";
 
 /**
  * @typedef {{codec: number, key: boolean, pts: number, data: Uint8Array}} Piece `pts` in the codec's ticks
@@ -11,7 +11,7 @@ import { frames } from "./outlet.js";
  */
 
 export const CODECS = { pcm_s16le: 1, opus: 2, jpeg: 16, vp8: 17, h264: 18 };
-const NAMES = { vp8: "vp8", h264: "avc1.42e01f" };
+export const NAMES = { vp8: "vp8", h264: "avc1.42e034" }; // level 5.2: a lower one is refused where pictures are large
 const LAST = 100; // ms that sound goes on after its end: a processor that has not ended by itself is kept for ever
 const RATE = 48_000; // Hz
 const BITS = 0.1; // of a pixel, 30 times a second
@@ -20,26 +20,6 @@ const BUSY = 2; // pictures that wait for the encoder: then others are left out
 const LOOK = 32; // pieces of sound after which its clock is looked at
 const SLIP = 10; // ms that it may be off: each change of it is a gap for who hears
 const AHEAD = 13; // ms that the two Opus encoders on the way look ahead, of which no pts tells
-
-/**
- * What this browser sends and shows.
- * @returns {Promise<{audio: "opus" | "pcm_s16le", video: "vp8" | "h264" | "jpeg"}>}
- */
-export async function supported() {
-  /** @type {"vp8" | "h264" | "jpeg"} */
-  let video = "jpeg";
-  if (typeof VideoEncoder === "function" && typeof VideoDecoder === "function") {
-    for (const name of /** @type {const} */ (["h264", "vp8"])) {
-      const config = { codec: NAMES[name], width: 640, height: 360 };
-      const both = await Promise.all([VideoEncoder.isConfigSupported(config), VideoDecoder.isConfigSupported(config)]);
-      if (both.every((each) => each.supported)) video = name;
-    }
-  }
-  const opus = { codec: "opus", sampleRate: RATE, numberOfChannels: 1 };
-  const sound = typeof AudioEncoder === "function" && typeof AudioDecoder === "function"
-    && (await AudioEncoder.isConfigSupported(opus)).supported;
-  return { video, audio: sound ? "opus" : "pcm_s16le" };
-}
 
 /** Sends one track's pictures. */
 export class Camera {
@@ -80,34 +60,41 @@ export class Camera {
 
   /** @param {VideoFrame} frame */
   #encode(frame) {
-    const [width, height] = [frame.displayWidth, frame.displayHeight];
-    const encoder = this.#encoder?.state === "configured" ? this.#encoder : this.#open();
-    if (`${width}x${height}` !== this.#size) {
-      this.#size = `${width}x${height}`;
-      encoder.configure({ codec: this.codec === "vp8" ? NAMES.vp8 : NAMES.h264, width, height, latencyMode: "realtime",
-        bitrate: Math.round(width * height * 30 * BITS), framerate: 30,
+    let timed = frame;
+    try {
+      const { x, y, width, height } = /** @type {DOMRectReadOnly} */ (frame.visibleRect);
+      const visibleRect = { x, y, width: width & ~1, height: height & ~1 }; // H264 has even sizes only
+      if (!visibleRect.width || !visibleRect.height) return; // of a window that is minimised
+      timed = new VideoFrame(frame, { timestamp: performance.now() * 1000, visibleRect }); // sound has the same clock
+      const encoder = this.#encoding(timed.displayWidth, timed.displayHeight);
+      if (encoder.encodeQueueSize >= BUSY || this.crowded()) return;
+      encoder.encode(timed, { keyFrame: this.wantsKey });
+      this.wantsKey = false;
+    } finally {
+      frame.close();
+      timed.close();
+    }
+  }
+
+  /**
+   * Another one after an error.
+   * @param {number} width px
+   * @param {number} height px
+   */
+  #encoding(width, height) {
+    if (this.#encoder?.state !== "configured") {
+      this.#size = "";
+      this.#encoder = new VideoEncoder({ error: () => undefined, output: (chunk) => this.give({
+        codec: CODECS[this.codec], key: chunk.type === "key", pts: chunk.timestamp * 0.09, data: bytesOf(chunk) }) });
+    }
+    const size = `${width}x${height}`;
+    if (size !== this.#size) {
+      this.#size = size;
+      this.#encoder.configure({ codec: this.codec === "vp8" ? NAMES.vp8 : NAMES.h264, width, height,
+        latencyMode: "realtime", bitrate: Math.round(width * height * 30 * BITS), framerate: 30,
         ...(this.codec === "h264" ? { avc: { format: /** @type {const} */ ("annexb") } } : {}) });
       this.wantsKey = true;
     }
-    if (encoder.encodeQueueSize < BUSY && !this.crowded()) {
-      const timed = new VideoFrame(frame, { timestamp: performance.now() * 1000 }); // sound has the same clock
-      encoder.encode(timed, { keyFrame: this.wantsKey });
-      this.wantsKey = false;
-      timed.close();
-    }
-    frame.close();
-  }
-
-  #open() {
-    this.#size = "";
-    this.#encoder = new VideoEncoder({
-      output: (chunk) => {
-        const data = new Uint8Array(chunk.byteLength);
-        chunk.copyTo(data);
-        this.give({ codec: CODECS[this.codec], key: chunk.type === "key", pts: chunk.timestamp * 0.09, data });
-      },
-      error: () => (this.#size = ""), // the next picture opens another one
-    });
     return this.#encoder;
   }
 
@@ -117,23 +104,27 @@ export class Camera {
   }
 }
 
+/** @param {EncodedVideoChunk | EncodedAudioChunk} chunk */
+function bytesOf(chunk) {
+  const data = new Uint8Array(chunk.byteLength);
+  chunk.copyTo(data);
+  return data;
+}
+
 /**
  * Every picture of a track, as an element shows it.
  * @param {MediaStreamTrack} track
  * @param {(video: HTMLVideoElement) => void} seen
  */
 function watch(track, seen) {
-  const video = document.createElement("video");
-  video.muted = video.playsInline = true;
-  video.srcObject = new MediaStream([track]);
-  video.play().catch(() => undefined); // stopped before it began
+  const video = silent(track);
   let request = video.requestVideoFrameCallback(function next() {
     seen(video);
     request = video.requestVideoFrameCallback(next);
   });
   return () => {
     video.cancelVideoFrameCallback(request);
-    video.srcObject = null;
+    play(video, null);
   };
 }
 
@@ -284,10 +275,8 @@ export class Sound {
     if (this.#encoder?.state !== "configured") {
       this.#given = this.#rate = 0;
       this.#encoder = new AudioEncoder({ error: () => undefined, output: (chunk) => {
-        const data = new Uint8Array(chunk.byteLength);
-        chunk.copyTo(data);
         const begun = this.#end - this.#given + chunk.timestamp / 1000;
-        this.give({ codec: CODECS.opus, key: true, pts: begun * (RATE / 1000), data });
+        this.give({ codec: CODECS.opus, key: true, pts: begun * (RATE / 1000), data: bytesOf(chunk) });
       } });
     }
     if (sampleRate !== this.#rate) {

@@ -205,15 +205,15 @@ class StreamOutlet extends Outlet {
 export function frames(track, take) {
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
   let over = false;
-  const read = async () => {
-    while (!over) {
-      const { done, value } = await reader.read();
+  const read = () => {
+    reader.read().then(({ done, value }) => {
       if (done) return;
-      if (over) value.close();
-      else take(value);
-    }
+      if (over) return value.close();
+      read();
+      take(value);
+    }, () => undefined); // cancelled in the middle of it
   };
-  read().catch(() => undefined); // cancelled in the middle of it
+  read();
   return () => {
     over = true;
     reader.cancel().catch(() => undefined); // ended before
@@ -296,7 +296,7 @@ class CanvasOutlet extends Outlet {
 }
 
 /** @param {MediaStreamTrack} track */
-function silent(track) {
+export function silent(track) {
   const element = player();
   play(element, track);
   return element;
@@ -312,7 +312,7 @@ function player() {
  * @param {HTMLMediaElement} element
  * @param {MediaStreamTrack | null} track
  */
-function play(element, track) {
+export function play(element, track) {
   element.srcObject = track ? new MediaStream([track]) : null;
   if (track) element.play().catch(() => undefined); // another one came in its place
 }

@@ -2,7 +2,7 @@
  * A link over a websocket, for networks that let no UDP through.
  */
 
-import { Camera, CODECS, Screen, Sound, supported } from "./coding.js";
+import { Camera, CODECS, NAMES, Screen, Sound } from "./coding.js";
 import { ServerError, VersionError, mediaLost, serverGone } from "./errors.js";
 import { holds } from "./outlet.js";
 import { PROTOCOL } from "./rest.js";
@@ -20,6 +20,7 @@ import { PROTOCOL } from "./rest.js";
 const HEADER = 12; // bytes
 const CROWDED = 200_000; // bytes that wait to be sent, from which pictures are left out
 const ACK_EVERY = 50; // ms
+const RATE = 48_000; // Hz
 const MOST = 400; // ms that pictures may be held: where more is measured, the tracks have different clocks
 
 /** @implements {Link} */
@@ -85,7 +86,7 @@ export class Socket {
     this.#sound = new Sound(this.#formats.audio, (piece) => this.#give(0, piece));
     const sound = this.#sound.open();
     sound.catch(() => undefined); // where the server is away, that is told first
-    const ways = { audio: { codec: this.#formats.audio, rate: 48_000 }, video: { codec: this.#formats.video } };
+    const ways = { audio: { codec: this.#formats.audio, rate: RATE }, video: { codec: this.#formats.video } };
     await new Promise((resolve, reject) => {
       this.#socket.addEventListener("open", resolve);
       if (this.#socket.readyState === WebSocket.OPEN) resolve(null);
@@ -232,4 +233,24 @@ export class Socket {
     this.#socket.close(...(this.#options.signal.aborted ? [1000] : [])); // 1000 ends the session, without it waits
     this.#end(error);
   }
+}
+
+/**
+ * What this browser sends and shows.
+ * @returns {Promise<{audio: "opus" | "pcm_s16le", video: "vp8" | "h264" | "jpeg"}>}
+ */
+async function supported() {
+  /** @type {"vp8" | "h264" | "jpeg"} */
+  let video = "jpeg";
+  if (typeof VideoEncoder === "function" && typeof VideoDecoder === "function") {
+    for (const name of /** @type {const} */ (["h264", "vp8"])) {
+      const config = { codec: NAMES[name], width: 640, height: 360 };
+      const both = await Promise.all([VideoEncoder.isConfigSupported(config), VideoDecoder.isConfigSupported(config)]);
+      if (both.every((each) => each.supported)) video = name;
+    }
+  }
+  const opus = { codec: "opus", sampleRate: RATE, numberOfChannels: 1 };
+  const sound = typeof AudioEncoder === "function" && typeof AudioDecoder === "function"
+    && (await AudioEncoder.isConfigSupported(opus)).supported;
+  return { video, audio: sound ? "opus" : "pcm_s16le" };
 }
