@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Playwright, Worker
 
 from aimass_stream import __version__
@@ -43,6 +44,7 @@ LEFT_ALONE = """async () => {
     await navigator.mediaDevices.getUserMedia({ audio: true })];
   for (const track of opened.flatMap((stream) => stream.getTracks())) track.stop();
 }"""
+OPEN = "chrome.storage.session.get(null).then((kept) => Object.keys(kept).filter((key) => key.startsWith('open')))"
 REFUSAL_IN_A_FRAME = """new Promise((told) => {
   const { contentWindow } = document.body.appendChild(document.createElement("iframe"));
   contentWindow.navigator.webkitGetUserMedia({ video: true }, () => told(""), ({ name }) => told(name));
@@ -241,6 +243,30 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
     assert page.evaluate(native)
     camera(False)
     until_sessions(visitor, keyed, [])
+
+
+def test_what_a_crashed_page_had_open_is_forgotten(extended: Visitor, worker: Worker, plain: str, keyed: str) -> None:
+    page = extended.context.new_page()
+    page.goto(plain)
+    with Popup(extended.context, worker, page) as popup:
+        popup.run(f"url.value = '{keyed}'; token.value = '{KEY}'")
+        popup.click("#server button")
+        popup.says("#connected", "Connected to version")
+        popup.click("#on")
+        popup.until("!document.querySelector('#reload').hidden")
+    page.reload()
+    page.evaluate("navigator.mediaDevices.getUserMedia({ video: true }).then(() => null)")
+    [key] = worker.evaluate(OPEN)
+    with page.expect_event("crash"), pytest.raises(PlaywrightError):
+        page.goto("chrome://crash")
+    page.close()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert httpx.delete(f"{keyed}/v1/sessions/{key.split()[2]}", headers=headers).status_code == 204
+    assert worker.evaluate(OPEN) == [key]
+    with Popup(extended.context, worker, extended.page) as popup:
+        popup.until("!document.querySelector('#choice').disabled")
+        popup.fill("#choice", "mirror")
+        popup.until("chrome.storage.session.get(null).then((kept) => !Object.keys(kept).length)")
 
 
 def test_the_tutorial_says_what_is_there(keyed: str) -> None:

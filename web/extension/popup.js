@@ -2,7 +2,7 @@
 
 import { explain } from "../sdk/errors.js";
 import { listChoices, presets } from "./choices.js";
-import { change, openSessions, permission, register, restOf, settings } from "./settings.js";
+import { change, openSessions, permission, register, restOf, seen, settings } from "./settings.js";
 
 /** @typedef {import("./settings.js").Wish} Wish */
 
@@ -87,11 +87,12 @@ async function choose() {
 async function update(wish) {
   if (!("pipeline" in wish)) return;
   const rest = restOf(await settings());
-  for (const { id } of await openSessions()) {
+  for (const { id, key, tab, document } of await openSessions()) {
     try {
       await rest.call("PATCH", `v1/sessions/${id}`, wish);
     } catch (error) {
-      if (explain(error).reason !== "not-found") throw error; // it is over, and its page has not said so yet
+      if (explain(error).reason !== "not-found") throw error;
+      await chrome.storage.session.remove([key, seen(tab, document)]); // a page that crashed has not said that it is over
     }
   }
 }
@@ -113,7 +114,7 @@ async function toggle() {
 async function show() {
   /** @type {Record<string, any>} */
   const kept = await chrome.storage.session.get(null);
-  const here = Object.entries(kept).filter(([key]) => key.startsWith(`seen ${tab?.id} `));
+  const here = Object.entries(kept).filter(([key]) => key.startsWith(seen(tab?.id)));
   byId("states", HTMLElement).replaceChildren(...here.map(([, { state, message, next }]) => {
     const item = document.createElement("li");
     item.className = state === "failed" ? "problem" : "";

@@ -28,6 +28,9 @@ export const restOf = ({ server, token }) => new Rest(server, token || null);
 /** What the browser asks the user for. @param {string} origin */
 export const permission = (origin) => ({ origins: [`${origin}/*`] });
 
+/** Key in the session's storage of how a document does. @param {number} [tab] @param {string} [document] none: how they begin */
+export const seen = (tab, document = "") => `seen ${tab} ${document}`;
+
 /** Sessions that documents have open, by their keys in the session's storage: who has it, and its id. */
 export async function openSessions() {
   const kept = await chrome.storage.session.get(null);

@@ -3,7 +3,7 @@
  * allowed and nothing else: it opens sessions of the chosen pipeline, goes on with them and ends them.
  */
 
-import { openSessions, register, restOf, settings } from "./settings.js";
+import { openSessions, register, restOf, seen, settings } from "./settings.js";
 
 /**
  * @typedef {chrome.runtime.MessageSender} Sender
@@ -82,7 +82,7 @@ async function send(known, { method, path, body }) {
 
 /** Keeps what the popup shows of a page. @param {any} told @param {Sender} sender */
 async function state({ state, id, title, message, next }, { documentId, origin, tab }) {
-  const key = `seen ${tab?.id} ${documentId}`;
+  const key = seen(tab?.id, documentId);
   if (id && (state === "closed" || state === "failed")) await chrome.storage.session.remove(`open ${documentId} ${id}`);
   if (state === "closed" && (await openSessions()).some(({ document }) => document === documentId)) return; // another goes on
   if (state === "closed") await chrome.storage.session.remove(key);
@@ -96,6 +96,6 @@ async function state({ state, id, title, message, next }, { documentId, origin, 
 async function left(_, { documentId, tab }) {
   const known = await settings();
   const open = (await openSessions()).filter(({ document }) => document === documentId);
-  await chrome.storage.session.remove([`seen ${tab?.id} ${documentId}`, ...open.map(({ key }) => key)]);
+  await chrome.storage.session.remove([seen(tab?.id, documentId), ...open.map(({ key }) => key)]);
   await Promise.allSettled(open.map(({ id }) => send(known, { method: "DELETE", path: `/v1/sessions/${id}` })));
 }
