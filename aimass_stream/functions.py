@@ -9,7 +9,8 @@
 The first parameter's annotation says what it takes: `VideoFrame`, `AudioFrame`, `TextFrame`, several of them
 with ``|``, or `Frame` for all. Every other parameter becomes a parameter of the stage: it needs a default, its
 annotation is its type, and ``Annotated[float, Field(ge=0, le=1)]`` gives it a range. One annotated `Context`
-gets the stage's context (in an ``async def`` only, because a context belongs to the event loop).
+gets the stage's context (in an ``async def`` only, because a context belongs to the event loop). One annotated
+``Room | None`` gets what is to be seen of the room of a meeting that the session is of, None outside rooms.
 
 It answers a frame, an array (BGR or grey pixels, or samples; other number types are rounded and clipped), a
 text for a text frame, a list of these, or None to drop the frame.
@@ -41,10 +42,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from .frames import AudioFrame, Frame, Kind, TextFrame, VideoFrame
-from .stage import Context, Result, Rung
+from .stage import Caption, Context, Person, Result, Room, Rung
 from .stage_base import BaseStage, Params
 
-__all__ = ["AudioFrame", "Context", "Field", "Frame", "Rung", "TextFrame", "VideoFrame", "stage"]
+__all__ = ["AudioFrame", "Caption", "Context", "Field", "Frame", "Person", "Room", "Rung", "TextFrame", "VideoFrame",
+           "stage"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,12 +64,15 @@ class FunctionStage(BaseStage[BaseModel]):
 
     function: ClassVar[Callable[..., Any]]
     context_name: ClassVar[str | None] = None
+    room_name: ClassVar[str | None] = None
     takes_rung: ClassVar[bool] = False
 
     async def process(self, frame: Frame) -> Result:
         arguments = {name: getattr(self.params, name) for name in type(self.params).model_fields}
         if self.takes_rung:
             arguments[RUNG] = self.rung
+        if self.room_name is not None:
+            arguments[self.room_name] = self.context.room
         if not inspect.iscoroutinefunction(self.function):
             called: Result = await self.context.run(self._call, frame, arguments)
             return called
@@ -108,8 +113,9 @@ def _staged(function: F, ladder: tuple[Rung, ...]) -> F:
     context_name = next((item.name for item in rest if hints.get(item.name) is Context), None)
     if context_name is not None and not inspect.iscoroutinefunction(function):
         raise TypeError(f"{_name(function)}: only an async def can take a Context, it belongs to the event loop")
+    room_name = next((item.name for item in rest if hints.get(item.name) == Room | None), None)
     takes_rung = bool(ladder) and any(item.name == RUNG for item in rest)
-    own = {context_name, RUNG} if takes_rung else {context_name}
+    own = {context_name, room_name, RUNG if takes_rung else None}
     fields = {item.name: _field(function, item, hints) for item in rest if item.name not in own}
     params = create_model(_name(function), __base__=FunctionParams, **fields)  # type: ignore[call-overload]
     try:
@@ -120,6 +126,7 @@ def _staged(function: F, ladder: tuple[Rung, ...]) -> F:
                         f"{first_error['msg']}") from None
     made = types.new_class(_name(function), (FunctionStage,), exec_body=lambda body: body.update({
         "accepts": kinds, "Params": params, "function": staticmethod(function), "context_name": context_name,
+        "room_name": room_name,
         "ladder": ladder, "takes_rung": takes_rung,
         "__doc__": function.__doc__, "__module__": function.__module__,
     }))
@@ -161,6 +168,8 @@ def _field(function: Callable[..., Any], item: inspect.Parameter, hints: dict[st
     where = f"{_name(function)}: {item.name!r}"
     if item.name in TAKEN or item.name.startswith("_") or hasattr(BaseModel, item.name):
         raise TypeError(f"{where} can't be the name of a parameter; choose another")
+    if hints.get(item.name) is Room:
+        raise TypeError(f"{where} is None in a session that is of no room: write {item.name}: Room | None")
     if item.default is inspect.Parameter.empty:
         raise TypeError(f"{where} needs a default, so that the stage can be added without parameters")
     if item.name not in hints and item.default is None:

@@ -29,7 +29,7 @@ from .metrics import Meter
 from .queues import BoundedQueue, Policy
 from .settings import Settings
 from .spec import StageSpec
-from .stage import Result, Rung, Stage
+from .stage import Result, Room, Rung, Stage
 from .stage_base import even, resized
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class Surroundings:
     stages: Callable[[], list[dict[str, Any]]]  # all there are, described
     steer: Callable[[list[dict[str, Any]]], Awaitable[None]]
     kinds: Callable[[], frozenset[Kind]]  # that come in now
+    room: Callable[[], Room | None]
 
 
 class Runner:
@@ -102,6 +103,10 @@ class Runner:
         self._task: asyncio.Task[None] | None = None
 
     # what the stage may call -----------------------------------------------------------------------
+
+    @property
+    def room(self) -> Room | None:
+        return self.lane.around.room()
 
     def emit(self, frame: Frame) -> None:
         self.lane.advance(self, frame)

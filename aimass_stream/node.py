@@ -22,6 +22,7 @@ from .session import Session, Sync
 from .settings import Settings
 from .spec import PipelineSpec, latency_of
 from .speech.transcript import Transcript
+from .stage import Room
 from .stages import Registry
 from .vision.sightings import Sightings
 from .webhooks import Webhooks
@@ -93,10 +94,11 @@ class Node:
     # sessions --------------------------------------------------------------------------------------
 
     async def open(self, spec: PipelineSpec, *, caller: Caller, transport: str, sync: Sync = "lowest",
-                   hears: bool = False, latency_ms: int | None = None, app: AppCall | None = None) -> Session:
+                   hears: bool = False, latency_ms: int | None = None, app: AppCall | None = None,
+                   room: Callable[[], Room | None] = lambda: None) -> Session:
         """A new, waiting session. `hears`: its transport has speech recognised, whatever its stages do. `latency_ms`
         is promised: its stages do with less where that is needed, and nobody is admitted who would break it. An `app`
-        brings the pipeline.
+        brings the pipeline. `room` is what its stages see of the meeting that it is of.
 
         Raises `InvalidInput`, `InvalidPipeline`, `Forbidden`, `Busy` or `Unavailable`.
         """
@@ -115,7 +117,7 @@ class Node:
                           sync=sync, settings=self.settings, hears=hears, may_listen=self._may_listen,
                           may_run=lambda session, spec: self._leave_room(spec, session), latency_ms=bound,
                           pin=lambda session, spec: self.pin(spec, session.caller, session.spec),
-                          on_closed=self._forget, post=self.webhooks.send, app=application)
+                          on_closed=self._forget, post=self.webhooks.send, app=application, room=room)
         self._sessions[session.id] = session
         self._empty.clear()
         metrics.SESSIONS.labels(transport).inc()

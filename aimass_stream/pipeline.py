@@ -18,6 +18,7 @@ from .lane import Lane, Runner, Surroundings
 from .metrics import Meter
 from .settings import Settings
 from .spec import PipelineSpec, StageSpec
+from .stage import Room
 from .stages import Registry
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ class Pipeline:
         settings: Settings,
         flush: Callable[[str], None],
         steer: Callable[[list[dict[str, Any]]], Awaitable[None]],
+        room: Callable[[], Room | None],
     ) -> None:
         """Raises `InvalidPipeline`."""
         self.registry = registry
         self.spec = spec
         self._params = spec.validate(registry.params, registry.names)
         self._around = Surroundings(meter, spawn, event, self._route, output, executor, engine, session, settings,
-                                    flush, lambda: self.spec.json(), registry.describe, steer, self.kinds)
+                                    flush, lambda: self.spec.json(), registry.describe, steer, self.kinds, room)
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._last: dict[Kind, float] = {}  # when a frame of it came
         self._changing = asyncio.Lock()

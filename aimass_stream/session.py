@@ -23,6 +23,7 @@ from .promise import LOOK, Promise, lift
 from .settings import Settings
 from .spec import PipelineSpec, StageSpec, latency_of
 from .speech.transcript import Transcript
+from .stage import Room
 from .stages import Registry
 from .timebase import Timebase
 from .vision.sightings import Sightings
@@ -61,6 +62,7 @@ class Session:
         on_closed: Callable[[Session], None] = lambda session: None,
         post: Callable[[str, str, Event], None] = lambda url, session, event: None,
         app: Application | None = None,
+        room: Callable[[], Room | None] = lambda: None,
     ) -> None:
         self.id = "s_" + secrets.token_urlsafe(16)
         self.resume_token = secrets.token_urlsafe(32)
@@ -105,7 +107,7 @@ class Session:
         self._lipsync = LipSync(self._deliver, self.meter)
         self.pipeline = Pipeline(spec, registry, meter=self.meter, output=self._output, event=self._stage_event,
                                  spawn=self.spawn, executor=self.executor, engine=engine, session=self.id,
-                                 settings=settings, flush=self.flush, steer=self._steer)
+                                 settings=settings, flush=self.flush, steer=self._steer, room=room)
 
     @property
     def spec(self) -> PipelineSpec:

@@ -34,6 +34,34 @@ class Rung:
     scale: float = 1.0  # of the picture's sides that the stage is given; what it answers is enlarged again
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant of a room. The name is text that somebody typed, whatever is in it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A whole utterance that somebody of a room said."""
+
+    participant: str  # id
+    speaker: str  # name at that time
+    text: str
+    at: float  # s since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The room of somebody else's meeting, at one moment, as one participant's session sees it."""
+
+    name: str
+    me: str  # id of whoever the session serves
+    people: tuple[Person, ...]  # who is there, `me` among them
+    captions: tuple[Caption, ...]  # the last ones of all, in their order
+
+
 class Context(Protocol):
     """What the pipeline hands a stage at its start; all calls are made on the loop."""
 
@@ -42,6 +70,11 @@ class Context(Protocol):
     engine: Any  # inference.Engine, for stages with a model
     settings: Settings
     rung: int  # of the stage's ladder, that a promised latency asks for; it changes between two frames
+
+    @property
+    def room(self) -> Room | None:
+        """The room as it is now that has the session's participant; None for a session that is of no room."""
+        ...
 
     def emit(self, frame: Frame) -> None: ...
     def event(self, data: EventData, frame: Frame | None = None) -> None: ...

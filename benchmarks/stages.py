@@ -85,6 +85,7 @@ class Surroundings:
     engine: Any = None
     settings = Settings()
     rung = 0
+    room = None
 
     def __init__(self) -> None:
         self.threads = 0

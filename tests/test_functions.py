@@ -13,7 +13,19 @@ from pydantic import ValidationError
 from aimass_stream.clips import read_number, tone
 from aimass_stream.events import AudioLevel
 from aimass_stream.frames import Picture
-from aimass_stream.functions import AudioFrame, Context, Field, Frame, Rung, TextFrame, VideoFrame, stage
+from aimass_stream.functions import (
+    AudioFrame,
+    Caption,
+    Context,
+    Field,
+    Frame,
+    Person,
+    Room,
+    Rung,
+    TextFrame,
+    VideoFrame,
+    stage,
+)
 from aimass_stream.stages import Factory, Registry, as_factory
 
 from .support.context import Context as Surroundings
@@ -106,11 +118,13 @@ def test_a_default_alone_is_type_enough() -> None:
     ("def f(frame: VideoFrame, _x: int = 1): ...", "'_x' can't be the name of a parameter"),
     ("def f(frame: VideoFrame, light: Annotated[float, Field(le=1)] = 5): ...", "the default of 'light' is outside"),
     ("def f(frame: VideoFrame, context: Context): ...", "only an async def can take a Context"),
+    ("def f(frame: VideoFrame, room: Room): ...", "'room' is None in a session that is of no room: write"),
     ("def f(frame: VideoFrame):\n    yield frame", "return a list"),
     ("async def f(frame: VideoFrame):\n    yield frame", "return a list"),
 ])
 def test_what_the_signature_lacks_is_said(source: str, told: str) -> None:
-    names = {"stage": stage, "VideoFrame": VideoFrame, "Annotated": Annotated, "Field": Field, "Context": Context}
+    names = {"stage": stage, "VideoFrame": VideoFrame, "Annotated": Annotated, "Field": Field, "Context": Context,
+             "Room": Room}
     with pytest.raises(TypeError) as refused:
         exec(f"@stage\n{source}", names)
     assert told in str(refused.value)
@@ -163,6 +177,19 @@ async def test_a_context_for_events_and_later_frames() -> None:
     await made.process(audio(silence()))
     assert [data for data, _ in context.events] == [AudioLevel(rms=-3, peak=0)]
     assert [frame.pts for _, frame in context.emitted] == [1]
+
+
+@on_the_loop
+async def test_a_def_sees_the_room_as_it_is_at_each_frame() -> None:
+    @stage
+    def last_words(frame: TextFrame, room: Room | None, otherwise: str = "no room") -> str:
+        return otherwise if room is None else room.captions[-1].text
+
+    assert list(as_factory(last_words).Params.model_fields) == ["otherwise"]
+    made, context = await running(last_words)
+    assert (await made.process(word("x"))).text == "no room"
+    context.room = Room("standup", "1", (Person("1", "Ann"),), (Caption("1", "Ann", "Nine boats.", 1.0),))
+    assert (await made.process(word("x"))).text == "Nine boats."
 
 
 @on_the_loop

@@ -137,6 +137,7 @@ class _Alone:
     track = "video-0"
     session = "job"
     rung = 0  # of the stage's ladder: there is no hurry
+    room = None
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

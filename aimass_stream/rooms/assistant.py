@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 State: TypeAlias = Literal["waiting", "listening", "thinking", "speaking", "ended"]
 
+ASSISTANT = "assistant"  # its id among the participants
 RETRY, LONGEST_PAUSE = 0.5, 30.0  # s before it is tried again; twice as long each time
 MOST_SAID, MOST_CHARACTERS = 60, 20_000  # of what was said, that a brain is told of
 
@@ -37,7 +38,7 @@ class Assistant:
         self.state: State = "waiting"
         self.detail = ""
         self._node, self._wish, self._opens, self._tell, self._caption = node, wish, opens, tell, caption
-        self._me = Participant("assistant", wish.name)
+        self._me = Participant(ASSISTANT, wish.name)
         self._around = Surroundings(language=wish.language,
                                     record=Record(max_items=MOST_SAID, max_characters=MOST_CHARACTERS))
         self.floor = Floor(Name(wish.name), wish.follow_up, tell, self._around.record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import secrets
@@ -10,13 +11,14 @@ import time
 from collections import deque
 from typing import Any, Literal, TypeAlias
 
+from .. import stage
 from ..client import reconnect
 from ..errors import AimassError, Conflict, Forbidden, Unavailable
 from ..node import Node
 from ..ports import Caller
 from ..session import Session
 from ..spec import PipelineSpec
-from .assistant import Assistant
+from .assistant import ASSISTANT, Assistant
 from .log import RoomLog
 from .ports import Join, Participant, Stay
 from .served import Served
@@ -30,7 +32,8 @@ JOIN_SECONDS = 15.0
 RETURN_SECONDS = 60.0  # that a cut stay is tried to be taken up again
 CLOSE_SECONDS = 20.0  # that are waited for a room to be left
 LOOK_SECONDS = 5.0  # between looks at whether there is room for who waits
-SAID = 500  # captions that are kept
+SAID = 500  # captions that are kept,
+SEEN = 60  # and that stages see
 
 
 class Room:
@@ -53,6 +56,7 @@ class Room:
         self._join = join
         self._stay: Stay | None = None
         self._roster: dict[str, Participant] = {}
+        self._seen = stage.Room(name, "", (), ())  # by stages
         self._served: dict[str, tuple[Served, asyncio.Task[None]]] = {}
         self._told: dict[str, tuple[str, str, str | None]] = {}  # of each one's state, last
         self._changed = asyncio.Event()
@@ -183,6 +187,8 @@ class Room:
 
     def _tell_who(self, roster: dict[str, Participant]) -> None:
         before, self._roster = self._roster, roster
+        people = tuple(stage.Person(each.id, each.name) for each in roster.values())
+        self._seen = dataclasses.replace(self._seen, people=people)
         for number, participant in roster.items():
             if number not in before:
                 self.log.tell("participant.joined", participant)
@@ -214,10 +220,14 @@ class Room:
 
     async def _open(self, participant: Participant) -> Session:
         return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind,
-                                     app=self.wish.app)
+                                     app=self.wish.app, room=lambda: self._seen_by(participant.id))
 
     async def _open_assistant(self) -> Session:
-        return await self._node.open(PipelineSpec(), caller=self.caller, transport=self.kind)
+        return await self._node.open(PipelineSpec(), caller=self.caller, transport=self.kind,
+                                     room=lambda: self._seen_by(ASSISTANT))
+
+    def _seen_by(self, number: str) -> stage.Room:
+        return dataclasses.replace(self._seen, me=number)
 
     def _tell_state(self, served: Served) -> None:
         session = None if served.session is None else served.session.id
@@ -235,6 +245,8 @@ class Room:
         event = self.log.tell("caption", participant, **said)
         if said["final"]:
             self.said.append({"at": event.at, **event.data})
+            caption = stage.Caption(participant.id, participant.name, said["text"], event.at)
+            self._seen = dataclasses.replace(self._seen, captions=(*self._seen.captions, caption)[-SEEN:])
         if self.wish.captions and self._stay is not None:
             self.captions += 1
             message = {"type": "caption", "at": event.at, **event.data}

@@ -24,6 +24,7 @@ from aimass_stream.frames import (
     now,
 )
 from aimass_stream.settings import Settings
+from aimass_stream.stage import Room
 from aimass_stream.stages import Registry
 
 REGISTRY = Registry(entries=[])
@@ -37,6 +38,7 @@ class Context:
     engine: Any = None
     settings = Settings()
     rung = 0
+    room: Room | None = None
 
     def __init__(self) -> None:
         self.worked_beside = 0.0  # s
