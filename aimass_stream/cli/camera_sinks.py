@@ -6,12 +6,14 @@ Everything here blocks: run it in a thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import select
 import struct
 import tempfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -90,45 +92,70 @@ def wanted(width: int, height: int) -> bytes:
 class Y4m:
     """A file or FIFO that mpv, ffplay and Chromium's fake camera read.
 
-    While a FIFO is full, pictures are left out and counted. Raises `Unavailable` when its reader stops within one.
+    While a FIFO has no reader or is full, pictures are left out and counted; each reader that comes begins with the
+    header. Raises `Unavailable` when one stops within a picture.
     """
 
     def __init__(self, path: str, width: int, height: int, fps: float) -> None:
         rate = Fraction(fps).limit_denominator(1001)
         self._path = path
-        self._file = _writable(path, PIPE, "to")
+        self._header = (f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 "
+                        "C420mpeg2\n").encode()
         self.dropped = 0
-        os.write(self._file, f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 "
-                             "C420mpeg2\n".encode())
+        self._file = self._open()
+
+    def _open(self) -> int | None:
+        """None while a FIFO has no reader."""
+        with _refused(self._path, "to"):
+            try:
+                file = _writable(self._path, os.O_WRONLY, PIPE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return None
+                raise
+        os.write(file, self._header)
+        return file
 
     def write(self, planes: Pixels) -> None:
-        rest = memoryview(b"FRAME\n" + planes.tobytes())
-        try:
-            rest = rest[os.write(self._file, rest) :]
-        except BlockingIOError:
+        if self._file is None:
+            self._file = self._open()
+        if self._file is None:
             self.dropped += 1
             return
+        try:
+            self._write(self._file, memoryview(b"FRAME\n" + planes.tobytes()))
+        except BlockingIOError:
+            self.dropped += 1
+        except BrokenPipeError:
+            self.dropped += 1
+            self.close()
+
+    def _write(self, file: int, rest: memoryview) -> None:
+        rest = rest[os.write(file, rest) :]
         while rest:
-            if not select.select([], [self._file], [], PATIENCE)[1]:
+            if not select.select([], [file], [], PATIENCE)[1]:
                 raise Unavailable(f"nobody reads {self._path} any more")
-            rest = rest[os.write(self._file, rest) :]
+            rest = rest[os.write(file, rest) :]
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
 
 
-def _writable(path: str, size: int, field: str) -> int:
-    """A new file, or a FIFO, which need not have a reader yet. Raises `InvalidInput`."""
+@contextlib.contextmanager
+def _refused(path: str, field: str) -> Iterator[None]:
     try:
-        if not Path(path).is_fifo():
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        return _pipe(path, size)
+        yield
     except OSError as error:
         raise InvalidInput(f"{path} can't be written: {error.strerror}", field=field) from None
 
 
-def _pipe(path: str, size: int) -> int:
-    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+def _writable(path: str, access: int, size: int) -> int:
+    """A new file; or a FIFO, which need not have a reader yet if its `access` is O_RDWR. Raises `OSError`."""
+    if not Path(path).is_fifo():
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    pipe = os.open(path, access | os.O_NONBLOCK)
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
     return pipe
@@ -150,7 +177,8 @@ class Sound:
     """16 bit, mono, 48 kHz into a file or FIFO. What nobody takes from a FIFO is dropped, and counted."""
 
     def __init__(self, path: str) -> None:
-        self._file = _writable(path, SOUND_PIPE, "voice")
+        with _refused(path, "voice"):
+            self._file = _writable(path, os.O_RDWR, SOUND_PIPE)
         self._converter = pcm.Converter(AUDIO_RATE, 1)
         self.dropped = 0
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,9 @@ from tests.support.command import clean, here
 from tests.support.pulse import LEVEL, listening, loudspeaker, pulseaudio, until, until_heard
 from tests.support.server import served
 from tests.support.waiting import until as soon
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "a-virtual-camera.md"
+TAUGHT = re.findall(r"^```sh\n(.*?)\n```", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,25 @@ def test_a_fifo_gets_whole_pictures_and_those_nobody_takes_are_left_out(
     os.close(reader)
 
 
+def test_a_fifo_waits_for_its_first_reader_and_for_the_next(tmp_path: Path) -> None:
+    fifo = tmp_path / "camera"
+    os.mkfifo(fifo)
+    sink = pictures_to(str(fifo), 64, 48, 30)
+    assert isinstance(sink, Y4m)
+    planes = fitted(Picture.from_bgr(clips.draw(0, 64, 48)), 64, 48)
+    for number in range(2):
+        for _ in range(300):  # 1.4 MB, more than it holds
+            sink.write(planes)
+        assert sink.dropped == 300 * (number + 1)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        sink.write(planes)
+        seen = os.read(reader, 1 << 16)
+        assert seen.startswith(b"YUV4MPEG2 W64 H48 F30:1 ")
+        assert seen.endswith(b"FRAME\n" + planes.tobytes())
+        os.close(reader)
+    sink.close()
+
+
 def test_sound_into_a_fifo_does_not_wait_for_a_reader(tmp_path: Path) -> None:
     fifo = tmp_path / "voice"
     os.mkfifo(fifo)
@@ -172,7 +195,9 @@ def test_a_reader_that_stops_ends_it_with_a_sentence(tmp_path: Path, url: str, m
     monkeypatch.setattr(camera_sinks, "PATIENCE", 0.1)
     fifo = tmp_path / "camera"
     os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     done = here("camera", "test", "--to", str(fifo), "--url", url, "--width", "320", "--height", "180")  # without end
+    os.close(reader)
     assert done.code == 1
     assert f"nobody reads {fifo} any more" in done.err.replace("\n", "")
 
@@ -314,6 +339,46 @@ def test_a_microphone_that_can_not_be_is_refused_with_those_there_are(sound: Non
     done = here("camera", str(beeps), "--voice", "pulse", "--microphone", "default", "--url", url)
     assert (done.code, "has no pictures that a microphone" in " ".join(done.err.split())) == (1, True)
     assert "aimass" not in sources()
+
+
+def test_the_tutorial_into_files_and_a_fifo(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    filed, live = TAUGHT[0], TAUGHT[1]
+    assert LOOPBACK.replace("apt", "    sudo apt").replace("modprobe", "    sudo modprobe") in TUTORIAL.read_text()
+    done = here(*shlex.split(filed.replace("--seconds 3", "--seconds 0.5"))[1:], AIMASS_URL=url)
+    assert done.code == 0, done.err
+    assert pictures(tmp_path / "seen.y4m")
+    assert (tmp_path / "heard.s16").stat().st_size > 0
+    made, ran = live.splitlines()
+    subprocess.run(shlex.split(made), check=True)
+    with subprocess.Popen(["head", "-c", "200", "live.y4m"], stdout=subprocess.PIPE) as reader:
+        done = here(*shlex.split(ran)[1:], "--seconds", "0.5", AIMASS_URL=url)
+        assert done.code == 0, done.err
+        assert reader.communicate(timeout=60)[0].startswith(b"YUV4MPEG2 W640 H360 F30:1 ")
+
+
+@pulse.needed
+def test_the_tutorials_microphone_and_ctrl_c_in_a_terminal(sound: None, url: str, tmp_path: Path) -> None:
+    spoken, list_sources = TAUGHT[2], TAUGHT[3]
+    command = shlex.split(spoken.replace("/dev/video0", "test --to seen.y4m"))[1:]
+    with loudspeaker("speaker", tmp_path / "tone"), subprocess.Popen(
+            [sys.executable, "-m", "aimass_stream", *command], env=clean() | {"AIMASS_URL": url}, cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
+        try:
+            until(lambda: "aimass" in sources())
+            listed = subprocess.run(shlex.split(list_sources), capture_output=True, text=True, check=True).stdout
+            assert re.findall(r"^\d+\t(\S+)", listed, re.MULTILINE) == ["speaker.monitor", "aimass"]
+            with listening("aimass") as more:
+                until_heard(more, LEVEL - 6)
+            os.killpg(running.pid, signal.SIGINT)  # all that a terminal has in front
+            told, said = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 0, said
+    assert "gives no sound any more" not in said
+    assert "Wrote" in told
+    assert sources() == ["speaker.monitor"]
+    assert pactl("list", "short", "source-outputs") == ""
 
 
 def test_without_pulseaudio_it_says_what_to_install_or_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
