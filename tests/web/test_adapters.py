@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Playwright
 
 from aimass_stream.api.pages import ROOT
+from aimass_stream.clips import draw
 
 from ..support.browser import INSECURE, SHARED_TAB, Visitor, launch
 from ..support.folder import serving_folder
@@ -62,6 +64,17 @@ def until_dark(visitor: Visitor) -> None:
             return
         visitor.page.wait_for_timeout(30)
     raise AssertionError("the picture is not dark")
+
+
+def until_painted(visitor: Visitor) -> None:
+    """In the Great Wave's colours, which are far from the camera's own."""
+    plain = draw(0, 64, 36)[:, :, ::-1].mean(axis=(0, 1))
+    for _ in range(300):
+        seen = visitor.look("processed", (64, 36))
+        if seen.std() > 20 and np.linalg.norm(seen.mean(axis=(0, 1)) - plain) > 40:  # neither dark nor as it was
+            return
+        visitor.page.wait_for_timeout(50)
+    raise AssertionError(f"the picture is not painted: {seen.mean(axis=(0, 1))} for {plain}")
 
 
 def watch(visitor: Visitor) -> None:
@@ -124,6 +137,15 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(visit: Visit, p
         == "TypeError"  # the browser's own
     page.evaluate("old.getTracks()[0].stop()")
     sessions(visitor, pages.server, 0)
+
+
+def test_a_strangers_call_has_a_painted_camera(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera"])
+    style = '[{"stage": "style", "name": "great-wave"}]'
+    page = visitor.open(pages.write("media-devices.html", '[{"stage": "mirror"}]', style), picture=False)
+    watch(visitor)
+    page.get_by_role("button", name="Camera").click()
+    until_painted(visitor)
 
 
 def test_another_device_takes_the_same_session_and_a_screen_one_of_its_own(visit: Visit, pages: Pages) -> None:

@@ -18,7 +18,7 @@ from aimass_stream.api.pages import ROOT
 
 from ..support.browser import Visitor
 from .conftest import KEY, Visit, serving
-from .test_adapters import SERVER, Pages
+from .test_adapters import SERVER, Pages, until_painted
 from .test_sdk import until_mirrored
 
 pytestmark = pytest.mark.browser
@@ -88,7 +88,7 @@ def test_a_script_tag_an_element_and_a_frame(visit: Visit, site: Pages) -> None:
     visitor = visit(permissions=["camera"])
     come(visitor, site, "script")
     visitor.page.evaluate("document.querySelector('video').className = 'processed'")
-    until_mirrored(visitor, True)
+    until_painted(visitor)
     come(visitor, site, "element")
     visitor.page.get_by_role("button", name="Start").click()
     visitor.until("document.querySelector('aimass-stream').shadowRoot.querySelector('video').videoWidth === 640")
