@@ -118,7 +118,8 @@ export class Peer {
   }
 
   /** The network changed: what is not heard soon will not be heard any more. */
-  suspect() {
+  async suspect() {
+    await this.#listen(); // what came before does not count
     this.#heard.at = performance.now();
     this.#patience = Math.min(1.5, this.options.silence);
   }
