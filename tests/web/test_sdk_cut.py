@@ -83,7 +83,7 @@ def test_a_network_that_falls_silent(visit: Visit, server: str, portal: Blocking
     def through(route: Route) -> None:
         wires.append(Wire())
         portal.call(wires[-1].open)
-        offer = route.request.post_data_json
+        offer: dict[str, str] = route.request.post_data_json or {}
         response = route.fetch(post_data=offer | {"sdp": wires[-1].offer(offer["sdp"])})
         answer = response.json()
         route.fulfill(response=response, json=answer | {"sdp": wires[-1].answer(answer["sdp"])})
