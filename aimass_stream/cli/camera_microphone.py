@@ -98,13 +98,16 @@ class Microphone:
 
     def sound(self) -> Iterator[AudioFrame]:
         self._arrivals = Arrivals(time.monotonic())
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._ended or self._pieces)
-                if self._ended:
-                    return
-                piece = self._pieces.popleft()
-            yield piece
+        try:
+            while True:
+                with self._change:
+                    self._change.wait_for(lambda: self._ended or self._pieces)
+                    if self._ended:
+                        return
+                    piece = self._pieces.popleft()
+                yield piece
+        finally:
+            self.end()  # what comes after whoever sends has stopped is not dropped for being late
 
     async def _hear(self, child: children.Child) -> None:
         assert child.stdout is not None
@@ -115,7 +118,7 @@ class Microphone:
             self.end()
 
     def _take(self, data: bytes) -> None:
-        if self._arrivals is None:
+        if self._arrivals is None or self._ended:
             return
         pts = self._arrivals.pts(time.monotonic())
         if pts is None:

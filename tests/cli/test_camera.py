@@ -377,6 +377,8 @@ def test_the_tutorials_microphone_and_ctrl_c_in_a_terminal(sound: None, url: str
     assert running.returncode == 0, said
     assert "gives no sound any more" not in said
     assert "Wrote" in told
+    late = re.search(r"(\d+) of audio-0 \(they could not be sent in time", told)
+    assert late is None or int(late[1]) < 40  # a second without a picture follows Ctrl-C: sound of that is not wanted
     assert sources() == ["speaker.monitor"]
     assert pactl("list", "short", "source-outputs") == ""
 
