@@ -84,8 +84,9 @@ def camera(
             await asyncio.to_thread(writer.close)
         if isinstance(shown, Live) and shown.trouble is not None:
             raise shown.trouble
+        relay.drops |= writer.drops
         if heard:
-            relay.drops |= {f"audio-0/{reason}": count for reason, count in heard.drops.items() if count}
+            relay.drops |= heard.drops
         return report(relay, to or "the virtual camera", as_json)
 
     run(url, api_key, no_verify, work)

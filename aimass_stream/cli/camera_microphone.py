@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from .. import children
@@ -61,7 +61,7 @@ class Microphone:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.drops = {"unsent": 0, "fast_clock": 0}  # pieces of 20 ms
+        self.drops: Counter[str] = Counter()  # pieces of 20 ms, by track and reason
         self._pieces: deque[AudioFrame] = deque(maxlen=UNSENT)
         self._change = threading.Condition()
         self._ended = False
@@ -122,10 +122,11 @@ class Microphone:
             return
         pts = self._arrivals.pts(time.monotonic())
         if pts is None:
-            self.drops["fast_clock"] += 1
+            self.drops["audio-0/fast_clock"] += 1
             return
         with self._change:
-            self.drops["unsent"] += len(self._pieces) == UNSENT
+            if len(self._pieces) == UNSENT:
+                self.drops["audio-0/unsent"] += 1
             self._pieces.append(AudioFrame(pts=pts, time_base=AUDIO_TIME_BASE, track="audio-0",
                                            samples=pcm.from_bytes(data, 1)))
             self._change.notify()

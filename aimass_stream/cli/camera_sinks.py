@@ -47,6 +47,8 @@ YU12 = int.from_bytes(b"YU12", "little")  # I420, as our pictures are
 
 
 class Pictures(Protocol):
+    dropped: int
+
     def write(self, planes: Pixels) -> None:
         """One picture, (h*3/2, w) uint8, I420, always of the same size."""
     def close(self) -> None: ...
@@ -54,6 +56,8 @@ class Pictures(Protocol):
 
 class Loopback:
     """A v4l2loopback device: another program sees a camera. Raises `Unavailable`, saying what is missing."""
+
+    dropped = 0  # what is not taken in time is the module's to replace
 
     def __init__(self, path: str, width: int, height: int) -> None:
         try:
@@ -236,6 +240,12 @@ class CameraWriter:
         else:
             return
         self.written[frame.kind] += 1
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Frames that no other program took, by track and reason."""
+        sinks = {"video-0/unread": self._pictures, "audio-0/unread": self._sound}
+        return {key: sink.dropped for key, sink in sinks.items() if sink is not None and sink.dropped}
 
     def close(self) -> None:
         self._pictures.close()

@@ -33,7 +33,7 @@ REASONS = {  # what the commonest drops are for; docs/api/rest.md has all of the
     "no_keyframe": "what they build on was lost", "slow_client": "they are not taken fast enough",
     "governor": "the frame rate was lowered for the promised latency", "relink": "the pipeline was changed just then",
     "frame_rate": "more a second than the server takes", "unsent": "they could not be sent in time",
-    "fast_clock": "the microphone is faster than the clock"}
+    "fast_clock": "the microphone is faster than the clock", "unread": "no other program took them"}
 
 OF_STAGES = {"overload": "is too slow", "deadline": "was late", "busy": "was busy", "removed": "was taken out"}
 

@@ -286,7 +286,7 @@ async def test_one_that_is_moved_says_so_and_never_hears_itself(sound: None, tmp
         await soon(lambda: told)
         assert "Sound comes from there.monitor now" in told[0]
         assert len((await asyncio.to_thread(next, heard)).samples) == PIECE
-        await soon(lambda: microphone.drops["unsent"] > 0)  # nobody takes it
+        await soon(lambda: microphone.drops["audio-0/unsent"] > 0)  # nobody takes it
         pactl("move-source-output", pactl("list", "short", "source-outputs").split()[0], "aimass")
         await soon(lambda: len(told) == 2)
         assert told[1].startswith("The microphone there.monitor gives no sound any more")
@@ -354,6 +354,7 @@ def test_the_tutorial_into_files_and_a_fifo(url: str, tmp_path: Path, monkeypatc
     with subprocess.Popen(["head", "-c", "200", "live.y4m"], stdout=subprocess.PIPE) as reader:
         done = here(*shlex.split(ran)[1:], "--seconds", "0.5", AIMASS_URL=url)
         assert done.code == 0, done.err
+        assert re.search(r"Dropped: .*\d+ of video-0 \(no other program took them\)", done.out)
         assert reader.communicate(timeout=60)[0].startswith(b"YUV4MPEG2 W640 H360 F30:1 ")
 
 
