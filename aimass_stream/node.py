@@ -173,8 +173,8 @@ class Node:
             session.event(news)
 
     async def end(self, session_id: str, reason: str, caller: Caller | None = None) -> None:
-        """End one session. Raises `NotFound`."""
-        await self.get(session_id, caller).close(reason)
+        """End one session, as somebody asks. Raises `NotFound`."""
+        await self.get(session_id, caller).close(reason, "request")
 
     def callers(self) -> list[Caller]:
         """Of each session that runs."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from . import events, metrics
 from .errors import AimassError, Forbidden, InvalidInput, InvalidMessage
-from .events import Event, EventData
+from .events import EndedBy, Event, EventData
 from .frames import Frame, VideoFrame, now
 from .lipsync import LipSync
 from .metrics import Meter
@@ -91,6 +91,7 @@ class Session:
         self._stop = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
         self._reason = "closed"
+        self._ended_by: EndedBy = "server"
         self._source: Source | None = None
         self._source_task: asyncio.Task[None] | None = None
         self._peer: Sink | None = None
@@ -159,7 +160,7 @@ class Session:
             pass
         except* Exception as errors:
             log.error("session %s failed", self.id, exc_info=errors)
-            self._reason = "internal error"
+            self._reason, self._ended_by = "internal error", "server"
             self.failures += 1
             await self._shut()
         finally:
@@ -175,7 +176,7 @@ class Session:
             self._waiting.cancel()
         if self.state != "closed":
             self.state = "closed"
-            self.event(events.SessionEnded(reason=self._reason))
+            self.event(events.SessionEnded(reason=self._reason, by=self._ended_by))
         await self._end_source()
         self._lipsync.flush()
         sinks, self._sinks, self._peer = self._sinks, [], None
@@ -183,10 +184,10 @@ class Session:
             await sink.close(self._reason)
         await self.pipeline.close()
 
-    async def close(self, reason: str) -> None:
+    async def close(self, reason: str, by: EndedBy = "server") -> None:
         """End the session and wait until nothing of it is left. May be called again and from its own tasks."""
         if not self._stop.is_set():
-            self._reason = reason
+            self._reason, self._ended_by = reason, by
             self._stop.set()
         if self._main is not None and asyncio.current_task() not in {self._main, *self._tasks}:
             await asyncio.wait([self._main])
@@ -428,7 +429,7 @@ class Session:
                 track = message.get("track")
                 self.flush(track if isinstance(track, str) else None)
             case "session.close":
-                self._reason = "closed by the client"
+                self._reason, self._ended_by = "closed by the client", "client"
                 self._stop.set()
             case other:
                 raise InvalidMessage(f"there is no control message {other[:64]!r}", field="type")

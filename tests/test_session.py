@@ -255,6 +255,7 @@ async def test_control_messages_change_the_session_or_answer_with_an_error() -> 
         await session.control({"type": "session.close"})
         await sink.until(lambda: sink.closed)
         assert sink.closed == "closed by the client"
+        assert sink.typed("session.ended")[0].data["by"] == "client"
 
 
 async def test_a_session_waits_for_its_peer_and_no_event_is_lost_or_doubled() -> None:

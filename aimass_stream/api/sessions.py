@@ -112,7 +112,7 @@ async def end_session(session_id: str, request: Request, node: NodeDep, resume_t
         session = node.get(session_id)
         if not session.resumes_by(resume_token):
             raise Forbidden("the resume token does not belong to this session", field="Resume-Token")
-    await session.close("ended by request")
+    await session.close("ended by request", "request")
     return Response(status_code=204)
 
 

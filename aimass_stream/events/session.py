@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -38,9 +38,14 @@ class SessionClosing(EventData):
     seconds: float = Field(description="seconds left")
 
 
+EndedBy: TypeAlias = Literal["client", "request", "server"]
+
+
 class SessionEnded(EventData):
     type = "session.ended"
     reason: str
+    by: EndedBy = Field(description="its own client; a request over HTTP by who may; or the server, which stops, has "
+                                    "failed, or has waited in vain for the client")
 
 
 class ErrorEvent(EventData):

@@ -253,21 +253,42 @@ def test_a_page_that_is_left_ends_its_session(visit: Visit, server: str, strict:
     guest.complaints.clear()  # Chromium logs what the page has left
 
 
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_session_that_somebody_else_ends_is_over(visit: Visit, server: str, strict: str, transport: str) -> None:
+    guest = sdk_page(visit(), server)
+    run(guest, """
+      const [url, token, transport] = given;
+      await begin({ url, token, transport });
+      window.out = session.process("video");
+    """, strict, KEY, transport)
+    httpx.delete(f"{strict}/v1/sessions/{run(guest, 'return session.id')}", headers=ASKED).raise_for_status()
+    guest.until("session.status.state !== 'live'")
+    assert run(guest, """
+      const { state, error } = session.status;
+      return [state, error?.name, error?.message, session.epoch, out.readyState, said("session.ended").length];
+    """) == ["closed", "ClosedError", "Ended by request.", 1, "ended", 1]
+    assert run(guest, "session.open(); return (await trouble(session.update([]))).error") == "ClosedError"
+    until_left(strict)
+    guest.complaints.clear()  # Chromium logs what was not there any more
+
+
 def test_a_token_that_is_no_longer_good(visit: Visit, server: str, strict: str) -> None:
     """Where the session is lost, too, a function is asked for another one, and what stays the same is refused."""
     guest = sdk_page(visit(), server)
-    begin = """
-      const [url, first, second] = given;
-      window.tokens = [first, second];
-      await begin({ url, token: second ? async () => tokens.shift() : first });
-    """
-    lose = "await fetch(given[0], { method: 'DELETE', headers: { Authorization: given[1] } }); peers.at(-1).close()"
-    for second in (token_of(strict), None):
-        run(guest, begin, strict, token_of(strict), second)
-        run(guest, lose, f"{strict}/v1/sessions/{run(guest, 'return session.id')}", ASKED["Authorization"])
-        if second is not None:
+    for once in (False, True):
+        run(guest, """
+          const [url, key, once] = given;
+          const rest = new sdk.Rest(url, key);
+          const token = async () => (await rest.call("POST", "v1/connect-tokens")).token;
+          await begin({ url, token: once ? await token() : token });
+        """, strict, KEY, once)
+        guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+        run(guest, "peers.at(-1).close()")
+        guest.until("session.status.error?.reason === 'server-gone'")
+        httpx.delete(f"{strict}/v1/sessions/{run(guest, 'return session.id')}", headers=ASKED).raise_for_status()
+        guest.page.unroute("**/v1/webrtc/offer")
+        if not once:
             guest.until("session.epoch === 2 && session.status.state === 'live'")
-            assert run(guest, "return tokens.length") == 0
             run(guest, "await session.close()")
     guest.until("session.status.state === 'failed'")
     error = run(guest, "const { name, reason, next } = session.status.error; return { name, reason, next }")

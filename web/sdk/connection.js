@@ -27,7 +27,7 @@ import { Peer } from "./peer.js";
 const SECONDS = 8; // that media may take to flow,
 const AUTO_SECONDS = 4; // and WebRTC's before a websocket is taken, where either will do
 const SILENCE = 4; // s without anything, after which a link is lost
-const STEADY = 3000; // ms that a link has to last, or its loss counts as one more failed try
+const STEADY = 2000; // ms that a link has to last, or its loss counts as one more failed try
 const FAREWELL = 200; // ms for the last word to leave
 const QUICK = 150; // tries, about a minute
 const CONFIG_SECONDS = 600; // that servers for ICE are good for: credentials may end
@@ -312,8 +312,9 @@ export class Connection extends Emitter {
   /**
    * Ends the session here and on the server.
    * @param {boolean} [leaving] the page goes: nothing can be waited for
+   * @param {AimassError} [error] why, where the page did not ask for it
    */
-  close(leaving = false) {
+  close(leaving, error) {
     this.#stop.abort();
     const [known, link] = [this.#known(), this.#link];
     if (this.tell({ type: "session.close" }) && !leaving) setTimeout(() => link?.close(), FAREWELL);
@@ -323,7 +324,7 @@ export class Connection extends Emitter {
     }
     this.#link = null;
     this.#forget();
-    this.#set("closed");
+    this.#set("closed", error);
   }
 
   #forget() {

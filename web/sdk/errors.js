@@ -10,7 +10,7 @@
  *     |   +-- TokenError  'token-expired': it was good before and is no longer
  *     +-- NetworkError    no answer: 'server-gone'; no media: 'media-blocked', 'media-lost'; 'no-webrtc'
  *     +-- VersionError    'server-too-old', 'server-too-new'
- *     +-- ClosedError     'closed': this session was closed, by its page, by another or by the server
+ *     +-- ClosedError     'closed': this session was ended, by its page or by another's request
  */
 
 /** @typedef {import("../types/api.js").Problem} Problem */
@@ -89,8 +89,8 @@ export class VersionError extends AimassError {
 export class ClosedError extends AimassError {
   name = "ClosedError";
 
-  constructor() {
-    super("closed", { title: "This session is over", message: "It was closed.", next: "Connect again." });
+  constructor(reason = "it was closed") {
+    super("closed", { title: "This session is over", message: sentence(reason), next: "Connect again." });
   }
 }
 
@@ -121,6 +121,11 @@ export function sentence(text) {
 /** @param {string} field @param {unknown} value @param {string} next */
 export const invalid = (field, value, next) => new AimassError("invalid", {
   title: "An option is wrong", message: `${field} is ${value}.`, next, field });
+
+/** @param {string} field @param {string} value @param {string[]} values */
+export function oneOf(field, value, ...values) {
+  if (!values.includes(value)) throw invalid(field, value, `Take one of these: ${values.join(", ")}.`);
+}
 
 /** @param {URL} base @param {unknown} [cause] */
 export const serverGone = (base, cause) => new NetworkError("server-gone", {

@@ -3,7 +3,7 @@
  */
 
 import { Connection } from "./connection.js";
-import { ClosedError, invalid, trackEnded } from "./errors.js";
+import { ClosedError, invalid, oneOf, trackEnded } from "./errors.js";
 import { Emitter } from "./events.js";
 import { openOutlet } from "./outlet.js";
 import { Rest } from "./rest.js";
@@ -42,11 +42,6 @@ const TURN = 2 ** 32 / CLOCK; // s, then they begin anew
 const TICK = 200; // ms between two looks at the tracks
 const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
-
-/** @param {string} field @param {string} value @param {string[]} values */
-function oneOf(field, value, ...values) {
-  if (!values.includes(value)) throw invalid(field, value, `Take one of these: ${values.join(", ")}.`);
-}
 
 /** @param {Transport | "auto"} transport */
 const checkTransport = (transport) => oneOf("transport", transport, "auto", "webrtc", "websocket");
@@ -293,18 +288,17 @@ export class Session extends Emitter {
       await new Promise((resolve) => {
         setTimeout(resolve, FAREWELL);
         this.#connection.on("status", resolve);
-        this.#connection.on("event", (event) => event.type === "session.ended" && resolve(null));
       });
     }
     this.#end();
   }
 
-  /** @param {boolean} [leaving] */
-  #end(leaving) {
+  /** @param {boolean} [leaving] @param {ClosedError} [error] */
+  #end(leaving, error) {
     if (this.#over.signal.aborted) return;
-    this.#over.abort(new ClosedError());
+    this.#over.abort();
     clearInterval(this.#timer);
-    this.#connection.close(leaving);
+    this.#connection.close(leaving, error);
     for (const { outlet } of this.#sent.values()) outlet?.close();
     this.#sent.clear();
     this.#stream = null;
@@ -380,6 +374,9 @@ export class Session extends Emitter {
     }
     this.emit("event", event);
     this.emit(event.type, /** @type {any} */ (event));
+    if (event.type !== "session.ended") return;
+    if (event.data.by === "client") this.#end();
+    if (event.data.by === "request") this.#end(false, new ClosedError(event.data.reason));
   }
 
   #look() {

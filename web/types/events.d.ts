@@ -250,6 +250,7 @@ export interface SessionCreated {
 
 export interface SessionEnded {
   reason: string;
+  by: "client" | "request" | "server"; // its own client; a request over HTTP by who may; or the server, which stops, has failed, or has waited in vain for the client
 }
 
 /** Sent once a second: latency per hop (ms), drops by reason, bitrates (bit/s). */

@@ -64,7 +64,7 @@ async def _serve(websocket: WebSocket, caller: Caller | None) -> None:
         return
     await connection.closed.wait()
     if connection.close_code == 1000:
-        await session.close("closed by the client")
+        await session.close("closed by the client", "client")
 
 
 async def _join(websocket: WebSocket, session: Session, hello: wire.Hello, node: Node) -> Connection:

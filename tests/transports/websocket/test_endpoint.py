@@ -151,6 +151,7 @@ async def test_a_session_that_is_ended_closes_its_socket_with_the_reason() -> No
         await socket.websocket.wait_closed()
         assert socket.websocket.close_code == 1000
         assert socket.websocket.close_reason == ended["data"]["reason"] == "ended by request"
+        assert ended["data"]["by"] == "request"
 
 
 async def test_the_client_ends_its_session() -> None:

@@ -134,7 +134,7 @@ async def test_one_who_does_not_come_back_in_time_finds_nothing() -> None:
             cut(socket)
         await until(lambda: not server.node.sessions())
         assert (await refusal(server.ws_url, again(session, 0)))[1] == 4404
-        assert session.events_after(0)[-1].data == {"reason": "the peer did not come back"}
+        assert session.events_after(0)[-1].data == {"reason": "the peer did not come back", "by": "server"}
 
 
 @pytest.mark.parametrize("first", ["cut", "still there"])
