@@ -19,9 +19,10 @@ from ..ports import Caller
 from ..session import Session
 from ..spec import PipelineSpec
 from .assistant import ASSISTANT, Assistant
+from .bystanders import Bystanders
 from .log import RoomLog
 from .ports import Join, Participant, Stay
-from .served import Served
+from .served import Served, end_all
 from .wish import Wish
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Room:
         self._main: asyncio.Task[None] | None = None
         self._assistant = None if wish.assistant is None else Assistant(
             node, wish.assistant, self._open_assistant, self.log.tell, self._show)
+        self._bystanders = None if self._assistant is None else Bystanders(node, caller, kind, self._assistant.floor)
 
     # life ------------------------------------------------------------------------------------------
 
@@ -158,8 +160,10 @@ class Room:
                     continue
         finally:
             self._stay = None
-            await self._end_tasks([] if assistant is None else [assistant])
+            await end_all([] if assistant is None else [assistant])
             await self._dismiss(list(self._served))
+            if self._bystanders is not None:
+                await self._bystanders.close()
             await stay.leave()
             self._tell_who({})
 
@@ -181,6 +185,13 @@ class Room:
         for participant in wanted.values():
             if participant.id not in self._served and self._count() < self.wish.most:
                 self._serve(stay, participant)
+        if self._bystanders is not None:
+            await self._bystanders.look(stay, {each: roster[each] for each in roster if self._unserved(each)})
+
+    def _unserved(self, number: str) -> bool:
+        """Whoever begins to be served is not, unless they had to wait before."""
+        state, _, session = self._told.get(number, ("", "", ""))
+        return number not in self._served or state == "ended" or (state == "waiting" and session is None)
 
     def _count(self) -> int:
         return sum(not task.done() for _, task in self._served.values())
@@ -207,16 +218,7 @@ class Room:
         self._served[participant.id] = served, task
 
     async def _dismiss(self, numbers: list[str]) -> None:
-        await self._end_tasks([self._served.pop(number)[1] for number in numbers])
-
-    async def _end_tasks(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("%s: %s failed", self.id, task.get_name(), exc_info=error)
+        await end_all([self._served.pop(number)[1] for number in numbers])
 
     async def _open(self, participant: Participant) -> Session:
         return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind,
@@ -236,6 +238,8 @@ class Room:
             self._told[served.participant.id] = told
             self.log.tell("participant.state", served.participant, state=served.state, detail=served.detail,
                           session_id=session)
+            if served.state == "served":
+                self._changed.set()  # they are no bystander any more
 
     def _caption(self, participant: Participant, said: dict[str, Any]) -> None:
         if self._assistant is None or self._assistant.floor.said(participant, **said):

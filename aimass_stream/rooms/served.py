@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
@@ -131,8 +131,8 @@ class Served:
         finally:
             if self.session is not None:
                 await self.session.close("the participant is no longer served")
-            if self._floor is not None:
-                self._floor.left(self.participant)
+                if self._floor is not None:
+                    self._floor.left(self.participant)
 
     async def _serve(self, session: Session, captions: Captions) -> None:
         failures = 0
@@ -208,6 +208,17 @@ class Served:
         finally:
             self._shown = None
             await asyncio.shield(shown.close())
+
+
+async def end_all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """At once; what failed in one before is logged."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

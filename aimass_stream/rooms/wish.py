@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,7 @@ from .ports import Kind, Participant
 
 LONGEST_SPEAKER = 64  # characters that the stage `asr` takes
 PAUSE = 0.2  # s of silence that end a speech, for who may be interrupting
+NOTICES = StageSpec("vad", {"silence": 1000 * PAUSE})  # that somebody speaks
 
 
 class AssistantWish(SpokenParams):
@@ -41,7 +42,7 @@ def attentive(pipeline: PipelineSpec, name: str) -> PipelineSpec:
     stages = [StageSpec(stage.name, {"hotwords": name, **stage.params}, stage.id, stage.track)
               if stage in ears else stage for stage in pipeline.stages]
     begin = pipeline.stages.index(ears[0])
-    notices = StageSpec("vad", {"silence": 1000 * PAUSE}, track=ears[0].track)
+    notices = replace(NOTICES, track=ears[0].track)
     return PipelineSpec((*stages[:begin], notices, *stages[begin:]))
 
 
