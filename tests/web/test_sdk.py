@@ -64,7 +64,7 @@ def test_a_track_goes_in_and_the_processed_one_comes_out(guest: Visitor) -> None
     run(guest, "window.out = session.process(camera); await session.update([{ stage: 'gray' }])")
     until_mirrored(guest, False)
     assert run(guest, "return session.pipeline[0].stage") == "gray"
-    guest.until("said('session.stats').length && said('session.updated').length")
+    guest.until("Object.keys(said('session.stats').at(-1).data.hops['video-0']).some((hop) => hop.includes('gray'))")
     stats = run(guest, "return session.stats()")
     assert stats["link"]["frames"] > 0
     assert "gray" in "".join(stats["server"]["hops"]["video-0"])
