@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from ..support.options import settings
 from ..support.sdk import run, sdk_page
 from ..support.server import serve
 from .conftest import KEY, Visit, serving
-from .test_sdk import CAMERA, MIRROR, until_mirrored
+from .test_sdk import CAMERA, MIRROR, mirrored, until_mirrored
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +61,35 @@ def test_a_cut_is_mended_and_another_picture_stands_in(visit: Visit, server: str
     until_mirrored(guest, True)
     assert time.perf_counter() - started < 15
     assert in_order(guest) >= 3
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs the offers that were kept back
+
+
+def test_a_cut_with_more_events_than_are_kept(visit: Visit, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many are gone is told; meanwhile the last picture stays, for who asked for that."""
+    monkeypatch.setattr("aimass_stream.session.EVENT_LOG", 8)
+    guest = sdk_page(visit(permissions=["camera", "microphone"]), server)
+    run(guest, CAMERA + MIRROR.replace("begin({", "begin({ fallback: 'hold',"))
+    until_mirrored(guest, True)
+    guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+    run(guest, "peers.at(-1).close()")
+    guest.until("told('away').at(-1).away")
+    held = guest.look("processed", (640, 360))
+    assert mirrored(held) is True
+    path = f"{server}/v1/sessions/{run(guest, 'return session.id')}"
+    for _ in range(20):
+        httpx.patch(path, json={"pipeline": [{"stage": "mirror"}]}).raise_for_status()
+    assert (guest.look("processed", (640, 360)) == held).all()
+    guest.page.unroute("**/v1/webrtc/offer")
+    guest.until("!told('away').at(-1).away && told('missed').length")
+    until_mirrored(guest, True)
+    assert (guest.look("processed", (640, 360)) != held).any()
+    seqs = run(guest, "return told('event').map((event) => event.seq)")
+    steps = [after - before for before, after in itertools.pairwise(seqs)]
+    (missed,) = run(guest, "return told('missed')")
+    assert missed >= 12
+    assert sorted(steps) == [1] * (len(steps) - 1) + [missed + 1]
+    assert run(guest, "return (await session.stats()).missed") == missed
     run(guest, "await session.close()")
     guest.complaints.clear()  # Chromium logs the offers that were kept back
 
