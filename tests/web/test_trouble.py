@@ -79,6 +79,12 @@ def test_key_is_asked_for_and_a_full_server_is_waited_for(visit: Visit, guarded:
     first.page.close()  # its session ends with it
     second.page.locator("#notice").get_by_role("button", name="Try now").click()
     second.page.wait_for_selector(".monitor.has-picture")
+    owner = {"Authorization": f"Bearer {KEY}"}
+    (running,) = httpx.get(f"{guarded}/v1/sessions", headers=owner).json()["sessions"]
+    httpx.delete(f"{guarded}/v1/sessions/{running['id']}", headers=owner).raise_for_status()
+    assert "Ended by request." in notice(second, "closed")
+    second.page.locator("#notice").get_by_role("button", name="Connect again").click()
+    second.page.wait_for_selector(".monitor.has-picture")
     for visitor in (first, second):  # Chromium logs each 401 and 429
         visitor.complaints[:] = [text for text in visitor.complaints if not re.search("status of 4(01|29)", text)]
 

@@ -315,6 +315,7 @@ export class App {
   /** What to do about it. @param {AimassError} error @returns {import("./monitor.js").Action[]} */
   #remedies(error) {
     if (error.reason === "no-webrtc") return [{ label: "Use any transport", primary: true, act: () => this.transport.choose("auto") }];
+    if (error.reason === "closed") return [{ label: "Connect again", primary: true, act: () => location.reload() }];
     if (error.reason === "unauthorized") return [{ label: "Enter key", primary: true, act: () => this.key.open(false) }];
     const { key } = error instanceof ServerError ? this.live.blame(error.field) : { key: null };
     if (key !== null) return [{ label: "Remove it", primary: true, act: () => this.model.remove(key) }];
