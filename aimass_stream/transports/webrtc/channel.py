@@ -133,6 +133,8 @@ class Channel:
             hurry = hurry and len(events) > PATIENCE
             for event in events:
                 assert self._last is not None
+                if event.seq <= self._last:
+                    continue  # `drain` sent it meanwhile, or `run` did
                 self.dropped += event.seq - self._last - 1  # they were too long in the log
                 self._put(event, left_out=hurry and event.type in EXPENDABLE)
                 if not await self._room(ROOM):

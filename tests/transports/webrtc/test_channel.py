@@ -63,6 +63,25 @@ async def test_who_comes_back_gets_all_results_of_the_meantime_in_order() -> Non
             assert session.stats().transport["events_dropped"] == 0
 
 
+async def test_who_is_coming_back_as_the_session_ends_gets_no_event_twice() -> None:
+    result = FrameResult(notes={"hands": "x" * 400})
+    async with serve(settings(resume_seconds=30)) as server:
+        async with Client(server.url, camera=await camera()) as client:
+            await client.connect()
+            await client.until(lambda: client.event("session.created"))
+        session = server.node.get(client.session_id)
+        await until(lambda: session.state == "waiting")
+        seen = client.events[-1]["seq"]
+        for _ in range(1200):
+            session.event(result, track="video-0", pts=1.0)
+        async with Client(server.url, camera=await camera()) as back:
+            await back.connect(session_id=session.id, resume_token=session.resume_token, last_seq=seen)
+            await back.until(lambda: len(back.events) > 10)
+            await session.close("over")
+            await back.until(lambda: back.event("session.ended"))
+            assert [event["seq"] for event in back.events] == list(range(seen + 1, back.events[-1]["seq"] + 1))
+
+
 async def test_other_channels_are_closed_and_the_first_of_ours_counts() -> None:
     async with serve() as server, Client(server.url, camera=await camera()) as client:
         other = client.pc.createDataChannel("chat")
