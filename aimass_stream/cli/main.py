@@ -47,6 +47,8 @@ COMMANDS = {  # name -> "module:function"
     "restore": "backup:restore",
 }
 
+SERVING = ("serve", "dev")  # drain themselves when they are ended
+
 # httpx asks whether it has them: its own command, and HTTP/2, which no server of ours speaks. A seventh of a second
 SPARED = ("httpx._main", "h2")
 
@@ -88,10 +90,13 @@ def main() -> None:
     """Run the command of this process."""
     from ..errors import AimassError
     from .common import refuse
+    from .ending import as_by_ctrl_c
 
     for needless in SPARED:
         sys.modules.setdefault(needless, cast(Any, None))
     named = [word for word in (_completed() if "_AIMASS_COMPLETE" in os.environ else sys.argv[1:2]) if word in COMMANDS]
+    if not set(named) & set(SERVING):
+        as_by_ctrl_c()
     try:
         build(named or list(COMMANDS))(prog_name="aimass")  # also of `python -m aimass_stream`
     except AimassError as error:

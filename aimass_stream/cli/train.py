@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -148,8 +147,7 @@ def _planned(plan: Callable[[], P], settings: Settings, quiet: bool) -> P:
 
 @contextlib.contextmanager
 def _shown(as_json: bool, what: str, preview: Path, stopped: str) -> Iterator[Tell]:
-    """How far it is: a bar in a terminal, lines elsewhere, JSON for programs. Ctrl-C and SIGTERM end it in order."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """How far it is: a bar in a terminal, lines elsewhere, JSON for programs. Ctrl-C ends it in order."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a shared machine, a thread spins while others wait
     with contextlib.suppress(OSError):  # it is as nice as it may be already
         os.nice(NICE)

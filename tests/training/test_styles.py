@@ -294,11 +294,9 @@ def test_the_command_tells_programs(wish: styles.Wish, tmp_path: Path, command: 
 
 
 @pytest.fixture
-def command(wish: styles.Wish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def command(wish: styles.Wish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("aimass_stream.cli.train.NICE", 0)  # here it is not the command's own process
-    before = signal.getsignal(signal.SIGTERM)
-    yield ["train", "style", str(wish.picture), "--loss-weights", str(wish.loss_weights), "--data-dir", str(tmp_path)]
-    signal.signal(signal.SIGTERM, before)
+    return ["train", "style", str(wish.picture), "--loss-weights", str(wish.loss_weights), "--data-dir", str(tmp_path)]
 
 
 def test_the_command_says_what_is_wrong(wish: styles.Wish, tmp_path: Path) -> None:
