@@ -50,7 +50,8 @@ class _Drawn:
 
 
 class Captions(BaseStage[CaptionsParams]):
-    """Burns in what `asr` hears, or text that comes in: the last words at the bottom, unsure ones grey."""
+    """Burns in the words of `asr` or `assistant`, one of which has to be in the pipeline, too, or text that comes in;
+    where there is neither, nothing is written. The last words stand at the bottom, unsure ones grey."""
 
     accepts = frozenset({"video", "text"})
     Params = CaptionsParams

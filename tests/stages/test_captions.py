@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gc
+import re
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from aimass_stream import fonts
 from aimass_stream.frames import Picture, Pixels, TextFrame, VideoFrame, now
 from aimass_stream.speech.captions import board
 from aimass_stream.speech.words import Word
+from aimass_stream.stages import BUILT_IN
 from aimass_stream.stages.captions import DOUBTFUL, SURE, wrapped
 
-from ..support.context import Context, started, video
+from ..support.context import REGISTRY, Context, started, video
 from ..support.hearing import spoken
 
 pytestmark = pytest.mark.anyio
@@ -118,6 +121,15 @@ async def test_odd_sizes(given: dict[str, Any]) -> None:
         after = await stage.process(video(picture=picture, rotation=90))
         assert (after.width, after.height, after.rotation) == (height, width, 0)
     await stage.close()
+
+
+def test_its_first_sentence_names_each_stage_whose_words_it_writes() -> None:
+    """It is what is read where a stage is chosen; without one of them nothing is ever written."""
+    [said] = [item["doc"].partition(". ")[0] for item in REGISTRY.describe() if item["name"] == "captions"]
+    modules = {name: import_module(f"aimass_stream.stages.{place.split(':')[0]}") for name, place in BUILT_IN.items()}
+    sources = {f"`{name}`" for name, module in modules.items() if hasattr(module, "board")} - {"`captions`"}
+    assert set(re.findall("`.*?`", said)) == sources
+    assert "has to be in the pipeline" in " ".join(said.split())
 
 
 def test_words_wrap_at_the_edge() -> None:

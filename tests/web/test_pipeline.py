@@ -156,6 +156,7 @@ def test_refused_change_is_shown_at_its_field(visitor: Visitor, server: str) -> 
     field.locator(".field-error").wait_for(state="hidden")
     runs(server, visitor, [{"stage": "gray"}, {"stage": "blur", "sigma": 4}])
     page.locator("#add-button").click()
+    assert "one of which has to be in the pipeline" in page.locator("#catalogue [data-stage=captions]").inner_text()
     page.locator("#catalogue [data-stage=text]").click()
     words = page.locator(".stage[data-stage=text] [data-param=text]")
     words.locator("input").fill("{nonsense}")
