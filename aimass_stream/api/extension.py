@@ -28,7 +28,8 @@ def _files() -> Iterator[tuple[str, Path]]:
             inside = path.relative_to(FOLDER)
             top = inside.parts[0] in ("manifest.json", "_locales")
             yield (inside if top else Path("extension") / inside).as_posix(), path
-    for path in (ROOT / "adapters" / "media-devices.js", *sorted((ROOT / "sdk").glob("*.js"))):
+    shared = (ROOT / "adapters" / "media-devices.js", ROOT / "js" / "choices.js")
+    for path in (*shared, *sorted((ROOT / "sdk").glob("*.js"))):
         yield path.relative_to(ROOT).as_posix(), path
 
 

@@ -41,7 +41,7 @@ SHARED = """MediaDevices.prototype.getDisplayMedia = async () => {
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     folder = tmp_path_factory.mktemp("pages")
-    with serving_folder(folder) as origin, serving(origins=[origin], api_key=KEY) as server:
+    with serving_folder(folder) as origin, serving(origins=[origin], api_key=KEY, builtin_apps=True) as server:
         yield Pages(folder, origin, server)
 
 
@@ -54,12 +54,12 @@ def come(visitor: Visitor, pages: Pages, link: str) -> Page:
     return visitor.page
 
 
-def until_running(page: Page, server: str) -> None:
-    """The pipeline, in the only session, which is ended then."""
+def until_running(page: Page, server: str, *stages: str) -> None:
+    """These, in the only session, which is ended then."""
     told = None
     for _ in range(300):
         told = httpx.get(f"{server}/v1/sessions", headers=OWNER).json()["sessions"]
-        if [[stage["stage"] for stage in each["pipeline"]] for each in told] == [["mirror", "gray"]]:
+        if [[stage["stage"] for stage in each["pipeline"]] for each in told] == [list(stages)]:
             assert httpx.delete(f"{server}/v1/sessions/{told[0]['id']}", headers=OWNER).status_code == 204
             return
         page.wait_for_timeout(50)
@@ -91,8 +91,41 @@ def test_each_of_what_it_writes_runs_elsewhere(visit: Visit, pages: Pages) -> No
             other.frame_locator("iframe").get_by_role("button", name="Start").click()
         elif kind == "element":
             other.get_by_role("button", name="Start").click()
-        until_running(page, pages.server)
+        until_running(page, pages.server, "mirror", "gray")
+        if kind == "module":  # its visitor is told, too
+            expect(other.get_by_role("status")).to_contain_text("Connect again.", timeout=SECONDS)
         other.close()
+
+
+def test_opened_by_itself_it_offers_what_can_be_done(visit: Visit, pages: Pages) -> None:
+    visitor = visit(permissions=["camera", "microphone"])
+    page = visitor.page
+    page.goto(f"{pages.server}/embed-code")
+    chosen, shown = page.locator("#choice option:checked"), page.locator("#what")
+    expect(chosen).to_have_text("Painted", timeout=SECONDS)
+    expect(shown).to_have_text('[{"stage":"style"}]')
+    assert """pipeline='[{"stage":"style"}]'""" in page.locator("#element").inner_text()
+    for button, told in (("#mint", "#trouble"), ("#start", "#failed")):
+        page.click(button)
+        expect(page.locator(told)).to_have_text("This server asks for a key: enter an API key above, or sign in.")
+    page.fill("#key", KEY)
+    page.press("#key", "Enter")
+    page.wait_for_selector("#choice optgroup[label=Apps]", state="attached", timeout=SECONDS)
+    assert not page.locator("#trouble").is_visible()
+    page.click("#start")
+    expect(page.locator("#state")).to_have_text("Live", timeout=SECONDS)
+    page.select_option("#choice", label="Mirror")  # at once in the preview, too
+    expect(shown).to_have_text('[{"stage":"mirror"}]')
+    until_running(page, pages.server, "mirror")
+    page.click("#stop")
+    page.select_option("#choice", label="Live captions")
+    expect(page.locator("#source")).to_have_value("camera microphone", timeout=SECONDS)
+    expect(page.locator("#frame")).to_contain_text("/embed#app=")
+    page.go_back()
+    expect(chosen).to_have_text("Mirror")
+    page.evaluate("location.hash = 'pipeline=[]'")
+    expect(chosen).to_have_text("No effect")
+    expect(shown).to_have_text("Nothing is done: what is sent comes back as it is.")
 
 
 def test_for_a_page_that_stays_tokens_come_from_its_own_server(visit: Visit, pages: Pages, tmp_path: Path) -> None:
@@ -171,14 +204,13 @@ def test_in_chinese_on_a_phone_for_who_has_no_key(visit: Visit, pages: Pages) ->
     assert boxes[1]
     assert boxes[0]["y"] < boxes[1]["y"]
     page.click("#mint")
-    expect(page.locator("#trouble")).to_contain_text("未登录", timeout=SECONDS)
+    expect(page.locator("#trouble")).to_contain_text("请在上方输入 API 密钥", timeout=SECONDS)
     page.fill("#key", KEY)
     page.press("#key", "Enter")
     expect(page.locator("#element")).to_contain_text("act_", timeout=SECONDS)
     expect(page.locator("#trouble")).to_be_hidden()
     page.click("#sign-in")
     page.wait_for_url("**/sign-in?next=%2Fembed-code%23pipeline**", timeout=SECONDS)
-    visitor.complaints.clear()  # the browser tells its console of each refusal
 
 
 def test_the_front_page_and_apps_lead_there(visit: Visit, server: str) -> None:

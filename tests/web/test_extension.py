@@ -38,6 +38,7 @@ LINE = re.compile(r"<!-- This line.*?</script>\n", re.DOTALL)  # all that the ex
 POLICY = ("default-src 'none'; script-src 'nonce-own' 'strict-dynamic'; media-src blob:; connect-src 'none'; "
           "require-trusted-types-for 'script'; trusted-types 'none'")
 NOBODY = "http://127.0.0.1:9"
+GONE = "No connection to this server can be made. Check its address, that it runs, and that this device is online."
 REFUSAL = "navigator.mediaDevices.getUserMedia({ video: true }).then(() => '', ({ name }) => name)"
 LEFT_ALONE = """async () => {
   const opened = [await navigator.mediaDevices.getDisplayMedia({ video: true }),
@@ -67,7 +68,7 @@ def until_sessions(visitor: Visitor, server: str, wanted: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def keyed() -> Iterator[str]:
-    with serving(api_key=KEY) as url:
+    with serving(api_key=KEY, builtin_apps=True) as url:
         yield url
 
 
@@ -137,9 +138,11 @@ def test_it_has_its_words_in_both_languages() -> None:
     assert english.keys() == chinese.keys()
     html, code = (SOURCE / "popup.html").read_text(), (SOURCE / "popup.js").read_text()
     said = set(re.findall(r'data-say="(\w+)"', html)) | set(re.findall(r'say\("(\w+)"', code))
-    presets = set(re.findall(r"^  (\w+): \[", (SOURCE / "choices.js").read_text(), re.MULTILINE))
+    choices = (ROOT / "js" / "choices.js").read_text()
+    presets = set(re.findall(r"^  (\w+): \[", choices, re.MULTILINE))
+    groups = set(re.findall(r'say\("(\w+)"', choices))
     states = {"connecting", "live", "reconnecting", "failed"}
-    assert english.keys() == said | presets | states | {"name", "description"}
+    assert english.keys() == said | presets | groups | states | {"name", "description"}
     for word, entry in english.items():
         assert re.findall(r"\$\w+\$", entry["message"]) == re.findall(r"\$\w+\$", chinese[word]["message"])
 
@@ -175,9 +178,15 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
     with Popup(visitor.context, worker, page) as popup:
         assert popup.run("document.querySelector('#on').disabled")
         assert popup.run("document.querySelector('h1').nextElementSibling.id") == "server"  # nothing works without
-        popup.run(f"url.value = '{NOBODY}'")
+        assert popup.run("document.querySelector('#choice').innerText") == "Connect to the server first"
+        for typed in ("", "ftp://127.0.0.1", "http://"):
+            popup.run(f"url.value = '{typed}'; document.querySelector('#trouble').textContent = ''")
+            popup.click("#server button")
+            popup.says("#trouble", "This is no address of a server.")
+        popup.run(f"url.value = '{NOBODY.removeprefix('http://')}'")
         popup.click("#server button")
-        popup.says("#trouble", "No connection to this server can be made.")
+        popup.says("#trouble", GONE)
+        assert popup.run("url.value") == f"{NOBODY}/"
         assert popup.run("document.querySelector('#trouble').getBoundingClientRect().bottom < innerHeight + 1")
         popup.click("#on")
         popup.until("!document.querySelector('#reload').hidden")
@@ -185,12 +194,15 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
     assert not page.evaluate(native)
     assert any("Camera and microphone stay as they are." in said for said in visitor.complaints)
     with Popup(visitor.context, worker, page) as popup:
-        popup.says("#states", "There is no processed picture. No connection to this server can be made.")
+        popup.says("#states", f"There is no processed picture. {GONE}")
         popup.click("#strict")
         assert page.evaluate(REFUSAL) == "NotReadableError"
         assert page.evaluate(REFUSAL_IN_A_FRAME) == "NotReadableError"
         popup.click("#strict")
-        popup.run(f"url.value = '{keyed}'; token.value = 'no key of this server'")
+        popup.run(f"url.value = '{keyed}'")
+        popup.click("#server button")
+        popup.says("#trouble", "This server needs an API key: enter it under Server.")
+        popup.run("token.value = 'no key of this server'")
         popup.click("#server button")
         popup.says("#trouble", "The key or token is wrong.")
         popup.until("document.querySelector('#trouble').getBoundingClientRect().bottom < innerHeight + 1")
@@ -198,8 +210,10 @@ def test_a_page_that_knows_nothing_of_it_sends_what_is_processed(
         popup.click("#server button")
         popup.says("#connected", "Connected to version")
         offered = popup.run("[...document.querySelectorAll('option')].map(({ value }) => value)")
+        grouped = popup.run("[...document.querySelectorAll('optgroup')].map(({ label }) => label)")
     assert offered[:1] + offered[-1:] == ["mirror", "json"]
     assert "cartoon" in offered
+    assert grouped == ["Effects", "Apps"]
     camera(True)
     assert sessions(keyed) == ["mirror"]
     shared = visitor.context.new_page()

@@ -33,8 +33,8 @@
 
   /** @param {string} state @param {any} error @param {string | null} [id] */
   function tell(state, error, id = null) {
-    const { title = "", message = "", next = "" } = error ?? {};
-    void ask({ ask: "state", state, id, title, message, next });
+    const { reason = "", message = "", next = "" } = error ?? {};
+    void ask({ ask: "state", state, id, reason, message, next });
   }
 
   Object.assign(globalThis, { aimassHost: {

@@ -1,7 +1,8 @@
 /** The popup: the server and its key, what is made of the picture, on which sites, and how the page at hand does. */
 
+import { appOf, groupsOf, listChoices, presets } from "../js/choices.js";
 import { explain } from "../sdk/errors.js";
-import { listChoices, presets } from "./choices.js";
+import { addressOf } from "./address.js";
 import { change, openSessions, permission, register, restOf, seen, settings } from "./settings.js";
 
 /** @typedef {import("./settings.js").Wish} Wish */
@@ -28,23 +29,33 @@ const reload = byId("reload", HTMLElement);
 const [tab] = await chrome.tabs.query({ active: true, currentWindow: true });
 const site = /^https?:/.test(tab?.url ?? "") ? new URL(tab?.url ?? "").origin : null;
 
-/** What went wrong, and what to do. @param {string} id of the element that says it @param {unknown} [error] */
+/**
+ * What went wrong, and what to do: a user of the popup has other ways than a page or a program.
+ * @param {{reason: string, message: string, next: string}} error
+ */
+function words({ reason, message, next }) {
+  if (reason === "server-gone") return say("serverGone");
+  if (reason === "unauthorized" && !token.value) return say("keyNeeded");
+  return [message, next].filter(Boolean).join(" ");
+}
+
+/** @param {string} id of the element that says it @param {unknown} [error] */
 function blame(id, error) {
-  const { message, next } = error ? explain(error) : { message: "", next: "" };
-  byId(id, HTMLElement).textContent = `${message} ${next}`.trim();
+  byId(id, HTMLElement).textContent = error ? words(explain(error)) : "";
 }
 
 /** Asks the server what it offers. */
 async function look() {
   const known = await settings();
   choice.disabled = on.disabled = true;
+  choice.replaceChildren(new Option(say("connectFirst"), ""));
   byId("connected", HTMLElement).textContent = "";
   blame("trouble");
   if (!known.server) return;
   on.disabled = site === null;
   try {
     const { version } = await restOf(known).config();
-    choice.replaceChildren(...(await listChoices(restOf(known))).map(({ id, title }) => new Option(title || say(id), id)));
+    choice.replaceChildren(...groupsOf(await listChoices(restOf(known)), (id) => say(id)), new Option(say("json"), "json"));
     choice.value = known.choice;
     choice.disabled = false;
     byId("connected", HTMLElement).textContent = say("connected", version);
@@ -57,17 +68,22 @@ async function look() {
 /** @param {SubmitEvent} event */
 async function connect(event) {
   event.preventDefault();
-  const { origin, href } = new URL(url.value);
-  await change({ server: href, token: token.value.trim() });
-  if (await chrome.permissions.request(permission(origin))) await look();
-  else byId("trouble", HTMLElement).textContent = say("serverForbidden");
+  const address = addressOf(url.value);
+  const trouble = byId("trouble", HTMLElement);
+  if (!address) trouble.textContent = say("addressWrong");
+  else {
+    url.value = address.href;
+    await change({ server: address.href, token: token.value.trim() });
+    if (await chrome.permissions.request(permission(address.origin))) await look();
+    else trouble.textContent = say("serverForbidden");
+  }
   byId("server", HTMLFormElement).scrollIntoView({ block: "nearest" }); // what it says stands at its end
 }
 
 /** @returns {Wish} */
 function wished() {
   if (choice.value === "json") return { pipeline: JSON.parse(json.value) };
-  const [, app] = choice.value.split("app ");
+  const app = appOf(choice.value);
   return app ? { app_id: app } : { pipeline: presets[choice.value] ?? [] };
 }
 
@@ -115,10 +131,10 @@ async function show() {
   /** @type {Record<string, any>} */
   const kept = await chrome.storage.session.get(null);
   const here = Object.entries(kept).filter(([key]) => key.startsWith(seen(tab?.id)));
-  byId("states", HTMLElement).replaceChildren(...here.map(([, { state, message, next }]) => {
+  byId("states", HTMLElement).replaceChildren(...here.map(([, { state, ...told }]) => {
     const item = document.createElement("li");
     item.className = state === "failed" ? "problem" : "";
-    item.textContent = [say(state), message, next].filter(Boolean).join(" ");
+    item.textContent = [say(state), words(told)].filter(Boolean).join(" ");
     return item;
   }));
 }

@@ -81,12 +81,12 @@ async function send(known, { method, path, body }) {
 }
 
 /** Keeps what the popup shows of a page. @param {any} told @param {Sender} sender */
-async function state({ state, id, title, message, next }, { documentId, origin, tab }) {
+async function state({ state, id, reason, message, next }, { documentId, origin, tab }) {
   const key = seen(tab?.id, documentId);
   if (id && (state === "closed" || state === "failed")) await chrome.storage.session.remove(`open ${documentId} ${id}`);
   if (state === "closed" && (await openSessions()).some(({ document }) => document === documentId)) return; // another goes on
   if (state === "closed") await chrome.storage.session.remove(key);
-  else await chrome.storage.session.set({ [key]: { state, origin, title, message, next } });
+  else await chrome.storage.session.set({ [key]: { state, origin, reason, message, next } });
   const [text, color] = BADGES[state] ?? ["", "#000"];
   await chrome.action.setBadgeBackgroundColor({ color, tabId: tab?.id });
   await chrome.action.setBadgeText({ text, tabId: tab?.id });

@@ -62,6 +62,10 @@ function moduleLines({ origin, wish, source, token, own }) {
     `  import { ${screen ? "captureScreen" : "capture"}, connect } from "${origin}/sdk/aimass-stream.js";`,
     "",
     ...(own ? OWN : []),
+    "  const tell = (error) => {",
+    `    document.getElementById("aimass-words").textContent = error ? \`${"${error.message} ${error.next ?? \"\"}"}\` : "";`,
+    "  };",
+    "",
     "  async function start() {",
     `    const media = await ${screen ? "captureScreen()"
       : `capture({ video: ${source.includes("camera")}, audio: ${source.includes("microphone")} })`};`,
@@ -72,13 +76,12 @@ function moduleLines({ origin, wish, source, token, own }) {
     ...(wish.latency ? [`      latency: ${wish.latency},`] : []),
     ...(own ? ["      token,"] : token === null ? [] : [`      token: ${json(token, "")},`]),
     "    });",
+    `    session.on("status", ({ error }) => tell(error));`,
     "    const processed = media.getTracks().map((track) => session.process(track));",
     `    document.getElementById("aimass-video").srcObject = new MediaStream(processed);`,
     "  }",
     "",
-    `  ${screen ? `document.getElementById("aimass-start").onclick = () => ` : ""}start().catch((error) => {`,
-    `    document.getElementById("aimass-words").textContent = \`${"${error.message} ${error.next ?? \"\"}"}\`;`,
-    "  });",
+    `  ${screen ? `document.getElementById("aimass-start").onclick = () => ` : ""}start().catch(tell);`,
     "</script>",
   ];
 }
