@@ -33,7 +33,7 @@ async def target_of(url: str, *, private: bool, resolve: Resolve = resolved) -> 
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "wss" else 80)
     except ValueError:
-        raise InvalidInput("this is no address", field=FIELD) from None
+        raise InvalidInput(f"{url!r} is no address", field=FIELD) from None
     host = parts.hostname
     if len(url) > LONGEST or not url.isprintable() or parts.scheme not in schemes or not host or "@" in parts.netloc:
         raise InvalidInput(f"a room's address begins with {' or '.join(each + '://' for each in schemes)} and has no "

@@ -11,12 +11,13 @@ import asyncio
 import itertools
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from ...errors import AimassError, Busy, Conflict, Forbidden, InvalidInput, NotFound, Unavailable
@@ -115,8 +116,7 @@ class Janus:
                 subprotocols=[Subprotocol(PROTOCOL)], max_size=MAX_MESSAGE, max_queue=16, compression=None,
                 open_timeout=ANSWER_SECONDS, close_timeout=FAREWELL_SECONDS)
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise Unavailable(f"no Janus answers at {target.url}: {str(error) or type(error).__name__}",
-                              field="url") from error
+            raise Unavailable(f"no Janus answers at {target.url}: {_why(error)}", field="url") from error
         secrets = {key: value for key, value in (("apisecret", api_secret), ("token", token)) if value}
         janus = cls(socket, secrets)
         try:
@@ -264,6 +264,21 @@ class Janus:
         await self._socket.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _why(error: Exception) -> str:
+    """It can't be connected to, for whoever gave the address."""
+    if isinstance(error, InvalidHandshake):
+        what = (f"that is a web server (HTTP {error.response.status_code})" if isinstance(error, InvalidStatus) else
+                "what is there speaks no websocket")
+        return f"{what}. Give the address of Janus' websocket, such as ws://janus.example:8188 or wss://janus.example/ws"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails there ({error.reason}), which ws:// in place of wss:// goes without"
+    if isinstance(error, TimeoutError):
+        return f"there was no answer within {ANSWER_SECONDS:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there. Is it running, with its websocket transport?"
+    return str(error) or type(error).__name__
 
 
 def _number(answer: dict[str, Any]) -> int:
