@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -15,10 +16,10 @@ from ..ports import AppCall, Caller
 from ..rooms.janus import Door, JanusJoin
 from ..rooms.livekit import LiveKitDoor, LiveKitJoin
 from ..rooms.log import RoomEvent
-from ..rooms.ports import Join, Kind
+from ..rooms.ports import Join, Kind, marked
 from ..rooms.room import Room
 from ..rooms.rooms import Rooms
-from ..rooms.wish import AssistantWish, Wish, attentive
+from ..rooms.wish import AssistantWish, Place, Wish, attentive
 from ..settings import Settings
 from ..spec import PipelineSpec
 from ..transports.webrtc import WebRtc
@@ -81,6 +82,8 @@ class NewRoom(BaseModel):
     captions: bool = Field(True, description="post them to the room's data channel")
     max_participants: int = Field(8, ge=1, le=64, description="served at once")
     assistant: AssistantWish | None = Field(None, description="in the room, by voice; null: none")
+    leave_after: float | None = Field(None, ge=1, le=3600, json_schema_extra={"unit": "s"}, description=
+                                      "leave once nobody has followed its events for so long; null: stay")
 
 
 class ParticipantView(BaseModel):
@@ -119,6 +122,7 @@ class RoomView(BaseModel):
     publish: list[Literal["audio", "video"]]
     captions: bool
     max_participants: int
+    leave_after: float | None = Field(description="s without a follower; null: it stays")
     captions_sent: int
     captions_lost: int = Field(description="that found no open data channel, or one that is not read")
     last_event: int = Field(description="`seq` of the last one")
@@ -169,7 +173,8 @@ async def join_room(new: NewRoom, response: Response, rooms: RoomsDep, settings:
     wish = await _wish(new, rooms, caller)
     private = settings.room_private or "admin" in caller.scopes
     join = _livekit(new, private) if new.kind == "livekit" else _janus(new, private, webrtc, settings)
-    room = await rooms.open(caller, join, wish, kind=new.kind, name=new.room)
+    name = new.token if new.kind == "livekit" and new.token else marked(new.name)
+    room = await rooms.open(caller, join, wish, Place.of(new.kind, new.url, new.room, name))
     response.headers["Location"] = f"/v1/rooms/{room.id}"
     return RoomView(**room.json())
 
@@ -214,7 +219,7 @@ async def _wish(new: NewRoom, rooms: Rooms, caller: Caller) -> Wish:
                                field="assistant")
         pipeline = attentive(pipeline, new.assistant.name)
     return Wish(pipeline, kinds, new.max_participants, frozenset(new.participants or ()), publish, new.captions, app,
-                new.assistant)
+                new.assistant, new.leave_after)
 
 
 @router.get("")
@@ -256,12 +261,13 @@ async def leave_room(room_id: str, rooms: RoomsDep, caller: CallerDep) -> Respon
 
 
 async def _events(room: Room, after: int, confirm: Callable[[], object]) -> AsyncIterator[bytes]:
-    async for event in room.log.follow(after, ALIVE):
-        try:
-            confirm()
-        except Unauthorized:
-            return
-        yield b": alive\n\n" if event is None else _sse(event)
+    async with aclosing(room.log.follow(after, ALIVE)) as events:
+        async for event in events:
+            try:
+                confirm()
+            except Unauthorized:
+                return
+            yield b": alive\n\n" if event is None else _sse(event)
 
 
 def _sse(event: RoomEvent) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
@@ -15,12 +16,17 @@ from .tables import facts, moment, plain, table
 if TYPE_CHECKING:
     from ..client import Client
 
+T = TypeVar("T")
+
 join = typer.Typer(help="Have a server join a room of another meeting server: captions, processed video.",
                    no_args_is_help=True)
 rooms = typer.Typer(help="Rooms of other meeting servers that a server is in: list, show, captions, leave.",
                     no_args_is_help=True)
 
 KINDS = ("audio", "video")
+FORSAKEN = 60.0  # s after which a server leaves when the command that joined has vanished
+FIELDS = {"url": None, "room": None, "room_id": None, "kind": None,  # which the sentence says itself
+          "name": "--name", "pin": "--pin", "token": "--token", "app_id": "--app", "assistant.name": "--assistant"}
 
 
 @join.callback()
@@ -101,7 +107,7 @@ def _stay(address: str, room: str, kind: str, wanted: dict[str, Any], detach: bo
           as_json: bool) -> None:
     """Join, and follow what happens until it is over or somebody presses Ctrl-C."""
     async def work(client: Client) -> None:
-        joined = await client.rooms.join(address, room, kind=kind, **wanted)
+        joined = await client.rooms.join(address, room, kind=kind, leave_after=None if detach else FORSAKEN, **wanted)
         if detach:
             say(as_json, f"Joined. Leave it with: aimass rooms leave {joined['id']}", **joined)
             return
@@ -111,7 +117,22 @@ def _stay(address: str, room: str, kind: str, wanted: dict[str, Any], detach: bo
         finally:
             await client.rooms.leave(joined["id"])
 
-    asked(*to, work, kept="The server has left the room.")
+    _asked(*to, work, kept="The server has left the room.")
+
+
+def _asked(url: str, api_key: str | None, no_verify: bool, work: Callable[[Client], Awaitable[T]],
+           kept: str | None = None) -> T:
+    """`asked`, with what is said of a field said of the option that gives it."""
+    async def told(client: Client) -> T:
+        from ..errors import AimassError
+
+        try:
+            return await work(client)
+        except AimassError as error:
+            error.field = FIELDS.get(error.field or "", error.field)
+            raise
+
+    return asked(url, api_key, no_verify, told, kept=kept)
 
 
 def _print(event: dict[str, Any], as_json: bool) -> None:
@@ -137,7 +158,7 @@ def _print(event: dict[str, Any], as_json: bool) -> None:
 @rooms.command("list")
 def list_rooms(url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """List the rooms that the server is in for one, or was."""
-    found = asked(url, api_key, no_verify, lambda client: client.rooms.find())
+    found = _asked(url, api_key, no_verify, lambda client: client.rooms.find())
     if as_json:
         print_json(found)
         return
@@ -153,7 +174,7 @@ Id = Annotated[str, typer.Argument(metavar="ROOM", help="Its id; `aimass rooms l
 @rooms.command()
 def show(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Show a room, and what is done for whom."""
-    found = asked(url, api_key, no_verify, lambda client: client.rooms.show(room))
+    found = _asked(url, api_key, no_verify, lambda client: client.rooms.show(room))
     if as_json:
         print_json(found)
         return
@@ -171,7 +192,7 @@ def show(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = Fa
 def captions(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False
              ) -> None:
     """Print what was said in a room, by whom."""
-    found = asked(url, api_key, no_verify, lambda client: client.rooms.captions(room))
+    found = _asked(url, api_key, no_verify, lambda client: client.rooms.captions(room))
     if as_json:
         print_json(found)
         return
@@ -182,5 +203,5 @@ def captions(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify 
 @rooms.command()
 def leave(room: Id, url: Url = URL, api_key: Key = None, no_verify: NoVerify = False, as_json: AsJson = False) -> None:
     """Leave a room."""
-    asked(url, api_key, no_verify, lambda client: client.rooms.leave(room))
+    _asked(url, api_key, no_verify, lambda client: client.rooms.leave(room))
     say(as_json, "Left.", left=room)

@@ -24,13 +24,14 @@ class Rooms:
                    token: str | None = None, api_key: str | None = None, api_secret: str | None = None,
                    participants: list[str] | None = None, publish: list[str] | None = None,
                    captions: bool | None = None, max_participants: int | None = None,
-                   assistant: dict[str, Any] | None = None) -> dict[str, Any]:
+                   assistant: dict[str, Any] | None = None, leave_after: float | None = None) -> dict[str, Any]:
         """The room, once the server is in it. Without a pipeline or an app it gets captions; `kind`: janus, livekit;
-        `publish`: audio, video; `assistant`: its `name`, and what else docs/api/rooms.md has."""
+        `publish`: audio, video; `assistant`: its `name`, and what else docs/api/rooms.md has; `leave_after`: s without
+        anybody who follows, after which the server leaves."""
         body = {"kind": kind, "url": url, "room": room, "pipeline": pipeline, "app_id": app, "parameters": parameters,
                 "name": name, "pin": pin, "token": token, "api_key": api_key, "api_secret": api_secret,
                 "participants": participants, "publish": publish, "captions": captions,
-                "max_participants": max_participants, "assistant": assistant}
+                "max_participants": max_participants, "assistant": assistant, "leave_after": leave_after}
         return dict(await self._connection.request(
             "POST", "/v1/rooms", {key: value for key, value in body.items() if value is not None}, seconds=JOINING))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ..frames import now
 from .ports import Participant
 
 KEPT = 2048  # events of a room
@@ -37,6 +38,13 @@ class RoomLog:
         self.seq = 0
         self._events: deque[RoomEvent] = deque(maxlen=KEPT)
         self._news = asyncio.Event()
+        self._followers = 0
+        self._since = now()  # nobody has followed, where nobody does
+
+    @property
+    def unfollowed(self) -> float:
+        """s for which nobody has followed."""
+        return 0.0 if self._followers else now() - self._since
 
     def tell(self, type: Type, participant: Participant | None = None, **data: Any) -> RoomEvent:
         who = {} if participant is None else {"participant": participant.id, "name": participant.name}
@@ -48,8 +56,17 @@ class RoomLog:
         news.set()
         return event
 
-    async def follow(self, after: int, alive: float) -> AsyncIterator[RoomEvent | None]:
-        """Every event behind `after`, until the room is over; None after `alive` s without one."""
+    async def follow(self, after: int, alive: float) -> AsyncGenerator[RoomEvent | None]:
+        """Every event behind `after`, until the room is over; None after `alive` s without one. Close it."""
+        self._followers += 1
+        try:
+            async for event in self._behind(after, alive):
+                yield event
+        finally:
+            self._followers -= 1
+            self._since = now()
+
+    async def _behind(self, after: int, alive: float) -> AsyncIterator[RoomEvent | None]:
         while True:
             news = self._news
             for event in [event for event in self._events if event.seq > after]:

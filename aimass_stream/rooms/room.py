@@ -23,7 +23,7 @@ from .bystanders import Bystanders
 from .log import RoomLog
 from .ports import Join, Participant, Stay
 from .served import Served, end_all
-from .wish import Wish
+from .wish import Place, Wish
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,11 @@ SEEN = 60  # and that stages see
 class Room:
     """`start` it, and `close` it. All calls are made on the loop."""
 
-    def __init__(self, node: Node, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> None:
+    def __init__(self, node: Node, caller: Caller, join: Join, wish: Wish, place: Place) -> None:
         self.id = "room_" + secrets.token_urlsafe(12)
         self.caller = caller
         self.wish = wish
-        self.kind = kind
-        self.name = name  # the room's own, as the other server has it
+        self.place = place
         self.state: State = "joining"
         self.reason = ""  # why it is not joined, or over
         self._asked = ""  # why it is to be left
@@ -57,7 +56,7 @@ class Room:
         self._join = join
         self._stay: Stay | None = None
         self._roster: dict[str, Participant] = {}
-        self._seen = stage.Room(name, "", (), ())  # by stages
+        self._seen = stage.Room(place.room, "", (), ())  # by stages
         self._served: dict[str, tuple[Served, asyncio.Task[None]]] = {}
         self._told: dict[str, tuple[str, str, str | None]] = {}  # of each one's state, last
         self._changed = asyncio.Event()
@@ -65,7 +64,8 @@ class Room:
         self._main: asyncio.Task[None] | None = None
         self._assistant = None if wish.assistant is None else Assistant(
             node, wish.assistant, self._open_assistant, self.log.tell, self._show)
-        self._bystanders = None if self._assistant is None else Bystanders(node, caller, kind, self._assistant.floor)
+        self._bystanders = None if self._assistant is None else Bystanders(
+            node, caller, place.kind, self._assistant.floor)
 
     # life ------------------------------------------------------------------------------------------
 
@@ -127,12 +127,15 @@ class Room:
             self.state, self.reason = "ended", reason
             self.log.tell("room.ended", reason=reason)
 
-    async def close(self, reason: str) -> None:
-        """Leave, and wait until nothing is left in the room, but not for ever. May be called again."""
+    def _give_up(self, reason: str) -> None:
         if not self._closing.is_set():
             self._asked = reason
             self._closing.set()
             self._changed.set()
+
+    async def close(self, reason: str) -> None:
+        """Leave, and wait until nothing is left in the room, but not for ever. May be called again."""
+        self._give_up(reason)
         if self._main is not None:
             _, pending = await asyncio.wait([self._main], timeout=CLOSE_SECONDS)
             if pending:
@@ -153,6 +156,8 @@ class Room:
             while not (stay.left.is_set() or self._closing.is_set()):
                 self._changed.clear()
                 await self._look(stay)
+                if self.wish.leave_after is not None and self.log.unfollowed > self.wish.leave_after:
+                    self._give_up(f"nobody has followed it for {self.wish.leave_after:g} s")
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._changed.wait()
@@ -221,11 +226,12 @@ class Room:
         await end_all([self._served.pop(number)[1] for number in numbers])
 
     async def _open(self, participant: Participant) -> Session:
-        return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller, transport=self.kind,
-                                     app=self.wish.app, room=lambda: self._seen_by(participant.id))
+        return await self._node.open(self.wish.pipeline_for(participant.name), caller=self.caller,
+                                     transport=self.place.kind, app=self.wish.app,
+                                     room=lambda: self._seen_by(participant.id))
 
     async def _open_assistant(self) -> Session:
-        return await self._node.open(PipelineSpec(), caller=self.caller, transport=self.kind,
+        return await self._node.open(PipelineSpec(), caller=self.caller, transport=self.place.kind,
                                      room=lambda: self._seen_by(ASSISTANT))
 
     def _seen_by(self, number: str) -> stage.Room:
@@ -261,11 +267,13 @@ class Room:
 
     def json(self) -> dict[str, Any]:
         """No secrets."""
-        return {"id": self.id, "kind": self.kind, "room": self.name, "state": self.state, "reason": self.reason,
-                "created": self.created, "caller": self.caller.name, "pipeline": self.wish.pipeline.json(),
+        return {"id": self.id, "kind": self.place.kind, "room": self.place.room, "state": self.state,
+                "reason": self.reason, "created": self.created, "caller": self.caller.name,
+                "pipeline": self.wish.pipeline.json(),
                 "app_id": None if self.wish.app is None else self.wish.app.id,
                 "publish": list(self.wish.publish), "captions": self.wish.captions,
-                "max_participants": self.wish.most, "captions_sent": self.captions - self.captions_lost,
+                "max_participants": self.wish.most, "leave_after": self.wish.leave_after,
+                "captions_sent": self.captions - self.captions_lost,
                 "captions_lost": self.captions_lost, "last_event": self.log.seq,
                 "assistant": None if self._assistant is None else self._assistant.json(),
                 "participants": [self._shown(each) for each in self._roster.values()]}

@@ -7,14 +7,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..errors import Busy, NotFound, Unavailable
+from ..errors import Busy, Conflict, NotFound, Unavailable
 from ..node import Node
 from ..ports import AppCall, Caller
 from ..spec import PipelineSpec
 from .ports import Join, Kind
 from .room import Room
 from .talk import check
-from .wish import Wish
+from .wish import Place, Wish
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Rooms:
         self._node = node
         self._most = most
         self._rooms: OrderedDict[str, Room] = OrderedDict()
-        self._joining = 0
+        self._joining: list[Room] = []
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,21 +45,25 @@ class Rooms:
         _, pipeline, _ = await self._node.app(caller, app)
         return pipeline
 
-    async def open(self, caller: Caller, join: Join, wish: Wish, *, kind: str, name: str) -> Room:
-        """Join. Raises `Busy`, `Unavailable`, `InvalidInput` for an assistant that has no voice, or why it can't be
-        joined."""
+    async def open(self, caller: Caller, join: Join, wish: Wish, place: Place) -> Room:
+        """Join. Raises `Conflict` where we are there already, `Busy`, `Unavailable`, `InvalidInput` for an assistant
+        that has no voice, or why it can't be joined."""
         caller.need("media")
         self._go_on()
-        if sum(room.state != "ended" for room in self._rooms.values()) + self._joining >= self._most:
+        there = [room for room in (*self._rooms.values(), *self._joining) if room.state != "ended"]
+        for room in there:
+            if room.place == place and _shows(room, caller):
+                raise _twice(room)
+        if len(there) >= self._most:
             raise Busy(f"this server is in as many rooms as it may be ({self._most})", retry_after=5)
-        self._joining += 1
+        room = Room(self._node, caller, join, wish, place)
+        self._joining.append(room)
         try:
             if wish.assistant is not None:
                 await check(self._node, wish.assistant)
-            room = Room(self._node, caller, join, wish, kind=kind, name=name)
             await room.start()
         finally:
-            self._joining -= 1
+            self._joining.remove(room)
         self._rooms[room.id] = room
         try:
             self._go_on()
@@ -103,6 +107,11 @@ class Rooms:
         """Leave all rooms, and join no more."""
         self._closed = True
         await asyncio.gather(*(room.close("the server stopped") for room in self._rooms.values()))
+
+
+def _twice(room: Room) -> Conflict:
+    return Conflict("the server is in this room under this name already: leave it with `aimass rooms leave "
+                    f"{room.id}` (DELETE /v1/rooms/{room.id}), or give another name", field="name", room_id=room.id)
 
 
 def _shows(room: Room, caller: Caller) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import Field, field_validator
 
@@ -47,6 +47,20 @@ def attentive(pipeline: PipelineSpec, name: str) -> PipelineSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A room, and what we are called in it: two stays in the same place could not be told apart there."""
+
+    kind: str
+    url: str
+    room: str  # as the other server has it
+    name: str = field(repr=False)  # or the token that has it
+
+    @classmethod
+    def of(cls, kind: str, url: str, room: str, name: str) -> Place:
+        return cls(kind, url.lower().rstrip("/"), room, name)
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     pipeline: PipelineSpec
     kinds: frozenset[Kind]  # that the pipeline or the room gets: of others nothing is taken
@@ -56,6 +70,7 @@ class Wish:
     captions: bool = True
     app: AppCall | None = None  # that the pipeline is of: each session is begun by it
     assistant: AssistantWish | None = None
+    leave_after: float | None = None  # s for which nobody follows the room; None: it is stayed in
 
     def takes(self, participant: Participant) -> Participant | None:
         """With what is wanted of them, None where that is nothing."""

@@ -54,6 +54,10 @@ async def test_rooms_are_their_callers_and_end_with_the_key() -> None:
             assert answer.status_code == 404
         assert await listed(http, eve) == []
         assert await listed(http, ada) == await listed(http, {}) == ["joined"]
+        for who, code in ((ada, 409), ({}, 409), (eve, 201)):
+            again = await http.post("/v1/rooms", json={"url": held.url, "room": held.room}, headers=who)
+            assert (again.status_code, joined.json()["id"] in again.text) == (code, code == 409)
+        assert (await http.delete(again.headers["location"], headers=eve)).is_success
         assert set(await guest.others()) == {"AI Mass"}
         assert (await http.delete(f"/v1/keys/{key}")).is_success
         await guest.until(lambda: any("leaving" in told for told in guest.told))

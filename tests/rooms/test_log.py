@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from aimass_stream.frames import now
 from aimass_stream.rooms.log import KEPT, RoomLog
 from aimass_stream.rooms.ports import Participant, named
 
@@ -35,7 +36,22 @@ async def test_a_quiet_room_gives_signs_of_life() -> None:
     news = await anext(events)
     assert news is not None
     assert news.type == "room.joined"
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
+
+
+async def test_it_is_known_for_how_long_nobody_has_followed() -> None:
+    log = RoomLog()
+    begun = now()
+    log.tell("room.joined")
+    followers = [log.follow(0, 60), log.follow(0, 60)]
+    assert log.unfollowed > 0
+    for each in followers:
+        await anext(each)
+    await followers[0].aclose()
+    assert log.unfollowed == 0
+    between = now()
+    await followers[1].aclose()
+    assert 0 < log.unfollowed <= now() - between < now() - begun
 
 
 async def test_what_is_kept_is_bounded_and_numbers_tell_what_is_missing() -> None:

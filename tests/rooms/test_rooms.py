@@ -12,7 +12,7 @@ import pytest
 import websockets.asyncio.client  # noqa: F401  here, and not on the loop
 
 from aimass_stream.client import Client
-from aimass_stream.errors import AimassError, Busy, Forbidden, InvalidInput, InvalidPipeline, NotFound
+from aimass_stream.errors import AimassError, Busy, Conflict, Forbidden, InvalidInput, InvalidPipeline, NotFound
 from aimass_stream.events import Event
 from aimass_stream.frames import Samples, now
 from aimass_stream.ports import Caller
@@ -338,12 +338,51 @@ async def test_what_can_not_be_joined() -> None:
         assert await client.rooms.find() == []
         room = await joined(held, client, pin="1111")
         with pytest.raises(Busy):
-            await joined(held, client, pin="1111")
+            await joined(held, client, pin="1111", name="Scribe")
         server.node.draining = True
         await client.rooms.leave(room.id)
         with pytest.raises(AimassError, match="stopping"):
             await joined(held, client, pin="1111")
         server.node.draining = False
+
+
+async def test_a_room_that_nobody_follows_any_more_is_left_where_that_was_asked_for(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms_room, "LOOK_SECONDS", 0.1)
+    async with both() as (server, held, client):
+        ann = await held.guest("Ann")
+        stays = await client.rooms.join(held.url, held.room, name="Stays", pipeline=LEVEL)
+        room = await joined(held, client, pipeline=LEVEL, leave_after=1)
+        await room.until("participant.joined", name="Ann")
+        assert (await client.rooms.show(room.id))["leave_after"] == 1
+        await room.vanish()
+        await until(lambda: server.state.rooms.get(room.id, Caller("anyone")).state == "ended")
+        assert (await client.rooms.show(room.id))["reason"] == "nobody has followed it for 1 s"
+        await ann.until(lambda: any("leaving" in told for told in ann.told))
+        assert set(await ann.others()) == {"Stays (AI Mass)"}
+        assert (await client.rooms.show(stays["id"]))["leave_after"] is None
+        await client.rooms.leave(stays["id"])
+
+
+async def test_the_same_room_is_joined_once_under_a_name() -> None:
+    async with both() as (_, held, client):
+        ann = await held.guest("Ann")
+        answers = await asyncio.gather(
+            *(client.rooms.join(f"{held.url}{more}", held.room, pipeline=LEVEL) for more in ("", "/", "")),
+            return_exceptions=True)
+        (first,) = [each for each in answers if isinstance(each, dict)]
+        refusals = [each for each in answers if isinstance(each, Conflict)]
+        assert len(refusals) == 2
+        for refused in refusals:
+            assert (refused.data["room_id"], refused.field) == (first["id"], "name")
+            assert f"aimass rooms leave {first['id']}" in refused.detail
+        assert list(await ann.others()) == ["AI Mass"]
+        scribe = await client.rooms.join(held.url, held.room, pipeline=LEVEL, name="Scribe")
+        with pytest.raises(Conflict):
+            await client.rooms.join(held.url, held.room, name="Scribe (AI Mass)")
+        await client.rooms.leave(scribe["id"])
+        await client.rooms.leave((await client.rooms.join(held.url, held.room, name="Scribe"))["id"])
+        await client.rooms.leave(first["id"])
 
 
 async def test_a_server_that_stops_leaves() -> None:

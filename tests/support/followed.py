@@ -34,6 +34,11 @@ class Followed:
                 await self._news.wait()
         return self.of(kind, **said)[count - 1]
 
+    async def vanish(self) -> None:
+        """Follow it no more."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
     async def over(self) -> str:
         """Why it is over."""
         async with asyncio.timeout(60):
