@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ class MediaSession(abc.ABC):
         self.id = ""
         self.resume_token = ""
         self.dropped = 0  # frames that were not sent or not kept on this side
+        self.unsent: Counter[str] = Counter()  # frames by track: those of `dropped` that a cut connection did not take
         self.resumed = 0  # times the connection was cut and came back
         self.error: AimassError | None = None  # why the session ended, if it did not end well
         self.last_seq = 0  # of the events so far
@@ -65,6 +67,11 @@ class MediaSession(abc.ABC):
     @property
     def closed(self) -> bool:
         return self._frames.closed
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is sent now is on its way, and not dropped."""
+        return not self.closed
 
     async def update(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
                      latency_ms: int | None = None) -> Event:
@@ -124,6 +131,11 @@ class MediaSession(abc.ABC):
             self._frames.get_nowait()
             self.dropped += 1
         await self._frames.put(frame)
+
+    def _cut(self, track: str) -> None:
+        """A frame of this track could not be sent: the connection is cut."""
+        self.dropped += 1
+        self.unsent[track] += 1
 
     def _happened(self, message: dict[str, Any]) -> None:
         """An event came in."""
