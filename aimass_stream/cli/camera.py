@@ -13,7 +13,7 @@ from .common import URL, AsJson, Key, NoVerify, Pipeline, Transport, Url, pipeli
 from .given import app_or_pipeline, set_of
 
 if TYPE_CHECKING:
-    from ..client import Client
+    from ..client import Client, MediaSession
 
 
 def camera(
@@ -55,8 +55,9 @@ def camera(
     async def work(client: Client) -> int:
         from .camera_microphone import Accompanied, Microphone
         from .camera_pulse import microphone_of
-        from .camera_sinks import writer_to
-        from .camera_sources import Live, opened
+        from .camera_session import LastingSession
+        from .camera_sinks import PULSE, writer_to
+        from .camera_sources import opened
         from .relay import Reader, Relay
         from .stream import report, watched
 
@@ -65,14 +66,15 @@ def camera(
         reader: Reader = Accompanied(shown, heard) if heard else shown
         options: dict[str, Any] = {"pipeline": None if app else stages}
         options |= {"app": app, "parameters": parameters} if app else {}
-        if over == "ws":
-            session = client.stream(audio="opus" if reader.audio else None, video="vp8" if reader.video else None,
-                                    **options)
-        else:
-            session = client.rtc(audio=reader.audio, video=reader.video, **options)  # type: ignore[assignment]
+
+        def session() -> MediaSession:
+            if over == "ws":
+                return client.stream(audio="opus" if reader.audio else None, video="vp8" if reader.video else None,
+                                     **options)
+            return client.rtc(audio=reader.audio, video=reader.video, **options)
 
         writer = await asyncio.to_thread(writer_to, to, voice, label, width=width, height=height, fps=fps)
-        relay = Relay(session, reader, writer)
+        relay = Relay(LastingSession(session), reader, writer, hold=writer.hold)
         try:
             await relay.open()
             if heard:
@@ -81,12 +83,12 @@ def camera(
         finally:
             if heard:
                 await heard.close()
-            await asyncio.to_thread(writer.close)
-        if isinstance(shown, Live) and shown.trouble is not None:
-            raise shown.trouble
+            await asyncio.to_thread(writer.close, relay.position)
         relay.drops |= writer.drops
         if heard:
             relay.drops |= heard.drops
-        return report(relay, to or "the virtual camera", as_json)
+        heard_in = f"the microphone {label}" if voice == PULSE else voice
+        return report(relay, {"out": (to or "the virtual camera") if writer.written["video"] else None,
+                              "voice": heard_in if writer.written["audio"] else None}, as_json)
 
     run(url, api_key, no_verify, work)

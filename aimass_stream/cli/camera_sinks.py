@@ -23,7 +23,7 @@ import numpy as np
 
 from ..codecs import pcm
 from ..errors import InvalidInput, Unavailable
-from ..frames import AUDIO_RATE, AudioFrame, Picture, Pixels, VideoFrame
+from ..frames import AUDIO_RATE, AudioFrame, Picture, Pixels, VideoFrame, now
 from .camera_pulse import VIRTUAL, pactl, sources
 
 LOOPBACK = """apt install v4l2loopback-dkms
@@ -32,6 +32,8 @@ PULSE = "pulse"  # where sound goes, as it is said
 UNQUOTED = re.compile(r"[\"'\\]")  # what ends a word for pactl
 PATIENCE = 5.0  # s that the rest of a picture waits for a reader
 PIPE = 1 << 20  # bytes: what a FIFO may hold without privileges
+HELD = 0.2  # s at least that a picture is shown before it is shown again
+SLACK = AUDIO_RATE // 25  # samples, 40 ms: less is not missing, but cut otherwise on its way
 SOUND_PIPE = 1 << 14  # bytes, 170 ms: whoever begins to listen hears nothing older
 
 # linux/videodev2.h, on 64 bits
@@ -48,6 +50,7 @@ YU12 = int.from_bytes(b"YU12", "little")  # I420, as our pictures are
 
 class Pictures(Protocol):
     dropped: int
+    live: bool  # whether somebody looks meanwhile, and not afterwards
 
     def write(self, planes: Pixels) -> None:
         """One picture, (h*3/2, w) uint8, I420, always of the same size."""
@@ -58,6 +61,7 @@ class Loopback:
     """A v4l2loopback device: another program sees a camera. Raises `Unavailable`, saying what is missing."""
 
     dropped = 0  # what is not taken in time is the module's to replace
+    live = True
 
     def __init__(self, path: str, width: int, height: int) -> None:
         try:
@@ -106,7 +110,8 @@ class Y4m:
         self._header = (f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 "
                         "C420mpeg2\n").encode()
         self.dropped = 0
-        self._file = self._open()
+        self.live = _live(path, "to")
+        self._file = self._open() if self.live else None
 
     def _open(self) -> int | None:
         """None while a FIFO has no reader."""
@@ -133,6 +138,8 @@ class Y4m:
         except BrokenPipeError:
             self.dropped += 1
             self.close()
+        except OSError as error:
+            raise _full(self._path, error) from None
 
     def _write(self, file: int, rest: memoryview) -> None:
         rest = rest[os.write(file, rest) :]
@@ -153,6 +160,22 @@ def _refused(path: str, field: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidInput(f"{path} can't be written: {error.strerror}", field=field) from None
+
+
+def _live(path: str, field: str) -> bool:
+    """Whether it is a FIFO or device; a file is as it was until something is written. Raises `InvalidInput`."""
+    there = os.path.lexists(path)
+    if there and not Path(path).is_file():
+        return True
+    with _refused(path, field):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        if not there:
+            os.unlink(path)
+    return False
+
+
+def _full(path: str, error: OSError) -> Unavailable:
+    return Unavailable(f"{path} can't be written any more: {error.strerror}")
 
 
 def _writable(path: str, access: int, size: int) -> int:
@@ -181,22 +204,41 @@ class Sound:
     """16 bit, mono, 48 kHz into a file or FIFO. What nobody takes from a FIFO is dropped, and counted."""
 
     def __init__(self, path: str) -> None:
-        with _refused(path, "voice"):
-            self._file = _writable(path, os.O_RDWR, SOUND_PIPE)
+        self._path = path
+        self.live = _live(path, "voice")
+        self._file = self._open() if self.live else None
         self._converter = pcm.Converter(AUDIO_RATE, 1)
         self.dropped = 0
+
+    def _open(self) -> int:
+        with _refused(self._path, "voice"):
+            return _writable(self._path, os.O_RDWR, SOUND_PIPE)
 
     def write(self, frame: AudioFrame) -> None:
         converted = self._converter.convert(frame)
         if converted is None:
             return
+        if self._file is None:
+            self._file = self._open()
         try:
             os.write(self._file, pcm.to_bytes(converted.samples))
         except BlockingIOError:
             self.dropped += 1
+        except OSError as error:
+            raise _full(self._path, error) from None
+
+    def fill(self, samples: int) -> None:
+        """Silence in a file, up to so many in all."""
+        if self._file is None:
+            self._file = self._open()
+        missing = samples - os.fstat(self._file).st_size // 2
+        if missing > SLACK:
+            os.ftruncate(self._file, 2 * samples)
+            os.lseek(self._file, 0, os.SEEK_END)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
 
 
 class PulseSource(Sound):
@@ -225,21 +267,63 @@ class PulseSource(Sound):
 
 
 class CameraWriter:
-    """Where frames go that came back: `Relay` writes to it as to a file."""
+    """Where frames go that came back: `Relay` writes to it as to a file.
 
-    def __init__(self, pictures: Pictures, sound: Sound | None, width: int, height: int) -> None:
-        self.written = {"audio": 0, "video": 0}  # frames
+    Files begin with what was sent first, and are as long as it took: in place of a picture that did not come there is
+    the one before, in place of sound silence. Whoever looks at a device or FIFO sees the picture before for as long as
+    none comes (`hold`).
+    """
+
+    def __init__(self, pictures: Pictures, sound: Sound | None, width: int, height: int, fps: float) -> None:
+        self.written = {"audio": 0, "video": 0}  # frames that came back
         self._pictures, self._sound = pictures, sound
-        self._width, self._height = width, height
+        self._width, self._height, self._fps = width, height, fps
+        self._begun = now()
+        self._last: Pixels | None = None
+        self._shown = 0.0  # s, when that was written
+        self._count = 0  # pictures that are in the file
 
     def write(self, frame: AudioFrame | VideoFrame) -> None:
         if isinstance(frame, VideoFrame):
-            self._pictures.write(fitted(frame.picture, self._width, self._height))
+            planes = fitted(frame.picture, self._width, self._height)
+            if self._pictures.live:
+                self._show(planes)
+            else:
+                self._file(planes, round(self._passed(frame.seconds) * self._fps))
         elif self._sound is not None:
+            if not self._sound.live:
+                self._sound.fill(round(self._passed(frame.seconds) * AUDIO_RATE))
             self._sound.write(frame)
+            self.hold()  # there may be sound and no pictures
         else:
             return
         self.written[frame.kind] += 1
+
+    def hold(self) -> None:
+        """Show the last picture again if none came for a while."""
+        if self._pictures.live and self._last is not None and now() - self._shown >= max(HELD, 2 / self._fps):
+            self._show(self._last)
+
+    def _show(self, planes: Pixels) -> None:
+        self._last, self._shown = planes, now()
+        self._pictures.write(planes)
+
+    def _passed(self, seconds: float) -> float:
+        """A frame's time; no frame is of a time that did not come yet, whatever a server says."""
+        return max(0.0, min(seconds, now() - self._begun))
+
+    def _file(self, planes: Pixels, number: int) -> None:
+        """As the picture of that number; one that comes too late for it is shown from the next missing one on."""
+        last = planes if self._last is None else self._last
+        self._last = planes
+        self._fill(last, number)
+        if self._count == number:
+            self._fill(planes, number + 1)
+
+    def _fill(self, planes: Pixels, count: int) -> None:
+        while self._count < count:
+            self._pictures.write(planes)
+            self._count += 1
 
     @property
     def drops(self) -> dict[str, int]:
@@ -247,10 +331,18 @@ class CameraWriter:
         sinks = {"video-0/unread": self._pictures, "audio-0/unread": self._sound}
         return {key: sink.dropped for key, sink in sinks.items() if sink is not None and sink.dropped}
 
-    def close(self) -> None:
-        self._pictures.close()
-        if self._sound is not None:
-            self._sound.close()
+    def close(self, seconds: float) -> None:
+        """`seconds` is when the last frame began that was sent."""
+        try:
+            count = int(seconds * self._fps + 0.01) + 1
+            if self._last is not None and not self._pictures.live:
+                self._fill(self._last, count)
+            if self.written["audio"] and self._sound is not None and not self._sound.live:
+                self._sound.fill(round(count / self._fps * AUDIO_RATE))
+        finally:
+            self._pictures.close()
+            if self._sound is not None:
+                self._sound.close()
 
 
 def writer_to(to: str, voice: str, label: str, *, width: int, height: int, fps: float) -> CameraWriter:
@@ -259,7 +351,7 @@ def writer_to(to: str, voice: str, label: str, *, width: int, height: int, fps: 
     if voice:
         sound = PulseSource(VIRTUAL, label) if voice == PULSE else Sound(voice)
     try:
-        return CameraWriter(pictures_to(to, width, height, fps), sound, width, height)
+        return CameraWriter(pictures_to(to, width, height, fps), sound, width, height, fps)
     except BaseException:
         if sound is not None:
             sound.close()

@@ -30,19 +30,16 @@ class Live:
     def __init__(self, path: str, width: int, height: int, fps: float, seconds: float | None) -> None:
         self.path, self.duration = path, seconds
         self.width, self.height, self.fps = width, height, fps
-        self.trouble: Unavailable | None = None  # why it ended, if by itself
 
     def pictures(self) -> Iterator[VideoFrame]:
+        """Raises `Unavailable` when it ends by itself."""
         begun, last = time.monotonic(), -1
-        try:
-            for pixels in self._shots():
-                at = time.monotonic() - begun
-                if self.duration is not None and at >= self.duration:
-                    return
-                last = max(last + 1, round(at / VIDEO_TIME_BASE))
-                yield VideoFrame(pts=last, time_base=VIDEO_TIME_BASE, track="video-0", picture=Picture.from_bgr(pixels))
-        except Unavailable as error:
-            self.trouble = error
+        for pixels in self._shots():
+            at = time.monotonic() - begun
+            if self.duration is not None and at >= self.duration:
+                return
+            last = max(last + 1, round(at / VIDEO_TIME_BASE))
+            yield VideoFrame(pts=last, time_base=VIDEO_TIME_BASE, track="video-0", picture=Picture.from_bgr(pixels))
 
     def sound(self) -> Iterator[AudioFrame]:
         return iter(())

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ..client import MediaSession
-from ..errors import AimassError
+from ..errors import AimassError, Unavailable
 from ..frames import AudioFrame, VideoFrame, now
 from ..queues import BoundedQueue
 from .latency import Latency
 
 AHEAD = 12  # frames that are read ahead of their time
 UNWRITTEN = 128  # frames that wait for the file
+HELD = 0.2  # s without a frame after which what was shown last is shown on
 QUIET = 1.0  # s without a frame after which nothing more is expected
 LONGEST_TAIL = 6.0  # s at most to wait for what is still on its way
 
@@ -33,7 +34,12 @@ REASONS = {  # what the commonest drops are for; docs/api/rest.md has all of the
     "no_keyframe": "what they build on was lost", "slow_client": "they are not taken fast enough",
     "governor": "the frame rate was lowered for the promised latency", "relink": "the pipeline was changed just then",
     "frame_rate": "more a second than the server takes", "unsent": "they could not be sent in time",
-    "fast_clock": "the microphone is faster than the clock", "unread": "no other program took them"}
+    "fast_clock": "the microphone is faster than the clock", "unread": "no other program took them",
+    "cut": "there was no connection"}
+
+LOST = "The connection to the server is lost. It is tried again."
+BACK = "The connection is back."
+ANEW = "The connection is back, with a new session: what the one before had gathered is gone."
 
 OF_STAGES = {"overload": "is too slow", "deadline": "was late", "busy": "was busy", "removed": "was taken out"}
 
@@ -67,8 +73,15 @@ class Writer(Protocol):
 
 
 class Relay:
-    def __init__(self, session: MediaSession, reader: Reader, writer: Writer) -> None:
-        self.session, self.reader, self.writer = session, reader, writer
+    """`hold` is called, in a thread, each time that nothing came back for a while."""
+
+    def __init__(self, session: MediaSession, reader: Reader, writer: Writer, *,
+                 hold: Callable[[], None] | None = None) -> None:
+        self.session, self.reader, self.writer, self._hold = session, reader, writer, hold
+        self.trouble: Unavailable | None = None  # why what is read ended, if by itself
+        self.cut = False  # whether there is no connection, and one is tried
+        self._id = ""  # of the session that was connected to last
+        self._earlier: Counter[str] = Counter()  # drops in the sessions before this one
         self.position = 0.0  # s of the file that were sent
         self._played: set[str] = set()  # tracks that were sent to their end
         self.tracks: dict[str, Latency] = {kind: Latency() for kind in ("audio", "video") if getattr(reader, kind)}
@@ -96,6 +109,7 @@ class Relay:
 
     async def open(self) -> None:
         await self.session.open()
+        self._id = self.session.id
 
     async def run(self) -> None:
         """Until the file is through, `stop` was called or the session ended."""
@@ -111,6 +125,7 @@ class Relay:
                 task.cancel()
             await asyncio.wait([playing, ended, *plays])
             await self._tail(listening[0])
+            self._look()
         finally:
             await self.session.close()
             await asyncio.wait(listening)
@@ -118,6 +133,8 @@ class Relay:
             task.result()
         if self.session.error is not None:
             raise self.session.error
+        if self.trouble is not None:
+            raise self.trouble
 
     async def _play(self, kind: str, begun: float) -> None:
         frames = self.reader.pictures() if kind == "video" else self.reader.sound()
@@ -128,11 +145,17 @@ class Relay:
                 try:
                     frame, _ = await queue.get()
                 except EOFError:
-                    self._played.add(kind)
+                    await asyncio.wait([reading])
+                    error = reading.exception()
+                    if isinstance(error, Unavailable):
+                        self.trouble = error
+                    else:
+                        self._played.add(kind)
                     break
                 await asyncio.sleep(max(0.0, begun + frame.seconds - now()))
                 # when it should have left is when it left: sending late is part of the delay
                 self.tracks[kind].left(_end(frame), max(begun + frame.seconds, now() - 0.005))
+                self._look()
                 try:
                     await self.session.send(frame)
                 except AimassError:
@@ -141,6 +164,18 @@ class Relay:
         finally:
             reading.cancel()
             await asyncio.wait([reading])
+
+    def _look(self) -> None:
+        """Tell when the connection goes, and when it is back."""
+        cut = not (self.session.connected or self.session.closed)
+        if cut is self.cut:
+            return
+        self.cut = cut
+        if cut:
+            self.tell(LOST)
+        else:
+            self.tell(BACK if self.session.id == self._id else ANEW)
+            self._id = self.session.id
 
     async def _receive(self) -> None:
         try:
@@ -159,17 +194,28 @@ class Relay:
         try:
             with contextlib.suppress(EOFError):
                 while True:
-                    frame, _ = await self._unwritten.get()
+                    frame = await self._next()
                     await asyncio.to_thread(self.writer.write, frame)
         except BaseException:
             self._unwritten.close()  # `_receive` would wait for room
             self.stop()
             raise
 
+    async def _next(self) -> AudioFrame | VideoFrame:
+        while True:
+            try:
+                async with asyncio.timeout(HELD if self._hold is not None else None):
+                    return (await self._unwritten.get())[0]
+            except TimeoutError:
+                assert self._hold is not None
+                await asyncio.to_thread(self._hold)
+
     async def _listen(self) -> None:
         async for event in self.session.events():
             if event.type == "session.stats":
-                self.drops, self.latency = event.data["drops"], event.data["latency"]
+                self.drops, self.latency = dict(self._earlier + Counter(event.data["drops"])), event.data["latency"]
+            elif event.type == "session.created":
+                self._earlier = Counter(self.drops)
             elif event.type == "governor.stepped":
                 self.steps += 1
                 self._news.append(stepped(event.data))
@@ -185,6 +231,8 @@ class Relay:
 
     def note(self) -> str:
         """How late pictures come back now."""
+        if self.cut:
+            return "no connection"
         recent = sorted(self._recent)
         return f"{recent[len(recent) // 2] * 1000:.0f} ms" if recent else ""
 
@@ -199,9 +247,11 @@ class Relay:
         return lines
 
     def summary(self) -> dict[str, Any]:
-        return {"tracks": {f"{kind}-0": track.summary() for kind, track in self.tracks.items()}, "drops": self.drops,
+        drops = self.drops | {f"{track}/cut": count for track, count in self.session.unsent.items()}
+        return {"tracks": {f"{kind}-0": track.summary() for kind, track in self.tracks.items()}, "drops": drops,
                 "latency": None if self.latency is None else self.latency | {"steps": self.steps},
-                "resumed": self.session.resumed, "seconds": round(self.position, 3), "written": self.writer.written}
+                "resumed": self.session.resumed, "cut": self.cut, "seconds": round(self.position, 3),
+                "written": self.writer.written}
 
 
 def stepped(step: dict[str, Any]) -> str:

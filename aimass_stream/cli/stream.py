@@ -69,7 +69,7 @@ def stream(
             await asyncio.to_thread(writer.close)
         if not relay.stopped and not any(track.sent for track in relay.tracks.values()):
             raise InvalidMedia(f"nothing in {source} can be decoded, so nothing was sent and {out} was not written")
-        return report(relay, out, as_json)
+        return report(relay, {"out": str(out) if any(writer.written.values()) else None}, as_json)
 
     run(url, api_key, no_verify, work)
 
@@ -97,18 +97,17 @@ async def watched(relay: Relay, quiet: bool) -> None:
             progress.update(task, completed=relay.reader.duration)
 
 
-def report(relay: Relay, out: Path | str, as_json: bool) -> int:
-    """Print what happened; the exit code: 0 if anything was written."""
-    wrote = any(relay.writer.written.values())
-    summary = relay.summary() | {"out": str(out) if wrote else None}
+def report(relay: Relay, wrote: dict[str, str | None], as_json: bool) -> int:
+    """Print what happened; the exit code: 0 if anything was written, and the connection was there to the end."""
+    summary = relay.summary() | wrote
     if as_json:
         print_json(summary)
     else:
-        _print(summary)
-    return 0 if wrote else 1
+        _print(summary, [each for each in wrote.values() if each])
+    return 0 if any(wrote.values()) and not relay.cut else 1
 
 
-def _print(summary: dict[str, Any]) -> None:
+def _print(summary: dict[str, Any], wrote: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -126,10 +125,13 @@ def _print(summary: dict[str, Any]) -> None:
                                                       if summary["resumed"] else ""))
     if summary["latency"] is not None:
         console.print(_promised(summary["latency"]))
-    if summary["out"] is None:
+    if not wrote:
         Console(stderr=True).print("Nothing came back, so nothing was written", style="red")
     else:
-        console.print(f"Wrote {summary['out']} ({summary['seconds']:.1f} s)")
+        console.print(f"Wrote {' and '.join(wrote)} ({summary['seconds']:.1f} s)")
+    if summary["cut"]:
+        Console(stderr=True).print("There was no connection to the server at the end: what was sent since it was lost "
+                                   "did not come back", style="red")
 
 
 def _promised(latency: dict[str, Any]) -> str:

@@ -92,8 +92,13 @@ class RtcSession(MediaSession):
         self.out: dict[str, FrameTrack] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken = asyncio.Event()
+        self._connected = False
         self._resume_seconds = 0.0
         self._main: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connected and not self.closed
 
     async def open(self) -> None:
         await self._connect()
@@ -123,6 +128,7 @@ class RtcSession(MediaSession):
         if peer.connectionState != "connected":
             await peer.close()
             raise Unavailable(f"the media connection {peer.connectionState}")
+        self._connected = True
 
     def _prepare(self, peer: RTCPeerConnection, broken: asyncio.Event) -> asyncio.Event:
         """Tracks, the data channel and what happens; the event is set once it is decided whether it connects."""
@@ -153,6 +159,7 @@ class RtcSession(MediaSession):
         try:
             while True:
                 await self._broken.wait()
+                self._connected = False
                 if self._over():
                     return
                 await self._again()
@@ -203,6 +210,9 @@ class RtcSession(MediaSession):
             raise InvalidInput(f"this session was opened without {frame.kind}")
         if self.closed:
             raise self.error or InvalidInput("the session is closed")
+        if not self._connected:
+            self._cut(frame.track)
+            return
         if isinstance(frame, VideoFrame):
             picture = frame.picture.av
             picture.pts, picture.time_base = frame.pts, frame.time_base

@@ -63,6 +63,10 @@ class StreamSession(MediaSession):
 
     # connection ------------------------------------------------------------------------------------
 
+    @property
+    def connected(self) -> bool:
+        return self._websocket is not None
+
     async def open(self) -> None:
         try:
             websocket = await self._connect()
@@ -225,7 +229,7 @@ class StreamSession(MediaSession):
             messages = self._encoders.audio(frame)
         elif self._websocket is None:
             messages = []  # nothing is encoded for nobody: the next picture that goes out is a key frame
-            self.dropped += 1
+            self._cut(frame.track)
         else:
             messages = await asyncio.get_running_loop().run_in_executor(self._executor, self._encoders.video, frame)
         for media in messages:
@@ -240,11 +244,11 @@ class StreamSession(MediaSession):
         self._check_open()
         try:
             if self._websocket is None:
-                self.dropped += 1
+                self._cut(f"{media.codec.kind}-0")
             else:
                 await self._websocket.send(media.encode())
         except ConnectionClosed:
-            self.dropped += 1
+            self._cut(f"{media.codec.kind}-0")
 
     async def control(self, message: dict[str, Any]) -> None:
         if self._websocket is None:

@@ -24,10 +24,20 @@ from aimass_stream import clips
 from aimass_stream.cli import camera_sinks
 from aimass_stream.cli.camera_microphone import LATE, SETTLED, Arrivals, Microphone
 from aimass_stream.cli.camera_pulse import microphone_of, pactl, sources
-from aimass_stream.cli.camera_sinks import LOOPBACK, PulseSource, Sound, Y4m, fitted, loopback, pictures_to, wanted
+from aimass_stream.cli.camera_sinks import (
+    LOOPBACK,
+    PulseSource,
+    Sound,
+    Y4m,
+    fitted,
+    loopback,
+    pictures_to,
+    wanted,
+    writer_to,
+)
 from aimass_stream.cli.camera_sources import PIECE, Pattern, opened
 from aimass_stream.errors import InvalidInput, Unavailable
-from aimass_stream.frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Picture, VideoFrame
+from aimass_stream.frames import AUDIO_RATE, AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Picture, VideoFrame
 from tests.support import pulse
 from tests.support.command import clean, here
 from tests.support.pulse import LEVEL, listening, loudspeaker, pulseaudio, until, until_heard
@@ -53,15 +63,16 @@ def test_a_pattern_goes_through_a_server_into_a_camera_and_a_microphone(tmp_path
     done = here("camera", "test", "--to", str(out), "--voice", str(voice), "--url", url, "--width", "320", "--height",
                 "180", "--seconds", "2", "-p", '[{"stage": "mirror"}]')
     assert done.code == 0, done.err
+    assert f"Wrote {out} and {voice} (2.0 s)" in " ".join(done.out.split())
     seen = pictures(out)
-    assert len(seen) > 30
+    assert len(seen) == 60
     assert {(each.width, each.height) for each in seen} == {(320, 180)}
     numbers = [clips.read_number(np.ascontiguousarray(each.bgr[:, ::-1, 1])) for each in seen]
     read = [number for number in numbers if number is not None]
     assert len(read) > 20
     assert read == sorted(read)
     heard = np.frombuffer(voice.read_bytes(), np.int16)
-    assert len(heard) > AUDIO_RATE
+    assert len(heard) == 2 * AUDIO_RATE
     assert np.abs(heard.astype(np.int32)).max() > 1000
     for option, there in (("--to", out), ("--voice", voice)):
         refused = here("camera", "test", option, str(there), "--url", url)
@@ -181,8 +192,56 @@ def test_a_source_that_is_not_there_and_a_screen_without_a_display(monkeypatch: 
         opened("/dev/video99", width=640, height=360, fps=30, seconds=None)
     monkeypatch.delenv("DISPLAY", raising=False)
     screen = opened("screen", width=640, height=360, fps=30, seconds=None)
-    assert list(screen.pictures()) == []
-    assert "DISPLAY" in str(getattr(screen, "trouble", ""))
+    with pytest.raises(Unavailable, match="DISPLAY"):
+        list(screen.pictures())
+
+
+def test_what_is_refused_leaves_no_file_and_no_full_bar(
+        tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    out, voice, kept = tmp_path / "out.y4m", tmp_path / "voice.s16", tmp_path / "kept.y4m"
+    kept.write_text("what was there")
+    to = ["--voice", str(voice), "--seconds", "1", "--force", "--to"]
+    for source, path, wrong, told in (("test", kept, ["-p", '[{"stage": "nosuch"}]', "--url", url], "nosuch"),
+                                      ("test", out, ["--url", "http://127.0.0.1:9"], "no server answers"),
+                                      ("screen", out, ["--url", url], "DISPLAY is not set")):
+        done = here("camera", source, *to, str(path), *wrong)
+        assert (done.code, told in done.err, "100 %" in done.err) == (1, True, False), done.err
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.y4m"]
+    assert kept.read_text() == "what was there"
+
+
+def test_files_are_as_long_as_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = 0.0
+    monkeypatch.setattr(camera_sinks, "now", lambda: passed)
+    out, voice = tmp_path / "out.y4m", tmp_path / "voice.s16"
+    writer = writer_to(str(out), str(voice), "", width=320, height=180, fps=30)
+
+    def came(number: int) -> None:
+        writer.write(VideoFrame(pts=3000 * number, time_base=VIDEO_TIME_BASE, track="video-0",
+                                picture=Picture.from_bgr(clips.draw(number, 320, 180))))
+
+    def heard(start: int) -> None:
+        writer.write(AudioFrame(pts=start, time_base=AUDIO_TIME_BASE, track="audio-0",
+                                samples=np.full((PIECE, 1), 1000, np.int16)))
+
+    passed = 10 / 30
+    for number in (1, 2, 5, 5, 4, 6):
+        came(number)
+    heard(3 * PIECE)
+    heard(4 * PIECE)
+    heard(8 * PIECE)
+    came(1 << 40)  # of a time that did not come yet
+    writer.hold()
+    writer.close(11.5 / 30)
+    seen = [clips.read_number(np.ascontiguousarray(each.bgr[:, :, 1])) for each in pictures(out)]
+    assert seen[:10] == [1, 1, 2, 2, 2, 5, 6, 6, 6, 6]
+    assert len(seen) == 12
+    samples = np.frombuffer(voice.read_bytes(), np.int16)
+    assert [bool(piece[0]) for piece in samples[: 9 * PIECE].reshape(9, PIECE)] == [
+        False, False, False, True, True, False, False, False, True]
+    assert len(samples) == round(12 / 30 * AUDIO_RATE)
+    assert writer.written == {"video": 7, "audio": 3}
 
 
 def test_a_pattern_lasts_as_long_as_it_is_told() -> None:
