@@ -134,7 +134,8 @@ async def test_a_session_that_is_gone_ends_with_the_reason() -> None:
     async with serve(settings(resume_seconds=0.05)) as server, Client(server.url) as client:
         async with client.stream(video="vp8") as session:
             await server.node.end(session.id, "enough")
-            assert [event.data for event in await some_events(session, 2)][1] == {"reason": "enough"}
+            assert [event.data for event in await some_events(session, 2)][1] == {
+                "reason": "enough", "by": "request"}
             await until(lambda: session.closed)
             assert session.error is None
             assert [frame async for frame in session.frames()] == []
