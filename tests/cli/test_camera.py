@@ -24,6 +24,7 @@ from aimass_stream import clips
 from aimass_stream.cli import camera_sinks
 from aimass_stream.cli.camera_microphone import LATE, SETTLED, Arrivals, Microphone
 from aimass_stream.cli.camera_pulse import microphone_of, pactl, sources
+from aimass_stream.cli.camera_session import LastingSession
 from aimass_stream.cli.camera_sinks import (
     LOOPBACK,
     PulseSource,
@@ -36,6 +37,8 @@ from aimass_stream.cli.camera_sinks import (
     writer_to,
 )
 from aimass_stream.cli.camera_sources import PIECE, Pattern, opened
+from aimass_stream.cli.relay import BACK, LOST, Relay
+from aimass_stream.client import Client, rtc
 from aimass_stream.errors import InvalidInput, Unavailable
 from aimass_stream.frames import AUDIO_RATE, AUDIO_TIME_BASE, VIDEO_TIME_BASE, AudioFrame, Picture, VideoFrame
 from tests.support import pulse
@@ -49,9 +52,14 @@ TAUGHT = re.findall(r"^```sh\n(.*?)\n```", TUTORIAL.read_text(), re.MULTILINE | 
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served() as (address, _):
-        yield address
+def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with served() as address_and_process:
+        yield address_and_process
+
+
+@pytest.fixture
+def url(server: tuple[str, subprocess.Popen[bytes]]) -> str:
+    return server[0]
 
 
 def pictures(path: Path) -> list[VideoFrame]:
@@ -209,6 +217,33 @@ def test_what_is_refused_leaves_no_file_and_no_full_bar(
         assert (done.code, told in done.err, "100 %" in done.err) == (1, True, False), done.err
     assert [each.name for each in tmp_path.iterdir()] == ["kept.y4m"]
     assert kept.read_text() == "what was there"
+
+
+@pytest.mark.anyio
+@pytest.mark.slow_loop(200)  # aiortc's own set-up
+async def test_a_server_that_falls_silent_is_noticed_over_webrtc(
+        server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtc, "SILENCE", 1)
+    url, process = server
+    async with Client(url) as client:
+        writer = writer_to(str(tmp_path / "out.y4m"), "", "", width=64, height=48, fps=30)
+        relay = Relay(LastingSession(lambda: client.rtc(audio=False)), Pattern("test", 64, 48, 30, None), writer)
+        relay.tracks.pop("audio")
+        await relay.open()
+        running = asyncio.create_task(relay.run())
+        try:
+            await soon(lambda: writer.written["video"] > 3)
+            process.send_signal(signal.SIGSTOP)
+            await soon(lambda: relay.cut)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        came = writer.written["video"]
+        await soon(lambda: not relay.cut and writer.written["video"] > came + 3)
+        news = relay.news()
+        assert (news[0], news[-1]) == (LOST, BACK)
+        relay.stop()
+        await running
+        writer.close(relay.position)
 
 
 def test_files_are_as_long_as_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
