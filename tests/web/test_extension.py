@@ -38,6 +38,11 @@ LINE = re.compile(r"<!-- This line.*?</script>\n", re.DOTALL)  # all that the ex
 POLICY = ("default-src 'none'; script-src 'nonce-own' 'strict-dynamic'; media-src blob:; connect-src 'none'; "
           "require-trusted-types-for 'script'; trusted-types 'none'")
 NOBODY = "http://127.0.0.1:9"
+TYPED = {  # and what is meant
+    "stream.example.org": "https://stream.example.org/", " localhost:8000 ": "http://localhost:8000/",
+    "192.168.1.5:8000/": "http://192.168.1.5:8000/", "[::1]:8000": "http://[::1]:8000/",
+    "HTTPS://10.0.0.1": "https://10.0.0.1/", "http://example.org/aimass": "http://example.org/aimass",
+    "": None, "two words": None, "ftp://localhost": None}
 GONE = "No connection to this server can be made. Check its address, that it runs, and that this device is online."
 REFUSAL = "navigator.mediaDevices.getUserMedia({ video: true }).then(() => '', ({ name }) => name)"
 LEFT_ALONE = """async () => {
@@ -155,6 +160,11 @@ def test_the_popup_is_for_everybody(extended: Visitor, worker: Worker) -> None:
         page.wait_for_function("document.querySelector('#site').textContent")
         assert page.locator("#site").text_content() == "Browsers let no extension into this page."
         assert not faults(page)
+    addresses = page.evaluate("""async (typed) => {
+      const { addressOf } = await import("./address.js");
+      return typed.map((each) => addressOf(each)?.href ?? null);
+    }""", list(TYPED))
+    assert dict(zip(TYPED, addresses, strict=True)) == TYPED
     page.close()
 
 

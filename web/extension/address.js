@@ -6,5 +6,5 @@ const HERE = /^(localhost|[\d.]+|\[.*\])(:\d+)?(\/|$)/i; // no public name, so h
 export function addressOf(typed) {
   const text = typed.trim();
   const whole = text.includes("://") ? text : `${HERE.test(text) ? "http" : "https"}://${text}`;
-  return /^https?:/i.test(whole) && URL.canParse(whole) ? new URL(whole) : null;
+  return /^https?:\S+$/i.test(whole) && URL.canParse(whole) ? new URL(whole) : null;
 }
