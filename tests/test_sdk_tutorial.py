@@ -49,6 +49,8 @@ def test_the_page_shows_a_mirrored_camera(folder: tuple[Path, str], tmp_path_fac
           portal.wrap_async_context_manager(serve(options)) as running, sync_playwright() as started):
         assert page.count("http://127.0.0.1:8000") == 2
         (place / "index.html").write_text(page.replace("http://127.0.0.1:8000", running.url))
+        (place / "away.html").write_text(page.replace('url: "http://127.0.0.1:8000"', 'url: "http://127.0.0.1:9"')
+                                         .replace("http://127.0.0.1:8000", running.url))
         (place / "favicon.ico").write_bytes(b"")
         visitor = Visitor(launch(started, tmp_path_factory.mktemp("clips")), permissions=["camera"])
         visitor.open(origin, picture=False)
@@ -65,6 +67,11 @@ def test_the_page_shows_a_mirrored_camera(folder: tuple[Path, str], tmp_path_fac
             visitor.page.wait_for_timeout(30)
         assert (picture.max(axis=2).astype(int) - picture.min(axis=2)).mean() < 4
         assert not visitor.complaints
+        away = visitor.context.new_page()
+        away.add_init_script("const now = performance.now.bind(performance); performance.now = () => 20 * now()")
+        away.goto(f"{origin}/away.html")
+        away.get_by_text("No connection to this server can be made. Check that it runs").wait_for()
+        assert away.evaluate("document.querySelector('video').srcObject.getVideoTracks()[0].readyState") == "live"
         visitor.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,31 @@ def test_a_token_that_cannot_be_fetched_just_now_is_asked_for_again(guest: Visit
     assert told[1] == ["connecting", ["server-gone", "Failed to fetch."]]
     assert told[2] == ["live", None]
     other = run(guest, "return trouble(begin({ token() { throw new Error('signed out') } }))")
-    assert (other["reason"], other["message"]) == ("unexpected", "signed out")  # it is the page's to say
+    assert (other["reason"], other["message"]) == ("unexpected", "Signed out.")  # it is the page's to say
+    assert "function token" in other["next"]
     guest.complaints.clear()  # Chromium logs what could not be fetched
+
+
+def test_where_nobody_can_sign_in_it_is_said_who_has_to_do_what(guest: Visitor, guarded: str, server: str) -> None:
+    """On a page of another origin, and where the page's own function gave nothing."""
+    with serving(origins=[server], api_key=KEY) as url:
+        for transport in ("webrtc", "websocket"):
+            spent = run(guest, """
+              const [url, transport] = given;
+              return trouble(begin({ url, token: "spent", transport }));
+            """, url, transport)
+            assert (spent["reason"], spent["next"]) == ("unauthorized",
+                                                        "Ask whoever made this page for another token.")
+    for nothing in ("''", "undefined"):
+        told = run(guest, f"return trouble(begin({{ token: async () => {nothing} }}))")
+        assert (told["reason"], told["message"]) == ("unexpected", "It gave nothing.")
+        assert "function token" in told["next"]
+    guest.complaints.clear()  # Chromium logs what was refused
+    sdk_page(guest, guarded.replace("0.0.0.0", "127.0.0.1"))
+    here = run(guest, "return trouble(begin({ token: () => null }))")
+    assert "sign in" in here["next"]
+    assert "needs an API key" in here["message"]
+    guest.complaints.clear()  # Chromium logs what was refused
 
 
 def test_a_token_that_no_header_can_have_is_refused_at_once(guest: Visitor) -> None:
@@ -117,7 +141,9 @@ def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -
             ("{ fallback: 'blakc' }", "fallback", "raw, black, hold"),
             ("{ url: undefined }", "url", "https://host:8000"),
             ("{ url: 'nonsense://x' }", "url", "https://host:8000"),
-            ("{ url: 'http://' }", "url", "https://host:8000")):
+            ("{ url: 'http://' }", "url", "https://host:8000"),
+            ("{ url: '127.0.0.1:9341' }", "url", "with http:// or https://"),
+            ("{ url: 'host.example' }", "url", "with http:// or https://")):
         reason, message, named, following = run(guest, f"""
           const {{ reason, message, field, next }} = await begin({options}).catch((error) => error);
           return [reason, message, field, next];
@@ -125,14 +151,99 @@ def test_what_makes_no_sense_is_refused_at_once_with_its_field(guest: Visitor) -
         assert (reason, named) == ("invalid", field)
         assert message.startswith(f"{field} is ")
         assert words in following
-    assert run(guest, """
-      const session = new sdk.Session({ url: location.origin });
-      try { session.use("pigeon") } catch ({ field, next }) { return [field, next] }
-    """) == ["transport", "Take one of these: auto, webrtc, websocket."]
+    assert run(guest, "return trouble(sdk.connect())") == run(guest, "return trouble(begin({ url: undefined }))")
     assert run(guest, """
       const signal = AbortSignal.abort("enough");
       try { new sdk.Session({ url: location.origin, signal }) } catch (reason) { return reason }
     """) == "enough"
+
+
+def test_calls_that_make_no_sense_are_refused_in_words_and_change_nothing(guest: Visitor) -> None:
+    """Nor does anything of them stay behind for the next connection."""
+    calls = {
+        "send('video')": "track", "send()": "track", "send({ kind: 'video' })": "track", "process('foo')": "track",
+        "process()": "track", "process(null)": "track", "process(new MediaStream())": "track", "remove('foo')": "kind",
+        "remove()": "kind", "use('pigeon')": "transport", "update()": "change", "update(null)": "change",
+        "update('style')": "change", "update(3)": "change", "update(() => [])": "change",
+        "update({ pipelin: [] })": "change", "adjust()": "index", "adjust('mirror', {})": "index",
+    }
+    told = run(guest, """
+      await begin({ pipeline: [{ stage: "mirror" }] });
+      const told = {};
+      for (const call of given[0]) {
+        const made = Function("session", `return session.${call}`);
+        const { name, reason, field, message, next } = await (async () => made(session))()
+          .then(() => ({}), (error) => error);
+        told[call] = [name, reason, field, message?.startsWith(`${field} is `), Boolean(next)];
+      }
+      return told;
+    """, list(calls))
+    assert told == {call: ["AimassError", "invalid", field, True, True] for call, field in calls.items()}
+    assert run(guest, "return (await trouble(session.adjust(0))).reason") == "invalid"
+    run(guest, "peers.at(-1).close()")
+    guest.until("told('status').some(({ state }) => state === 'reconnecting') && session.status.state === 'live'")
+    assert run(guest, """
+      const { tracks } = await session.stats();
+      return [session.pipeline, tracks, session.transport];
+    """) == [[{"stage": "mirror"}], {}, "webrtc"]
+    run(guest, "await session.close()")
+
+
+def test_a_track_of_a_frame_in_the_page_is_one(guest: Visitor) -> None:
+    assert run(guest, """
+      const frame = document.createElement("iframe");
+      document.body.append(frame);
+      const canvas = frame.contentDocument.createElement("canvas");
+      canvas.getContext("2d");
+      const [track] = canvas.captureStream().getVideoTracks();
+      await begin();
+      session.send(track);
+      await session.close();
+      return track instanceof MediaStreamTrack;
+    """) is False
+
+
+def test_a_server_that_is_not_there_is_not_waited_for_without_end(guest: Visitor) -> None:
+    """Nor one that has no room. Who would wait has a policy, and a session that was there is waited for."""
+    gone, busy, tries = run(guest, """
+      const now = performance.now.bind(performance);
+      let later = 0;
+      performance.now = () => now() + later;
+      const full = () => Promise.resolve(new Response("{}", { status: 429, headers: { "Retry-After": "600" } }));
+      const away = () => { later += 4000; return Promise.reject(new TypeError("away")); };
+      const gone = await trouble(begin({ fetch: away }));
+      const busy = await trouble(begin({ fetch: full }));
+      let tries = 0;
+      const patient = new AbortController();
+      const retry = (attempt, error) => {
+        if (++tries === 9) patient.abort("enough");
+        return sdk.patientRetry(0, error);
+      };
+      await begin({ fetch: away, signal: patient.signal, retry }).catch(() => undefined);
+      await begin();
+      const real = window.fetch;
+      window.cuts = 0;
+      window.fetch = (...asked) => (++cuts < 5 ? away() : real(...asked));
+      peers.at(-1).close();
+      return [gone, busy, tries];
+    """)
+    assert (gone["reason"], busy["reason"], tries) == ("server-gone", "busy", 9)
+    assert "Check that it runs" in gone["next"]
+    guest.until("cuts > 5 && session.status.state === 'live'")
+    run(guest, "await session.close()")
+
+
+def test_another_web_server_is_told_from_ours(guest: Visitor) -> None:
+    answers: list[dict[str, Any]] = [
+        {"status": 404, "body": "File not found"}, {"status": 404, "json": {"detail": "Not Found"}},
+        {"body": "<html>", "content_type": "text/html"}, {"json": None}, {"json": {"version": "1"}}]
+    guest.page.route("**/other/v1/config", lambda route: route.fulfill(**answers.pop()))
+    while answers:
+        told = run(guest, "return trouble(begin({ url: '/other' }))")
+        assert told["reason"] == "invalid"
+        assert told["message"].endswith("/other/, where no AI Mass server answers.")
+        assert "with http:// or https://" in told["next"]
+    guest.complaints.clear()  # Chromium logs what was not there
 
 
 def test_what_may_keep_another_origin_out_is_said_there(guest: Visitor, server: str) -> None:

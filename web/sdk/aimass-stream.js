@@ -8,17 +8,16 @@
  *     video.srcObject = new MediaStream([session.process(camera)]);
  */
 
-import { explain } from "./errors.js";
+import { patientRetry } from "./connection.js";
 import { Session } from "./session.js";
 
 export { capture, captureScreen } from "./capture.js";
-export { patientRetry } from "./connection.js";
 export {
   AimassError, ClosedError, NetworkError, ServerError, SourceError, TokenError, VersionError, explain,
 } from "./errors.js";
 export { Emitter } from "./events.js";
 export { PROTOCOL, Rest } from "./rest.js";
-export { Session };
+export { Session, patientRetry };
 
 /**
  * @typedef {import("../types/api.js").Pipeline} Pipeline
@@ -42,26 +41,33 @@ export { Session };
  *   "black", "hold"
  * @property {number} [patience] s without a processed picture, after which that is so
  * @property {boolean} [receive] false: tracks are only sent, and nothing but events comes back
- * @property {RetryPolicy} [retry] when to try again
+ * @property {RetryPolicy} [retry] when to try again; without one, connect() gives up after 15 s
  * @property {Transport | "auto"} [transport] "auto" (as it comes) takes WebRTC, and where that does not get through within
  *   4 s, a websocket
  * @property {typeof fetch} [fetch] for requests over HTTP, in place of the browser's own
  */
 
+const WAIT = 15_000; // ms for the server's first answer that there is a session, where the page has no policy of its own
+
 /**
- * Opens a session on a server. Rejects with an `AimassError` whose `reason` and `next` say what to do, or with the signal's
- * own reason.
+ * Opens a session on a server, once media can flow. Rejects with an `AimassError` whose `reason` and `next` say what to do,
+ * or with the signal's own reason.
  * @param {Options} options
  * @returns {Promise<Session>}
  */
 export async function connect(options) {
-  const session = new Session(options);
+  const end = performance.now() + WAIT;
+  /** @type {Session} */
+  const session = new Session({ ...options, retry: options?.retry ?? ((attempt, error) => {
+    const pause = patientRetry(attempt, error);
+    return session.epoch || performance.now() + 1000 * (pause ?? 0) < end ? pause : null;
+  }) });
   session.open();
   try {
     await session.ready();
   } catch (error) {
     await session.close();
-    throw options.signal?.aborted ? options.signal.reason : explain(error);
+    throw options.signal?.aborted ? options.signal.reason : error;
   }
   return session;
 }

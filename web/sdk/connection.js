@@ -76,7 +76,7 @@ export class Connection extends Emitter {
   #servers = [];
   #until = 0; // in ms, that they are good
   #stop = new AbortController();
-  #wake = () => {};
+  #wake = () => {}; // ends the pause before the next try
   /** @type {Map<string, {resolve: (event: ServerEvent) => void, reject: (error: Error) => void}>} */
   #asked = new Map();
   #count = 0;
@@ -106,14 +106,9 @@ export class Connection extends Emitter {
 
   /** Starts, and keeps the session alive until `close`. Safe to call again after it failed. */
   open() {
-    if (!["idle", "failed", "closed"].includes(this.status.state)) return this.retryNow();
+    if (!["idle", "failed", "closed"].includes(this.status.state)) return this.#wake();
     this.#stop = new AbortController();
     void this.#run(this.#stop.signal);
-  }
-
-  /** Does not wait out the pause before the next try. */
-  retryNow() {
-    this.#wake();
   }
 
   /** Goes another way from now on. @param {import("./link.js").Transport | "auto"} choice */
@@ -127,7 +122,7 @@ export class Connection extends Emitter {
   suspect() {
     this.#blocked = false;
     this.#link?.suspect();
-    this.retryNow();
+    this.#wake();
   }
 
   /** @param {AbortSignal} signal */
@@ -361,7 +356,7 @@ export class Connection extends Emitter {
       };
       const timer = setTimeout(now, seconds * 1000);
       this.#wake = now;
-      signal.addEventListener("abort", now, { once: true });
+      signal.addEventListener("abort", now);
     });
   }
 }

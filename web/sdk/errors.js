@@ -103,8 +103,8 @@ const ANSWERS = {
   409: ["conflict", "Not possible right now"],
   413: ["invalid", "Too large"],
   422: ["invalid", "The server refused this", "Correct what is marked, or take it out."],
-  429: ["busy", "The server is busy", "It has no room for another session. Try later."],
-  503: ["unavailable", "The server is not ready", "It is starting or stopping. Try again soon."],
+  429: ["busy", "The server is busy", "Try later."],
+  503: ["unavailable", "The server is not ready", "Try again soon."],
 };
 
 // a file or a model in front keeps its name
@@ -122,7 +122,10 @@ export function sentence(text) {
 export const invalid = (field, value, next) => new AimassError("invalid", {
   title: "An option is wrong", message: `${field} is ${value}.`, next, field });
 
-/** @param {string} field @param {string} value @param {string[]} values */
+/** @param {unknown} url */
+export const noAddress = (url) => invalid("url", url, "Give an address with http:// or https://, such as https://host:8000.");
+
+/** @param {string} field @param {any} value @param {string[]} values */
 export function oneOf(field, value, ...values) {
   if (!values.includes(value)) throw invalid(field, value, `Take one of these: ${values.join(", ")}.`);
 }
@@ -136,9 +139,13 @@ export const serverGone = (base, cause) => new NetworkError("server-gone", {
   cause,
 });
 
-/** @param {TypeError} cause */
-export const noToken = (cause) => new NetworkError("server-gone", {
-  title: "No token could be had", message: sentence(cause.message), next: "Check what the function token asks.", cause });
+/** @param {unknown} cause */
+export function noToken(cause) {
+  if (cause instanceof AimassError) return cause;
+  const away = cause instanceof TypeError; // what fetch throws where nobody answers
+  return new (away ? NetworkError : AimassError)(away ? "server-gone" : "unexpected", {
+    title: "No token could be had", message: sentence(explain(cause).message), next: "Check what the function token asks.", cause });
+}
 
 /** @param {URL} worklet @param {unknown} cause */
 export const noWorklet = (worklet, cause) => new NetworkError("media-blocked", {
@@ -147,7 +154,7 @@ export const noWorklet = (worklet, cause) => new NetworkError("media-blocked", {
 
 export const mediaBlocked = () => new NetworkError("media-blocked", {
   title: "The server answers, but no media gets through",
-  message: "Media travel over UDP, which a firewall, a VPN or a container without its ports keeps out.",
+  message: "A firewall, a VPN or a container without its ports keeps UDP out.",
   next: "Open the server's UDP ports (udp_ports), tell it its outside address (advertised_address), or "
     + "give it a TURN server (turn).",
 });
@@ -174,7 +181,7 @@ export const trackEnded = (kind) => new SourceError("track-ended", {
 export const insecureOrigin = () => new SourceError("insecure-origin", {
   title: "Camera and microphone need https",
   message: "Browsers hand them out only to https pages and to localhost.",
-  next: "Start the server with --tls self (or --tls cert,key) and open the https address it prints.",
+  next: "Start the server with --tls self and open the https address it prints.",
 });
 
 /** What getUserMedia and getDisplayMedia throw, by name (W3C Media Capture, section 10.2). */
@@ -189,7 +196,8 @@ const CAPTURE = {
     "Close what else uses the {what} and try again."],
   OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",
     "Choose another device or size."],
-  AbortError: ["device-busy", "The {what} stopped", "It gave up.", "Try again."],
+  AbortError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",
+    "Close what else uses the {what} and try again."],
   NotSupportedError: ["unsupported", "Not possible in this browser", "It can't capture the {what}.",
     "Use another source or another browser."],
 };
@@ -201,9 +209,9 @@ const CAPTURE = {
  */
 export function sourceError(cause, what) {
   if (cause instanceof SourceError) return cause;
-  const name = cause instanceof Error ? cause.name : "";
+  const { name } = /** @type {Error} */ (cause);
   const [reason, title, message, next] = CAPTURE[name]
-    ?? ["unsupported", "The {what} can't be used", cause instanceof Error ? cause.message : String(cause), ""];
+    ?? ["unsupported", "The {what} can't be used", explain(cause).message, ""];
   /** @param {string} text */
   const fill = (text) => text.replaceAll("{what}", what);
   return new SourceError(reason, { title: fill(title), message: fill(message), next: fill(next), cause });

@@ -2,7 +2,7 @@
  * Requests to a server. Every answer that is not a success becomes a `ServerError`, no answer a `NetworkError`.
  */
 
-import { ServerError, TokenError, VersionError, invalid, noToken, serverGone } from "./errors.js";
+import { ServerError, TokenError, VersionError, noAddress, noToken, serverGone } from "./errors.js";
 
 /**
  * @typedef {import("../types/api.js").ClientConfig} ClientConfig
@@ -30,9 +30,8 @@ export class Rest {
    * @param {typeof fetch} [by] in place of the browser's own
    */
   constructor(url, token = null, by) {
-    if (!url || !URL.canParse(url, location.href) || !(this.base = new URL(url, location.href)).protocol.startsWith("http")) {
-      throw invalid("url", url, "Give the server's address, such as https://host:8000.");
-    }
+    if (!/^https?:|^[./]/i.test(/** @type {string} */ (url)) || !URL.canParse(url, location.href)) throw noAddress(url);
+    this.base = new URL(url, location.href);
     if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
     this.#token = token;
     this.#fetch = (/** @type {URL} */ to, /** @type {RequestInit} */ init) => (by ?? fetch)(to, init);
@@ -40,15 +39,16 @@ export class Rest {
 
   /** What authorizes the next request. @returns {Promise<string | null>} */
   async token() {
-    if (typeof this.#token !== "function") return this.#token;
-    if (performance.now() - this.#known.at > FRESH) {
+    if (typeof this.#token === "function" && performance.now() - this.#known.at > FRESH) {
       try {
-        this.#known = { token: await this.#token(), at: performance.now() };
+        const token = await this.#token();
+        if (!token && token !== null) throw Error("it gave nothing");
+        this.#known = { token, at: performance.now() };
       } catch (error) {
-        throw error instanceof TypeError ? noToken(error) : error; // what fetch throws where nobody answers
+        throw noToken(error);
       }
     }
-    return this.#known.token;
+    return this.#last();
   }
 
   /**
@@ -58,6 +58,7 @@ export class Rest {
   judge(error) {
     if (!(error instanceof ServerError) || error.status !== 401) return error;
     this.renew();
+    if (this.base.origin !== location.origin) error.next = "Ask whoever made this page for another token.";
     return this.#admitted ? new TokenError(error) : error;
   }
 
@@ -68,9 +69,12 @@ export class Rest {
 
   /** @param {AbortSignal} [signal] @returns {Promise<ClientConfig>} */
   async config(signal) {
-    /** @type {ClientConfig} */
-    const config = await this.call("GET", "v1/config", null, { signal, seconds: SECONDS });
-    if (config.protocol !== PROTOCOL) throw new VersionError(config.protocol ?? 0, PROTOCOL);
+    /** @type {ClientConfig | undefined} */
+    const config = await this.call("GET", "v1/config", null, { signal, seconds: SECONDS }).catch((error) => {
+      if (!(error instanceof SyntaxError) && error.status !== 404) throw error; // a page, or that there is none
+    });
+    if (config?.protocol === undefined) throw noAddress(`${this.base}, where no AI Mass server answers`);
+    if (config.protocol !== PROTOCOL) throw new VersionError(config.protocol, PROTOCOL);
     return config;
   }
 
@@ -159,12 +163,7 @@ export class Rest {
 /** What a refused request answered. @param {Response} response */
 async function problem(response) {
   const retry = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  let body;
-  try {
-    body = await response.json();
-  } catch {
-    body = null; // a proxy's page, not the server's problem document
-  }
-  const known = { title: response.statusText, detail: "", ...body, status: response.status };
+  const body = await response.json().catch(() => null); // a proxy's page is no problem document
+  const known = { title: response.statusText, ...body, status: response.status };
   return new ServerError(known, Number.isFinite(retry) ? retry : null);
 }

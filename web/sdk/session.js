@@ -43,6 +43,8 @@ const TICK = 200; // ms between two looks at the tracks
 const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
 
+const KINDS = ["audio", "video"];
+
 /** @param {Transport | "auto"} transport */
 const checkTransport = (transport) => oneOf("transport", transport, "auto", "webrtc", "websocket");
 
@@ -172,7 +174,7 @@ export class Session extends Emitter {
    */
   process(track) {
     if (!this.#options.receive) throw invalid("receive", false, "Leave it out, or use send().");
-    const kind = this.#take(track);
+    const kind = this.#take(track, KINDS);
     const raw = typeof track === "string" ? null : track;
     const { fallback, patience } = this.#options;
     let outlet = this.#sent.get(kind)?.outlet ?? null;
@@ -202,6 +204,7 @@ export class Session extends Emitter {
    * @param {Media} kind
    */
   remove(kind) {
+    oneOf("kind", kind, ...KINDS);
     this.#sent.get(kind)?.outlet?.close();
     this.#sent.delete(kind);
     this.#carry(kind, null);
@@ -214,7 +217,11 @@ export class Session extends Emitter {
    * @param {Pipeline | Change} change
    */
   async update(change) {
-    const { latency, ...rest } = Array.isArray(change) ? /** @type {Change} */ ({ pipeline: change }) : change;
+    const wish = Array.isArray(change) ? /** @type {Change} */ ({ pipeline: change }) : change;
+    for (const name of wish && typeof wish === "object" ? Object.keys(wish) : [wish]) {
+      oneOf("change", name, "pipeline", "sync", "latency", "parameters");
+    }
+    const { latency, ...rest } = wish;
     const wanted = { ...rest, ...(latency === undefined ? {} : { latency_ms: latency }) };
     const set = rest.parameters && { parameters: { ...this.#wish.parameters, ...rest.parameters } };
     if (!this.id || this.status.state === "failed") {
@@ -234,6 +241,7 @@ export class Session extends Emitter {
    * @param {Record<string, unknown>} params
    */
   async adjust(index, params) {
+    if (!Number.isInteger(index)) throw invalid("index", index, "Count from 0.");
     await this.#request({ type: "stage.update", index, params });
   }
 
@@ -309,7 +317,6 @@ export class Session extends Emitter {
    * @returns {Promise<void>}
    */
   ready() {
-    if (this.status.state === "live") return Promise.resolve();
     return new Promise((resolve, reject) => {
       /** @param {Status} status */
       const look = ({ state, error }) => {
@@ -329,19 +336,16 @@ export class Session extends Emitter {
     await this.#connection.request(message);
   }
 
-  /** @param {MediaStreamTrack | Media} track @returns {Media} */
-  #take(track) {
+  /** @param {any} track @param {string[]} [kinds] that will do in its place @returns {Media} */
+  #take(track, kinds = []) {
     if (this.#over.signal.aborted) throw new ClosedError();
-    if (typeof track === "string") return track;
-    const kind = /** @type {Media} */ (track.kind);
-    if (track.readyState === "ended") throw trackEnded(kind);
-    return kind;
+    if (kinds.includes(track)) return track;
+    if (!/MediaStreamTrack/.test(track)) throw invalid("track", track, "Give a MediaStreamTrack."); // maybe of another frame's class
+    if (track.readyState === "ended") throw trackEnded(track.kind);
+    return track.kind;
   }
 
-  /**
-   * @param {Media} kind
-   * @param {MediaStreamTrack | null} track
-   */
+  /** @param {Media} kind @param {MediaStreamTrack | null} track */
   #carry(kind, track) {
     this.#connection.setTrack(kind, track).catch(() => undefined); // this link is gone: the next one carries it
   }
