@@ -464,7 +464,7 @@ def test_what_answers_no_token_is_named(visit: Visit, pages: Pages) -> None:
     }""")
     page.get_by_role("button", name="Start").click()
     message = "document.querySelector('aimass-stream').shadowRoot.querySelector('[part=message]').textContent"
-    visitor.until(f"{message} === 'none.txt answers 404, and no token.'")
+    visitor.until(f"{message} === 'none.txt answers 404, and no token. Check what the function token asks.'")
     assert page.evaluate("states") == ["connecting", "idle"]
     assert page.evaluate("document.querySelector('aimass-stream').offsetWidth") == 300  # as a video without a picture
     assert page.evaluate("box('message').bottom <= box('start').top")
