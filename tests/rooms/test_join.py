@@ -33,6 +33,7 @@ pytestmark = pytest.mark.anyio
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "captions-in-a-meeting.md"
 PROGRAM = re.findall(r"^```python\n(.*?)^```", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)[0]
 LEVEL = '[{"stage": "level"}]'
+HEARS = ("env", "--default-signal=HUP")  # the tests' own `nohup` would be respected
 SCRIPT = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")  # has its background ignore Ctrl-C
 
 
@@ -62,7 +63,7 @@ async def line(process: asyncio.subprocess.Process) -> str:
 
 @pytest.mark.parametrize(("ends", "within"), [
     ([signal.SIGINT], ()), ([signal.SIGTERM] * 2, SCRIPT),  # twice, as by `timeout`
-    ([signal.SIGHUP] * 2, ())])  # once by the shell, once by the kernel
+    ([signal.SIGHUP] * 2, HEARS)])  # once by the shell, once by the kernel
 async def test_the_command_tells_what_happens_and_leaves_when_it_is_ended(ends: list[signal.Signals],
                                                                          within: tuple[str, ...]) -> None:
     async with serve(settings()) as server, meeting() as held:

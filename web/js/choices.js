@@ -15,7 +15,7 @@ export const presets = {
 const APP = "app ";
 
 /**
- * @param {import("../sdk/rest.js").Rest} rest
+ * @param {import("../sdk/aimass-stream.js").Rest} rest
  * @returns {Promise<Choices>} of the presets those whose stages are there
  */
 export async function listChoices(rest) {
