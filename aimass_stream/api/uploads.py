@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -72,7 +72,7 @@ class Desk:
         """The file's sound, which lies on disk. Raises `InvalidMedia` or `TooLarge`."""
         folder = self._settings.data_dir
         async with AsyncExitStack() as stack:
-            samples = stack.enter_context(await _made(folder))
+            samples = stack.enter_context(await opened(lambda: _nameless(folder)))
             async with self._decoders:
                 await self._decode(upload, samples)
             yield await asyncio.to_thread(_mapped, samples)
@@ -94,9 +94,9 @@ class Desk:
                                field="file") from error
 
 
-async def _made(folder: Any) -> IO[bytes]:
-    """A client that hangs up meanwhile leaves none open."""
-    making = asyncio.ensure_future(asyncio.to_thread(_nameless, folder))
+async def opened(opening: Callable[[], IO[bytes]]) -> IO[bytes]:
+    """In a thread. Who is cancelled meanwhile, as by a client that hangs up, leaves none open."""
+    making = asyncio.ensure_future(asyncio.to_thread(opening))
     try:
         return await asyncio.shield(making)
     except asyncio.CancelledError:

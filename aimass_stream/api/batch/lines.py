@@ -23,6 +23,7 @@ from ...errors import AimassError, InvalidInput, TooLarge, Unauthorized
 from ...jobs import Jobs, Progress
 from ...ports import Caller
 from ..oip.bodies import Desk
+from ..uploads import opened
 from . import inside, wanted
 
 MOST_LINES = 50_000
@@ -168,7 +169,7 @@ async def _checked(batch: Batch, desk: Desk) -> int:
 
 async def _lines(path: Path) -> AsyncIterator[tuple[int, bytes]]:
     """Those that are not empty, with their numbers from 1. Raises `TooLarge` or `InvalidInput`."""
-    file = await asyncio.to_thread(path.open, "rb")
+    file = await opened(lambda: path.open("rb"))
     try:
         number = 0
         while lines := await asyncio.to_thread(_read, file):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from aimass_stream.ports import Caller
 from tests.api.batch.place import asked, double, jsonl
 from tests.support.accounts import person
 from tests.support.models import Doubler
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +138,38 @@ async def test_a_line_that_is_answered_is_not_asked_again_by_who_comes_after_a_k
     assert (last.share, last.facts) == (1, {"total": 50, "completed": 50, "failed": 0})
     assert sorted([*already, *asked_for]) == list(range(50))
     assert len({json.loads(line)["id"] for line in target.read_bytes().splitlines()}) == 50
+
+
+async def test_a_batch_that_is_ended_while_its_file_is_opened_leaves_none_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in")  # which opens when somebody writes
+    batch = lines.Batch("job_1", tmp_path / "in", tmp_path / "some.jsonl", ADA, "/predict")
+
+    async def ask(path: str, body: bytes, caller: Caller) -> inside.Answer:
+        raise AssertionError(path)
+
+    work = lines.run(batch, tmp_path / "out", ask, Desk(), lambda caller: caller)
+    working = asyncio.create_task(anext(work))
+    writers: list[int] = []
+    await until(lambda: _writes(tmp_path / "in", writers))
+    working.cancel()
+    await asyncio.wait([working])
+    await until(lambda: _unread(writers[0]))
+    os.close(writers[0])
+
+
+def _writes(fifo: Path, writers: list[int]) -> bool:
+    """Once somebody opens it to read."""
+    with suppress(OSError):
+        writers.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    return bool(writers)
+
+
+def _unread(writer: int) -> bool:
+    try:
+        os.write(writer, b"{}")
+    except BrokenPipeError:
+        return True
+    return False
 
 
 async def test_a_batch_leaves_its_owner_a_quarter_of_their_requests(tmp_path: Path) -> None:
