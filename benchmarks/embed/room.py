@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ async def measure(server: Server, janus: Running, quick: bool) -> Result:
 async def attended(case: Case, server: Server, janus: Running, streams: Sequence[Stream]) -> Result:
     """One conversation in a room of its own."""
     camera = await asyncio.to_thread(Camera, 640, 480)
+    sounds = [sound(stream) for stream in streams]  # before anybody's clock runs: it would stand, and then hurry
     async with meeting(janus) as held, Client(server.base) as client:
         voices = [Voice() for _ in streams]
         for number, voice in enumerate(voices):
@@ -101,7 +103,7 @@ async def attended(case: Case, server: Server, janus: Running, streams: Sequence
         listener = await held.guest("Bob")
         rooms = await joined(case, held, client, listener)
         await asyncio.sleep(SETTLE)
-        seen = await talk(server, listener, voices, streams)
+        seen = await talk(server, listener, voices, streams, sounds)
         shown = [await client.rooms.show(room["id"]) for room in rooms]
         for room in rooms:
             await client.rooms.leave(room["id"])
@@ -121,9 +123,9 @@ async def joined(case: Case, held: Meeting, client: Client, listener: Guest) -> 
     return rooms
 
 
-async def talk(server: Server, listener: Guest, voices: Sequence[Voice], streams: Sequence[Stream]) -> Result:
+async def talk(server: Server, listener: Guest, voices: Sequence[Voice], streams: Sequence[Stream],
+               sounds: Sequence[Samples]) -> Result:
     """Everybody says theirs, and the captions of all of it are waited for."""
-    sounds = [sound(stream) for stream in streams]
     length = max(len(each) for each in sounds) / AUDIO_RATE
     pictures, before, begun = listener.pictures, used(server), time.monotonic()
     for voice, clip in zip(voices, sounds, strict=True):
@@ -186,14 +188,15 @@ def utterances(name: str, texts: Sequence[tuple[float, str]], begun: float) -> l
 
 
 def matched(stream: Stream, said: Sequence[list[tuple[float, str]]]) -> list[tuple[list[Word], float, list[Update]]]:
-    """Each sentence's words, its end, and what was shown of the utterances whose first words came after it had begun
-    and before the next one did. Over the whole conversation, where two words in three are wrong, words would be paired
-    with those of another sentence, many seconds away. What is late by a whole sentence shows at the conversation's end.
+    """Each sentence's words, its end, and what was shown of the utterances whose first words came between the middle
+    of the pause before it and that of the one behind it. Over the whole conversation, where two words in three are
+    wrong, words would be paired with those of another sentence, many seconds away. What is late by a whole sentence
+    shows at the conversation's end.
     """
     sentences = by_sentence(stream)
-    begins = [0.0, *(words[0].start for words in sentences[1:]), math.inf]
+    middles = [(before[-1].end + after[0].start) / 2 for before, after in pairwise(sentences)]
     found = []
-    for words, end, begin, until in zip(sentences, stream.ends, begins, begins[1:], strict=False):
+    for words, end, begin, until in zip(sentences, stream.ends, [0.0, *middles], [*middles, math.inf], strict=True):
         texts: dict[int, str] = {}
         updates = []
         for at, number, text in sorted((at, number, text) for number, shown in enumerate(said)
