@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from aimass_stream.events import FrameResult, StageFailed
+from aimass_stream.session import Session
 from aimass_stream.transports.webrtc.channel import CROWDED, HOPELESS
 from tests.support.faults import Mute, sockets
 from tests.support.options import settings
@@ -41,30 +44,12 @@ async def test_a_client_that_does_not_read_loses_results_first_and_then_the_chan
         assert session.stats().transport["events_dropped"] == dropped
 
 
-async def test_who_comes_back_gets_all_results_of_the_meantime_in_order() -> None:
-    result = FrameResult(notes={"hands": "x" * 400})
-    async with serve(settings(resume_seconds=30)) as server:
-        async with Client(server.url, camera=await camera()) as client:
-            await client.connect()
-            await client.until(lambda: client.event("session.created"))
-        session = server.node.get(client.session_id)
-        await until(lambda: session.state == "waiting")
-        seen = client.events[-1]["seq"]
-        for _ in range(1200):  # half a megabyte
-            session.event(result, track="video-0", pts=1.0)
-        async with Client(server.url, camera=await camera()) as back:
-            await back.connect(session_id=session.id, resume_token=session.resume_token, last_seq=seen)
-            await back.until(lambda: len(back.events) > 100)
-            for _ in range(200):  # they wait behind the others
-                session.event(result, track="video-0", pts=1.0)
-            last = session.events_after(0)[-1].seq
-            await back.until(lambda: back.events[-1]["seq"] >= last)
-            assert [event["seq"] for event in back.events] == list(range(seen + 1, back.events[-1]["seq"] + 1))
-            assert session.stats().transport["events_dropped"] == 0
+RESULT = FrameResult(notes={"hands": "x" * 400})
 
 
-async def test_who_is_coming_back_as_the_session_ends_gets_no_event_twice() -> None:
-    result = FrameResult(notes={"hands": "x" * 400})
+@asynccontextmanager
+async def coming_back() -> AsyncIterator[tuple[Session, Client, int]]:
+    """A session, its client, which has just come back after half a megabyte of results, and the first seq it missed."""
     async with serve(settings(resume_seconds=30)) as server:
         async with Client(server.url, camera=await camera()) as client:
             await client.connect()
@@ -73,12 +58,28 @@ async def test_who_is_coming_back_as_the_session_ends_gets_no_event_twice() -> N
         await until(lambda: session.state == "waiting")
         seen = client.events[-1]["seq"]
         for _ in range(1200):
-            session.event(result, track="video-0", pts=1.0)
+            session.event(RESULT, track="video-0", pts=1.0)
         async with Client(server.url, camera=await camera()) as back:
             await back.connect(session_id=session.id, resume_token=session.resume_token, last_seq=seen)
-            await back.until(lambda: len(back.events) > 10)
-            await session.close("over")  # the last ones may not arrive any more
-            assert [event["seq"] for event in back.events] == list(range(seen + 1, back.events[-1]["seq"] + 1))
+            yield session, back, seen + 1
+
+
+async def test_who_comes_back_gets_all_results_of_the_meantime_in_order() -> None:
+    async with coming_back() as (session, back, first):
+        await back.until(lambda: len(back.events) > 100)
+        for _ in range(200):  # they wait behind the others
+            session.event(RESULT, track="video-0", pts=1.0)
+        last = session.events_after(0)[-1].seq
+        await back.until(lambda: back.events[-1]["seq"] >= last)
+        assert [event["seq"] for event in back.events] == list(range(first, back.events[-1]["seq"] + 1))
+        assert session.stats().transport["events_dropped"] == 0
+
+
+async def test_who_is_coming_back_as_the_session_ends_gets_no_event_twice() -> None:
+    async with coming_back() as (session, back, first):
+        await back.until(lambda: len(back.events) > 10)
+        await session.close("over")  # the last ones may not arrive any more
+        assert [event["seq"] for event in back.events] == list(range(first, back.events[-1]["seq"] + 1))
 
 
 async def test_other_channels_are_closed_and_the_first_of_ours_counts() -> None:
