@@ -34,7 +34,6 @@ from ..speech.corpus import Stream
 from ..speech.delays import Scores, Update, score
 from ..speech.section import Result, percent, seconds, table
 from . import conversation
-from .conversation import by_sentence
 from .page import failure, spread
 
 PEOPLE = 4
@@ -47,6 +46,8 @@ GROWTH = 0.5  # s that the last third of the words may be later than the first: 
 RATE = 30.0  # pictures/s that are sent
 HELD = 0.9  # share of them that has to be shown
 PAINTER, SCRIBE = "Painter", "Scribe"
+
+Shown = list[tuple[float, str]]  # an utterance's texts, each from its moment on
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def scored(streams: Sequence[Stream], texts: Sequence[tuple[float, str]], begun:
     total, growth = Scores(), []
     for number, stream in enumerate(streams):
         one = Scores()
-        for words, end, updates in matched(stream, utterances(f"P{number}", texts, begun)):
-            one.add(score(words, updates, [end]))
+        for words, ends, updates in matched(stream, utterances(f"P{number}", texts, begun)):
+            one.add(score(words, updates, ends))
         third = len(one.delays) // 3
         if third:
             growth.append(float(np.median(one.delays[-third:]) - np.median(one.delays[:third])))
@@ -177,9 +178,9 @@ def scored(streams: Sequence[Stream], texts: Sequence[tuple[float, str]], begun:
             "utterances": sum(len(stream.ends) for stream in streams)}
 
 
-def utterances(name: str, texts: Sequence[tuple[float, str]], begun: float) -> list[list[tuple[float, str]]]:
+def utterances(name: str, texts: Sequence[tuple[float, str]], begun: float) -> list[Shown]:
     """What was shown of each utterance of somebody, s after `begun`; in the order in which they began."""
-    found: dict[str, list[tuple[float, str]]] = {}
+    found: dict[str, Shown] = {}
     for at, text in texts:
         told = json.loads(text)
         if told["name"] == name:
@@ -187,24 +188,43 @@ def utterances(name: str, texts: Sequence[tuple[float, str]], begun: float) -> l
     return list(found.values())
 
 
-def matched(stream: Stream, said: Sequence[list[tuple[float, str]]]) -> list[tuple[list[Word], float, list[Update]]]:
-    """Each sentence's words, its end, and what was shown of the utterances whose first words came between the middle
-    of the pause before it and that of the one behind it. Over the whole conversation, where two words in three are
-    wrong, words would be paired with those of another sentence, many seconds away. What is late by a whole sentence
-    shows at the conversation's end.
+def matched(stream: Stream, said: Sequence[Shown]) -> list[tuple[list[Word], list[float], list[Update]]]:
+    """Sentences that are told together: their words, the end of each, and what was shown of the utterances whose first
+    words came between the middle of the pause before them and that of the one behind. Over the whole conversation,
+    where half of the words are wrong, they would be paired with those of another sentence, many seconds away. What is
+    late by a whole sentence shows at the conversation's end.
     """
-    sentences = by_sentence(stream)
-    middles = [(before[-1].end + after[0].start) / 2 for before, after in pairwise(sentences)]
+    groups = together(stream, said)
+    middles = [_middle(before[-1], after[0]) for (before, _), (after, _) in pairwise(groups)]
     found = []
-    for words, end, begin, until in zip(sentences, stream.ends, [0.0, *middles], [*middles, math.inf], strict=True):
+    for (words, ends), begin, until in zip(groups, [0.0, *middles], [*middles, math.inf], strict=True):
         texts: dict[int, str] = {}
         updates = []
         for at, number, text in sorted((at, number, text) for number, shown in enumerate(said)
                                        if begin <= shown[0][0] < until for at, text in shown):
             texts[number] = text
             updates.append(Update(at, " ".join(texts[each] for each in sorted(texts)), ""))
-        found.append((words, end, updates))
+        found.append((words, ends, updates))
     return found
+
+
+def together(stream: Stream, said: Sequence[Shown]) -> list[tuple[list[Word], list[float]]]:
+    """Words and ends of sentences between which an utterance went on: the recogniser holds a short pause behind what
+    is no whole sentence for a pause in it.
+    """
+    groups: list[tuple[list[Word], list[float]]] = []
+    for words, end in zip(conversation.by_sentence(stream), stream.ends, strict=True):
+        if groups and any(shown[0][0] < _middle(groups[-1][0][-1], words[0]) and words[0].end < shown[-1][0]
+                          for shown in said):
+            groups[-1][0].extend(words)
+            groups[-1][1].append(end)
+        else:
+            groups.append((list(words), [end]))
+    return groups
+
+
+def _middle(before: Word, after: Word) -> float:
+    return (before.end + after.start) / 2
 
 
 def used(server: Server) -> dict[str, float]:
@@ -283,7 +303,8 @@ def tell(result: Result) -> str:
             "one with the camera; a fifth person gets both. Janus, server, people and listener share the "
             f"{result['machine_cores']} cores. A word's delay counts from its end, as it is given to the encoder, to "
             "the text on the data channel that holds it, right or wrong: words are paired by the least edit distance, "
-            "each sentence with the utterances whose captions began after it did.\n\n"
+            "each sentence with the utterances whose captions began after it did, and with its neighbour where an "
+            "utterance went on over their pause.\n\n"
             + table(["", *(case.title for case in CASES)], rows))
 
 

@@ -107,6 +107,8 @@ def test_a_words_delay_is_not_taken_from_another_sentence() -> None:
     assert (found["wer"], found["words"], found["tail_s"]) == (0.25, 4, 0.6)
     late = room.scored([stream], [(at + 11, text) for at, text in texts], 100.0)
     assert late["tail_s"] == 11.6
+    as_one = [caption(1.2, "a", "red"), caption(11.2, "a", "red book red"), caption(12.5, "a", "red book red book")]
+    assert room.scored([stream], as_one, 100.0)["wer"] == 0  # the second sentence is in the first one's utterance
 
 
 def test_pictures_after_a_cut_are_told_from_those_before() -> None:
