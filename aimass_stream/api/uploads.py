@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -26,6 +26,7 @@ from ..errors import Busy, InvalidInput, InvalidMedia, SandboxError, TooLarge
 from ..settings import Settings
 from ..speech.decode import decode
 from ..speech.words import HEARING_RATE, Waveform
+from ..uncut import opened, to_the_end
 
 MAX_FILES = 16  # in one request
 MAX_FIELDS = 64
@@ -94,30 +95,15 @@ class Desk:
                                field="file") from error
 
 
-async def opened(opening: Callable[[], IO[bytes]]) -> IO[bytes]:
-    """In a thread. Who is cancelled meanwhile, as by a client that hangs up, leaves none open."""
-    making = asyncio.ensure_future(asyncio.to_thread(opening))
-    try:
-        return await asyncio.shield(making)
-    except asyncio.CancelledError:
-        making.add_done_callback(lambda made: made.cancelled() or made.exception() or made.result().close())
-        raise
-
-
 def _nameless(folder: Any) -> IO[bytes]:
     folder.mkdir(parents=True, exist_ok=True)
     return cast(IO[bytes], tempfile.TemporaryFile(dir=folder))
 
 
 async def on_disk(file: IO[bytes]) -> int:
-    """Its descriptor; a small upload lies in memory until then. Moving it is waited for even where the caller is
-    cancelled: who closes the file meanwhile would close the memory, and leave the new file open."""
-    moving = asyncio.ensure_future(asyncio.to_thread(_moved, file))
-    try:
-        return await asyncio.shield(moving)
-    except asyncio.CancelledError:
-        await asyncio.wait([moving])
-        raise
+    """Its descriptor; a small upload lies in memory until then. Who closes the file while it is moved would close the
+    memory, and leave the new file open."""
+    return await to_the_end(asyncio.to_thread(_moved, file))
 
 
 def _moved(file: IO[bytes]) -> int:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from ..errors import AimassError, Unavailable
+from ..uncut import opened
 from . import problems
 from .connection import Connection, part
 from .following import events
@@ -62,7 +63,7 @@ class Jobs:
             total, done = int(response.headers.get("content-length", 0)), 0
             beside = target.with_name(f".{target.name}.part")
             try:
-                file = await asyncio.to_thread(beside.open, "wb")
+                file = await opened(lambda: beside.open("wb"))
                 try:
                     async for piece in response.aiter_bytes(1 << 18):
                         await asyncio.to_thread(file.write, piece)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import AimassError, Conflict, InvalidInput, NotFound, Unavailable
+from ..uncut import opened
 from .connection import Connection, part
 from .records import Upload, read
 
@@ -116,7 +117,7 @@ class Uploads:
 
 
 async def _pieces(path: Path, upload: Upload, count: int, told: Told | None) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
+    file = await opened(lambda: path.open("rb"))
     try:
         await asyncio.to_thread(file.seek, upload.offset)
         sent = 0
@@ -166,7 +167,7 @@ async def _fetch(connection: Connection, path: str, beside: Path, here: int, tol
     async with connection.streamed(path, headers) as response:
         going_on = response.status_code == 206
         told(here if going_on else 0)
-        file = await asyncio.to_thread(beside.open, "ab" if going_on else "wb")
+        file = await opened(lambda: beside.open("ab" if going_on else "wb"))
         try:
             async for piece in response.aiter_bytes(PIECE):
                 await asyncio.to_thread(file.write, piece)

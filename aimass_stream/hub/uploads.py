@@ -28,6 +28,7 @@ from ..errors import Busy, Conflict, InvalidInput, NoSpace, NotFound, TooLarge
 from ..ports import Caller
 from ..store import Blobs, Database
 from ..store.blobs import digest_of
+from ..uncut import opened, to_the_end
 from .archives import inner
 from .records import plain
 from .tables import UPLOADS
@@ -176,7 +177,7 @@ class Uploads:
 
     async def _write(self, upload: Upload, content: AsyncIterable[bytes]) -> int:
         """Bytes that are here then."""
-        file = await asyncio.to_thread(self._path(upload.id).open, "ab", 0)
+        file = await opened(lambda: self._path(upload.id).open("ab", 0))
         size, sure = upload.offset, upload.offset
         digest = self._digest(upload)
         try:
@@ -190,7 +191,7 @@ class Uploads:
                     await asyncio.to_thread(os.fsync, file.fileno())
                     sure = size
         finally:
-            await asyncio.shield(asyncio.to_thread(_close, file))
+            await to_the_end(asyncio.to_thread(_close, file))
         return size
 
     async def _whole(self, upload: Upload) -> Upload:

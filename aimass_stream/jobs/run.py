@@ -8,22 +8,21 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .. import sandbox
 from ..errors import AimassError, Conflict, NoSpace, NotFound, SandboxError, SandboxKilled, SandboxRaised, Unavailable
+from ..uncut import opened, to_the_end
 from .report import Preview, Report, heard
 
 if TYPE_CHECKING:  # they bring SQLAlchemy, which takes most of a second to import
     from ..store.blobs import Blobs
     from ..store.jobs import Job as Row
     from ..store.jobs import Jobs as Table
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ class Run:
                 if self._finish is not None:
                     await self._finish(self.row, path)
                 blob = await self._blobs.adopt(path)
-                self.row = await _surely(self._table.complete(
+                self.row = await to_the_end(self._table.complete(
                     self.row, blob=blob, message=self.row.message, facts=self.row.facts))
         finally:
             _later(work.files if isinstance(work, Work) else ())
@@ -122,7 +121,7 @@ class Run:
                 self._note(said)
 
     async def _child(self, work: Work, path: Path) -> None:
-        number = await asyncio.to_thread(os.open, path, os.O_RDWR | os.O_CLOEXEC)
+        number = await opened(lambda: os.open(path, os.O_RDWR | os.O_CLOEXEC))
         limits = replace(work.limits, niceness=max(sandbox.BACKGROUND, work.limits.niceness))
         try:
             async with aclosing(sandbox.stream(work.function, number, *work.arguments, files=[number, *work.files],
@@ -168,7 +167,7 @@ class Run:
             return await self._reread()
         going = self._table.release if self.why == "closed" else self._table.stop
         try:
-            self.row = await _surely(going(self.row))
+            self.row = await to_the_end(going(self.row))
         except Conflict:  # it had just ended by itself, or somebody else has it
             await self._reread()
 
@@ -181,7 +180,7 @@ class Run:
     async def _fail(self, error: Exception) -> None:
         told, retry = _told(self.row.id, error)
         try:
-            self.row = await _surely(self._table.fail(self.row, told.problem(), retry=retry))
+            self.row = await to_the_end(self._table.fail(self.row, told.problem(), retry=retry))
         except Conflict:
             await self._reread()
 
@@ -196,16 +195,6 @@ def _told(job_id: str, error: Exception) -> tuple[AimassError, bool]:
         return error, isinstance(error, (Unavailable, NoSpace))
     log.error("job %s failed", job_id, exc_info=error)
     return AimassError("something of ours went wrong; the server's log has more"), True
-
-
-async def _surely(writing: Coroutine[Any, Any, T]) -> T:
-    """What is being written down is, also where the task is cancelled meanwhile."""
-    task = asyncio.ensure_future(writing)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _later(files: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from typing import IO
 
 from ..errors import InvalidInput, NoSpace, NotFound, TooLarge
 from ..settings import Settings
+from ..uncut import opened
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PIECE = 1024 * 1024  # bytes read at a time
@@ -48,7 +49,7 @@ class Blobs:
         Raises `TooLarge` over `limit` bytes, `InvalidInput` when its SHA-256 is not the `expected` one and `NoSpace`
         on a full disk; then nothing is kept.
         """
-        writing = await asyncio.to_thread(_Writing, self.folder / "new" / secrets.token_hex(16))
+        writing = await opened(lambda: _Writing(self.folder / "new" / secrets.token_hex(16)))
         try:
             async for piece in _pieces(content):
                 if limit is not None and writing.size + len(piece) > limit:
@@ -60,7 +61,7 @@ class Blobs:
             await asyncio.to_thread(writing.finish)
             await self._keep(writing.path, blob)
         finally:
-            writing.discard()
+            writing.close()
         return blob
 
     async def _keep(self, path: Path, blob: Blob) -> None:
@@ -105,7 +106,7 @@ class Blobs:
 
     async def open(self, sha256: str) -> int:
         """The number of an open file to be read, and closed by the caller. Raises `NotFound`."""
-        return await asyncio.to_thread(lambda: os.open(self.path(sha256), os.O_RDONLY | os.O_CLOEXEC))
+        return await opened(lambda: os.open(self.path(sha256), os.O_RDONLY | os.O_CLOEXEC))
 
     def path(self, sha256: str) -> Path:
         """Where the blob lies, to be read only. Raises `NotFound`."""
@@ -163,7 +164,7 @@ async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]
 
 
 async def pieces(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
+    file = await opened(lambda: path.open("rb"))
     try:
         while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece
@@ -198,8 +199,8 @@ class _Writing:
         with no_space():
             self.file.flush()
 
-    def discard(self) -> None:
-        """Remove what was not finished."""
+    def close(self) -> None:
+        """What was not finished is removed."""
         with suppress(OSError):  # what it still has in memory has no room on the disk either
             self.file.close()
         self.path.unlink(missing_ok=True)

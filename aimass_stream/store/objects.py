@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 from ..errors import InvalidInput, NotFound, Unavailable
+from ..uncut import opened
 from .blobs import ABANDONED, DIGEST, Blob, Blobs, digest_of, no_space
 
 
@@ -55,17 +56,20 @@ class Objects(Blobs):
     @asynccontextmanager
     async def local(self, sha256: str) -> AsyncIterator[Path]:
         async with self.scratch() as path:
-            with await asyncio.to_thread(path.open, "wb") as file:
+            with await opened(lambda: path.open("wb")) as file:
                 await self._fetch(sha256, file)
             yield path
 
     async def open(self, sha256: str) -> int:
-        file = cast(IO[bytes], await asyncio.to_thread(tempfile.TemporaryFile, dir=self.folder / "new"))
+        file = await opened(self._nameless)
         with file:
             await self._fetch(sha256, file)
             number = os.dup(file.fileno())
         os.lseek(number, 0, os.SEEK_SET)
         return number
+
+    def _nameless(self) -> IO[bytes]:
+        return cast(IO[bytes], tempfile.TemporaryFile(dir=self.folder / "new"))
 
     async def _fetch(self, sha256: str, file: IO[bytes]) -> None:
         """Raises `NotFound`, and `Unavailable` for what is not what its name says."""

@@ -22,8 +22,8 @@ import orjson
 from ...errors import AimassError, InvalidInput, TooLarge, Unauthorized
 from ...jobs import Jobs, Progress
 from ...ports import Caller
+from ...uncut import opened
 from ..oip.bodies import Desk
-from ..uploads import opened
 from . import inside, wanted
 
 MOST_LINES = 50_000
@@ -75,7 +75,7 @@ async def run(batch: Batch, target: Path, ask: Ask, desk: Desk, confirm: Callabl
     asked; `Unauthorized` where the caller's key is no longer good."""
     total = await _checked(batch, desk)
     done = await asyncio.to_thread(_done, batch.partial)
-    file: IO[bytes] = await asyncio.to_thread(_opened, batch.partial, done.size)
+    file = await opened(lambda: _opened(batch.partial, done.size))
     under_way: set[asyncio.Task[tuple[int, bytes, bool]]] = set()
     sure = time.monotonic()
     try:

@@ -22,6 +22,7 @@ from ...jobs import Job, Jobs, Work
 from ...ports import ROLES, Caller
 from ...store.blobs import no_space, pieces
 from ...store.sealed import NO_KEY
+from ...uncut import to_the_end
 from ..records import File, Version
 from .child import convert
 from .kinds import KINDS, Kind
@@ -117,7 +118,7 @@ class Conversions:
             if version.state != "ready":
                 raise InvalidInput(f"the result was refused: {version.reason}", field="kind")
         except BaseException:  # also where the job is cancelled: nothing is left of it
-            await _surely(self._gone(caller, version))
+            await to_the_end(self._gone(caller, version))
             raise
         row.facts.update(version=version.number, conversion=version.facts["conversion"])
         result = {"model": name, "version": version.number, "conversion": version.facts["conversion"]}
@@ -218,13 +219,3 @@ def _taken(archive: Path, name: str, place: Path) -> None:
         member = opened.extractfile(name)
         assert member is not None
         shutil.copyfileobj(member, target, 1 << 20)
-
-
-async def _surely(writing: Any) -> None:
-    """Done to its end, also where the task is cancelled meanwhile."""
-    task = asyncio.ensure_future(writing)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue

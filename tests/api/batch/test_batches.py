@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from aimass_stream.errors import InvalidInput, Unauthorized
 from aimass_stream.ports import Caller
 from tests.api.batch.place import asked, double, jsonl
 from tests.support.accounts import person
+from tests.support.fifo import unread, writer
 from tests.support.models import Doubler
 from tests.support.waiting import until
 
@@ -149,27 +149,11 @@ async def test_a_batch_that_is_ended_while_its_file_is_opened_leaves_none_open(t
 
     work = lines.run(batch, tmp_path / "out", ask, Desk(), lambda caller: caller)
     working = asyncio.create_task(anext(work))
-    writers: list[int] = []
-    await until(lambda: _writes(tmp_path / "in", writers))
+    number = await writer(tmp_path / "in")
     working.cancel()
     await asyncio.wait([working])
-    await until(lambda: _unread(writers[0]))
-    os.close(writers[0])
-
-
-def _writes(fifo: Path, writers: list[int]) -> bool:
-    """Once somebody opens it to read."""
-    with suppress(OSError):
-        writers.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    return bool(writers)
-
-
-def _unread(writer: int) -> bool:
-    try:
-        os.write(writer, b"{}")
-    except BrokenPipeError:
-        return True
-    return False
+    await until(lambda: unread(number))
+    os.close(number)
 
 
 async def test_a_batch_leaves_its_owner_a_quarter_of_their_requests(tmp_path: Path) -> None:
