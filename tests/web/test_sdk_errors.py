@@ -256,6 +256,17 @@ def test_what_may_keep_another_origin_out_is_said_there(guest: Visitor, server: 
     guest.complaints.clear()  # Chromium logs what could not be fetched
 
 
+def test_a_policy_that_throws_ends_the_tries_and_says_so(guest: Visitor) -> None:
+    told = run(guest, """
+      const session = new sdk.Session({ url: given[0], retry() { throw new Error("no such table"); } });
+      session.open();
+      const { reason, message } = await trouble(session.ready());
+      return [reason, message, session.status.state];
+    """, NOBODY)
+    assert told == ["unexpected", "no such table", "failed"]
+    guest.complaints.clear()  # Chromium logs what could not be fetched
+
+
 def test_an_app_that_is_not_there_takes_one_token(visit: Visit, server: str) -> None:
     """Only a session that is lost is asked for again: a token may be good once."""
     guest = sdk_page(visit(), server)

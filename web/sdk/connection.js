@@ -108,7 +108,7 @@ export class Connection extends Emitter {
   open() {
     if (!["idle", "failed", "closed"].includes(this.status.state)) return this.#wake();
     this.#stop = new AbortController();
-    void this.#run(this.#stop.signal);
+    this.#run(this.#stop.signal).catch((error) => this.#set("failed", explain(error))); // of a policy that throws
   }
 
   /** Goes another way from now on. @param {import("./link.js").Transport | "auto"} choice */
