@@ -214,6 +214,8 @@ class Visitor:
     async def _offer(self) -> None:
         """What the client is subscribed to is what we send."""
         async with self._offering:
+            if self._down.signalingState == "closed":
+                return  # who leaves ends this, too, and may be done with it before what it still says here is read
             media = {sid: (guest, track) for guest in self._room.guests for sid, track in guest.media.items()}
             for sid in self.subscribed - set(self._senders):
                 guest, track = media[sid]
