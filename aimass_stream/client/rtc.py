@@ -7,7 +7,6 @@ websocket or a browser.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping
 from fractions import Fraction
@@ -33,7 +32,6 @@ from .connection import body_of
 from .session import MediaSession
 
 CONNECT_TIMEOUT = 15.0  # s
-SILENCE = 5  # s without anything, after which a connection is lost; a server tells its statistics each second
 PACKET = AUDIO_RATE // 50  # samples: 20 ms
 
 Kind: TypeAlias = Literal["audio", "video"]
@@ -95,7 +93,6 @@ class RtcSession(MediaSession):
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken = asyncio.Event()
         self._connected = False
-        self._heard = False  # whether anything came lately
         self._resume_seconds = 0.0
         self._main: asyncio.Task[None] | None = None
 
@@ -161,7 +158,7 @@ class RtcSession(MediaSession):
         """Offer again when the connection breaks, until the session is over."""
         try:
             while True:
-                await self._lost()
+                await self._lost(self._broken)
                 self._connected = False
                 if self._over():
                     return
@@ -173,17 +170,6 @@ class RtcSession(MediaSession):
             self._ended(error)
         finally:
             self._ended()
-
-    async def _lost(self) -> None:
-        """Until the connection is broken, or silent: ICE takes half a minute to see that nobody is there."""
-        silent = 0
-        while silent < SILENCE:  # counted, because this process may have been asleep
-            self._heard = False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._broken.wait()
-                    return
-            silent = 0 if self._heard else silent + 1
 
     def _over(self) -> bool:
         return self.closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from .problems import error_from
 WAITING_FRAMES = 16
 WAITING_EVENTS = 1024  # then the oldest are dropped
 ANSWER_TIMEOUT = 10.0  # s for a session.updated
+SILENCE = 5  # s without anything, after which a connection is lost; a server tells its statistics each second
 
 
 class MediaSession(abc.ABC):
@@ -40,6 +42,7 @@ class MediaSession(abc.ABC):
         self._readers = 0
         self._answers: dict[str, asyncio.Future[Event]] = {}
         self._requests = itertools.count(1)
+        self._heard = False  # something came in the last second
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -72,6 +75,21 @@ class MediaSession(abc.ABC):
     def connected(self) -> bool:
         """Whether what is sent now is on its way, and not dropped."""
         return not self.closed
+
+    async def _lost(self, broken: asyncio.Event) -> None:
+        """Until the connection is `broken`, or silent: ICE and TCP take half a minute to see that nobody is there.
+
+        While frames wait for their reader, so does what is behind them.
+        """
+        silent = 0
+        while silent < SILENCE:  # counted, because this process may have been asleep
+            self._heard = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await broken.wait()
+                    return
+            stuck = self._readers and len(self._frames) >= WAITING_FRAMES
+            silent = 0 if self._heard or stuck else silent + 1
 
     async def update(self, *, pipeline: list[dict[str, Any]] | None = None, sync: str | None = None,
                      latency_ms: int | None = None) -> Event:

@@ -144,7 +144,7 @@ class StreamSession(MediaSession):
         raise error
 
     async def _read(self, websocket: ClientConnection) -> None:
-        acknowledging = asyncio.create_task(self._acknowledge(websocket))
+        beside = [asyncio.create_task(self._acknowledge(websocket)), asyncio.create_task(self._watch(websocket))]
         try:
             async for message in websocket:
                 if isinstance(message, str):
@@ -153,13 +153,16 @@ class StreamSession(MediaSession):
                     await self._media(message)
                 self._received += 1
                 self._progress.set()
+                self._heard = True
         except ConnectionClosed:
             pass  # `_over` looks at the code
         except InvalidMessage:
             await websocket.close(1002)
             raise
         finally:
-            acknowledging.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
 
     async def _acknowledge(self, websocket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -168,6 +171,11 @@ class StreamSession(MediaSession):
                 self._progress.clear()
                 await websocket.send(wire.Ack(received=self._received).encode())
                 await asyncio.sleep(ACK_EVERY)
+
+    async def _watch(self, websocket: ClientConnection) -> None:
+        """Cuts a line at whose other end nobody is any more."""
+        await self._lost(asyncio.Event())
+        websocket.transport.abort()
 
     # what comes in ---------------------------------------------------------------------------------
 

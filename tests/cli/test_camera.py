@@ -38,7 +38,7 @@ from aimass_stream.cli.camera_sinks import (
 )
 from aimass_stream.cli.camera_sources import PIECE, Pattern, opened
 from aimass_stream.cli.relay import BACK, LOST, Relay
-from aimass_stream.client import Client, rtc
+from aimass_stream.client import Client, session
 from aimass_stream.errors import InvalidInput, Unavailable
 from aimass_stream.frames import AUDIO_RATE, AUDIO_TIME_BASE, AudioFrame, Picture, VideoFrame
 from tests.support import pulse
@@ -221,29 +221,32 @@ def test_what_is_refused_leaves_no_file_and_no_full_bar(
 
 @pytest.mark.anyio
 @pytest.mark.slow_loop(200)  # aiortc's own set-up
-async def test_a_server_that_falls_silent_is_noticed_over_webrtc(
-        server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rtc, "SILENCE", 1)
-    url, process = server
-    async with Client(url) as client:
-        writer = writer_to(str(tmp_path / "out.y4m"), "", "", width=64, height=48, fps=30)
-        relay = Relay(LastingSession(lambda: client.rtc(audio=False)), Pattern("test", 64, 48, 30, None), writer)
-        relay.tracks.pop("audio")
-        await relay.open()
-        running = asyncio.create_task(relay.run())
-        try:
-            await soon(lambda: writer.written["video"] > 3)
-            process.send_signal(signal.SIGSTOP)
-            await soon(lambda: relay.cut)
-        finally:
-            process.send_signal(signal.SIGCONT)
-        came = writer.written["video"]
-        await soon(lambda: not relay.cut and writer.written["video"] > came + 3)
-        news = relay.news()
-        assert (news[0], news[-1]) == (LOST, BACK)
-        relay.stop()
-        await running
-        writer.close(relay.position)
+@pytest.mark.parametrize("way", ["webrtc", "websocket"])
+async def test_a_server_that_falls_silent_is_noticed(
+        way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of its own: one that was stopped finds itself too busy for others for a while."""
+    monkeypatch.setattr(session, "SILENCE", 2)
+    with served() as (url, process):
+        async with Client(url) as client:
+            writer = writer_to(str(tmp_path / "out.y4m"), "", "", width=64, height=48, fps=30)
+            lasting = LastingSession(lambda: client.rtc(audio=False) if way == "webrtc" else client.stream(video="vp8"))
+            relay = Relay(lasting, Pattern("test", 64, 48, 30, None), writer)
+            relay.tracks.pop("audio")
+            await relay.open()
+            running = asyncio.create_task(relay.run())
+            try:
+                await soon(lambda: writer.written["video"] > 3)
+                process.send_signal(signal.SIGSTOP)
+                await soon(lambda: relay.cut)
+            finally:
+                process.send_signal(signal.SIGCONT)
+            came = writer.written["video"]
+            await soon(lambda: not relay.cut and writer.written["video"] > came + 3)
+            news = relay.news()
+            assert (news[0], BACK in news) == (LOST, True)  # and that what came all at once was too much
+            relay.stop()
+            await running
+            writer.close(relay.position)
 
 
 def test_a_pattern_lasts_as_long_as_it_is_told() -> None:
