@@ -221,6 +221,27 @@ def test_ten_connections_leave_nothing_behind(guest: Visitor, server: str) -> No
     assert run(guest, "return refs.filter((ref) => ref.deref()).length") == 0
 
 
+def test_pictures_of_a_track_that_is_let_go_are_closed(guest: Visitor) -> None:
+    """Chromium tells every 10 s whether one was not, once it is collected."""
+    run(guest, """
+      const { frames } = await import("/sdk/outlet.js");
+      const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+      const [track] = stream.getTracks();
+      for (let time = 0; time < 150; time++) {
+        let seen;
+        const one = new Promise((resolve) => (seen = resolve));
+        const stop = frames(track, (frame) => (frame.close(), seen()));
+        await one;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+        stop();
+      }
+      track.stop();
+    """)
+    guest.context.new_cdp_session(guest.page).send("HeapProfiler.collectGarbage")
+    guest.page.wait_for_timeout(10_500)
+    assert guest.complaints == []
+
+
 def test_what_is_refused_is_said_in_words(visit: Visit, guarded: str) -> None:
     visitor = sdk_page(visit(), guarded.replace("0.0.0.0", "127.0.0.1"))
     opening = "return trouble(sdk.connect({ url: location.origin, token: given[0] }))"

@@ -198,7 +198,8 @@ class StreamOutlet extends Outlet {
 }
 
 /**
- * Reads a track's frames until it ends or the answered function is called.
+ * Reads a track's frames until it ends or the answered function is called. The reader is let go with the frame after that:
+ * Chromium forgets to close one that comes while a reader that waits for it is cancelled.
  * @param {MediaStreamTrack} track
  * @param {(frame: any) => void} take it closes the frame
  */
@@ -208,15 +209,18 @@ export function frames(track, take) {
   const read = () => {
     reader.read().then(({ done, value }) => {
       if (done) return;
-      if (over) return value.close();
+      if (over) {
+        value.close();
+        reader.cancel().catch(() => undefined); // ended meanwhile
+        return;
+      }
       read();
       take(value);
-    }, () => undefined); // cancelled in the middle of it
+    }, () => undefined); // it ended with an error
   };
   read();
   return () => {
     over = true;
-    reader.cancel().catch(() => undefined); // ended before
   };
 }
 
