@@ -167,10 +167,9 @@ def test_refused_change_is_shown_at_its_field(visitor: Visitor, server: str) -> 
 def test_wrong_link_names_the_field_and_can_be_mended(visit: Visit, server: str) -> None:
     visitor = visit()
     page = visitor.open(link(server, [{"stage": "blur", "sigma": -1}, {"stage": "no-such-stage"}]), picture=False)
-    error = page.locator(".stage[data-stage=no-such-stage] .stage-error")
-    error.wait_for()
-    page.locator(".stage[data-stage=no-such-stage] .remove").click()
     page.locator(".stage[data-stage=blur] .field-error").wait_for()
+    assert page.locator(".stage[data-stage=no-such-stage] .stage-error").is_visible()  # both are told
+    page.locator(".stage[data-stage=no-such-stage] .remove").click()
     page.locator(".stage[data-stage=blur] .exact").fill("5")
     page.wait_for_selector(".monitor.has-picture")
     runs(server, visitor, [{"stage": "blur", "sigma": 5}])

@@ -167,7 +167,6 @@ export class PipelineEditor {
     const card = { entry, element, form, time, error, code, fold, rung };
     form.element.hidden = Object.keys(info?.params.properties ?? {}).length > FIELDS;
     fold.setAttribute("aria-expanded", String(!form.element.hidden));
-    if (!info || info.error) this.#tell(card, info?.error ?? `This server has no stage “${entry.name}”.`);
     this.#tellBroken(card);
     return card;
   }
@@ -261,10 +260,12 @@ export class PipelineEditor {
     for (const card of this.#cards.values()) if (card.entry.name === name) this.#tellBroken(card);
   }
 
-  /** @param {Card} card */
+  /** What is wrong with the stage wherever it stands. @param {Card} card */
   #tellBroken(card) {
-    const text = this.#broken.get(card.entry.name);
-    if (text !== undefined) this.#tell(card, text);
+    const { name } = card.entry;
+    const info = this.model.info(name);
+    const text = this.#broken.get(name) ?? (info ? info.error : `This server has no stage “${name}”.`);
+    if (text) this.#tell(card, text);
   }
 
   /**
