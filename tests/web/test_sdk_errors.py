@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 
 ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
 NOBODY = "http://127.0.0.1:9"  # a port that no server has
+AWAY = ["server-gone", "No connection to this server can be made."]
 
 
 @pytest.fixture
@@ -256,14 +257,17 @@ def test_what_may_keep_another_origin_out_is_said_there(guest: Visitor, server: 
     guest.complaints.clear()  # Chromium logs what could not be fetched
 
 
-def test_a_policy_that_throws_ends_the_tries_and_says_so(guest: Visitor) -> None:
-    told = run(guest, """
-      const session = new sdk.Session({ url: given[0], retry() { throw new Error("no such table"); } });
+@pytest.mark.parametrize(("policy", "told"), [
+    ('() => { throw new Error("no such table"); }', ["unexpected", "no such table"]),
+    ("async () => 1", AWAY), ("() => undefined", AWAY), ("() => NaN", AWAY)])
+def test_a_policy_that_throws_or_says_no_number_ends_the_tries(guest: Visitor, policy: str, told: list[str]) -> None:
+    """Else it would try without a pause."""
+    assert run(guest, f"""
+      const session = new sdk.Session({{ url: given[0], retry: {policy} }});
       session.open();
-      const { reason, message } = await trouble(session.ready());
-      return [reason, message, session.status.state];
-    """, NOBODY)
-    assert told == ["unexpected", "no such table", "failed"]
+      const {{ reason, message, state = session.status.state }} = await trouble(session.ready());
+      return [reason, message, state];
+    """, NOBODY) == [*told, "failed"]
     guest.complaints.clear()  # Chromium logs what could not be fetched
 
 

@@ -159,7 +159,7 @@ export class Connection extends Emitter {
       attempt = error.reason === reason ? attempt + 1 : 0;
       reason = error.reason;
       const pause = this.#retry(attempt, error);
-      if (pause === null) return this.#set("failed", error);
+      if (pause === null || !(pause >= 0)) return this.#set("failed", error);
       this.#set(this.sessionId ? "reconnecting" : "connecting", error, pause);
       if (pause > 0) await this.#sleep(pause, signal);
     }
