@@ -107,6 +107,25 @@ def test_boxes_are_drawn_on_the_picture_they_belong_to(visit: Visit, server: str
     visitor.complaints[:] = [text for text in visitor.complaints if "AudioContext" not in text]  # nobody had touched it
 
 
+def test_a_picture_that_is_gone_when_it_is_told_is_left_out(visit: Visit, server: str, clip: Path) -> None:
+    visitor = visit()
+    visitor.context.add_init_script("""
+      const ask = HTMLVideoElement.prototype.requestVideoFrameCallback;
+      HTMLVideoElement.prototype.requestVideoFrameCallback = function (told) {
+        return ask.call(this, (...given) => {
+          if (window.unplug && this.matches(".processed")) this.srcObject = window.unplug = null;
+          told(...given);
+        });
+      };
+    """)
+    page = playing(visitor, server, clip)
+    visitor.until(INKED)
+    page.evaluate("window.unplug = true")
+    visitor.until("window.unplug === null")
+    assert [text for text in visitor.complaints if "AudioContext" not in text] == []
+    visitor.complaints.clear()
+
+
 def test_nothing_is_drawn_twice_or_where_it_is_no_longer_true(visit: Visit, server: str, clip: Path) -> None:
     visitor = visit()
     page = playing(visitor, server, clip)

@@ -315,6 +315,27 @@ def test_a_change_while_nothing_runs_yet_goes_into_the_next_offer(guest: Visitor
 
 
 @pytest.mark.skipif(not ESBUILD.exists(), reason="esbuild is not here: npm ci in web")
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_change_while_another_one_is_refused_is_tried_by_itself(guest: Visitor, transport: str) -> None:
+    """It came too late for the offer that is refused."""
+    told = run(guest, """
+      const pipeline = [{ stage: "blur", sigma: -1 }];
+      const session = new sdk.Session({ url: location.origin, transport: given[0], pipeline });
+      session.process("video");
+      session.open();
+      const asked = new Promise((resolve) => {
+        const { WebSocket, fetch } = window;
+        window.fetch = (url, ...rest) => (`${url}`.endsWith("offer") && resolve(), fetch(url, ...rest));
+        window.WebSocket = class extends WebSocket { send(text) { super.send(text); resolve(); } };
+      });
+      await asked;
+      await session.update([{ stage: "blur", sigma: 5 }]);
+      return session.pipeline;
+    """, transport)
+    assert told == [{"stage": "blur", "sigma": 5}]
+    guest.complaints.clear()  # Chromium logs what was refused
+
+
 def test_a_bundle_says_which_file_it_misses_for_a_websocket(guest: Visitor, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.js"
     subprocess.run([ESBUILD, ROOT / "sdk" / "aimass-stream.js", "--bundle", "--format=esm", f"--outfile={bundle}",

@@ -174,6 +174,7 @@ export class ResultsView {
     const pts = this.pts(metadata);
     const tick = pts === null ? undefined : tickOf(pts);
     if (typeof VideoFrame === "undefined") return this.#hold({ tick, picture: this.#video, width, height });
+    if (this.#video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return false; // another stream came meanwhile
     const picture = new VideoFrame(this.#video);
     if (Math.abs(picture.timestamp / 1e6 - mediaTime) > 0.001 && this.#missed < MISSED) {
       picture.close();

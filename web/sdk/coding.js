@@ -12,7 +12,7 @@ import { frames, play, silent } from "./outlet.js";
 
 export const CODECS = { pcm_s16le: 1, opus: 2, jpeg: 16, vp8: 17, h264: 18 };
 export const NAMES = { vp8: "vp8", h264: "avc1.42e034" }; // level 5.2: a lower one is refused where pictures are large
-const LAST = 100; // ms that sound goes on after its end: a processor that has not ended by itself is kept for ever
+const LAST = 300; // ms that sound goes on after its end: a processor that has not ended by itself is kept for ever
 const RATE = 48_000; // Hz
 const BITS = 0.1; // of a pixel, 30 times a second
 const JPEG_EVERY = 66; // ms: single pictures are large

@@ -123,7 +123,7 @@ export const invalid = (field, value, next) => new AimassError("invalid", {
   title: "An option is wrong", message: `${field} is ${value}.`, next, field });
 
 /** @param {unknown} url */
-export const noAddress = (url) => invalid("url", url, "Give an address with http:// or https://, such as https://host:8000.");
+export const noAddress = (url) => invalid("url", url, "Give an address with http:// or https://.");
 
 /** @param {string} field @param {any} value @param {string[]} values */
 export function oneOf(field, value, ...values) {
@@ -161,14 +161,14 @@ export const mediaBlocked = () => new NetworkError("media-blocked", {
 
 export const mediaLost = () => new NetworkError("media-lost", {
   title: "The connection was cut",
-  message: "Nothing has come from the server for a while.",
+  message: "Nothing has come for a while.",
   next: "Check this device's network.",
 });
 
 export const noWebRtc = () => new NetworkError("no-webrtc", {
   title: "This browser has no WebRTC",
   message: "It is missing or switched off.",
-  next: "Allow it in the browser's settings, or use another browser.",
+  next: "Allow it in its settings, or use another.",
 });
 
 /** @param {string} kind */
@@ -196,10 +196,8 @@ const CAPTURE = {
     "Close what else uses the {what} and try again."],
   OverconstrainedError: ["no-device", "The {what} can't do that", "The chosen device is gone or has no such size.",
     "Choose another device or size."],
-  AbortError: ["device-busy", "The {what} can't be opened", "Another program may be using it.",
-    "Close what else uses the {what} and try again."],
   NotSupportedError: ["unsupported", "Not possible in this browser", "It can't capture the {what}.",
-    "Use another source or another browser."],
+    "Use another source or browser."],
 };
 
 /**
@@ -210,7 +208,7 @@ const CAPTURE = {
 export function sourceError(cause, what) {
   if (cause instanceof SourceError) return cause;
   const { name } = /** @type {Error} */ (cause);
-  const [reason, title, message, next] = CAPTURE[name]
+  const [reason, title, message, next] = CAPTURE[name === "AbortError" ? "NotReadableError" : name]
     ?? ["unsupported", "The {what} can't be used", explain(cause).message, ""];
   /** @param {string} text */
   const fill = (text) => text.replaceAll("{what}", what);

@@ -228,7 +228,11 @@ export class Session extends Emitter {
       this.#carried = false;
       Object.assign(this.#wish, wanted, set);
       this.open();
-      await this.ready();
+      await this.ready().catch((error) => {
+        if (this.#carried) throw error;
+        this.open(); // what failed was on its way before
+        return this.ready();
+      });
       if (this.#carried) return;
     }
     await this.#request({ type: "session.update", ...wanted });
