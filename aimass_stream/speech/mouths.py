@@ -88,9 +88,15 @@ class Desk:
 
     async def open(self) -> dict[str, Any]:
         """Start the processes; what the first of them tells of itself. Raises `Unavailable`."""
+        starting = [asyncio.create_task(worker.start()) for worker in self._workers]
         try:
-            return (await asyncio.gather(*(worker.start() for worker in self._workers)))[0]
+            await asyncio.wait(starting)  # for all of them: what is just beginning could not be ended
+            first, *_ = [each.result() for each in starting]
+            return first
         except BaseException:
+            for each in starting:
+                each.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
             await self.close()
             raise
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from tests.support.options import settings
 from tests.support.rtc import Camera, Client, Microphone
@@ -120,11 +121,21 @@ async def test_the_answer_offers_repair_of_sound_and_a_rate_to_start_pictures_wi
         assert answer.count("x-google-start-bitrate=800") == 3  # VP8 and two profiles of H264
 
 
-async def test_who_leaves_before_the_answer_leaves_no_session() -> None:
+async def test_who_leaves_before_the_answer_leaves_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = asyncio.Event()
+    answering = RTCPeerConnection.createAnswer
+
+    async def late(peer: RTCPeerConnection) -> RTCSessionDescription:
+        await gone.wait()
+        return await answering(peer)
+
     async with (serve(settings(resume_seconds=600)) as server,
                 Client(server.url, camera=await camera()) as client):
         offer = {"sdp": await client.offer()}
+        monkeypatch.setattr(RTCPeerConnection, "createAnswer", late)
         posting = asyncio.create_task(client.http.post("/v1/webrtc/offer", json=offer))
         await until(lambda: bool(server.node.sessions()))
         posting.cancel()
+        await until(lambda: not server.server.server_state.connections)
+        gone.set()
         await until(lambda: not server.node.sessions())

@@ -9,10 +9,12 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from aimass_stream import children
 from aimass_stream.engines.espeak import Espeak
 from aimass_stream.errors import InvalidInput, ModelFailed, Unavailable
 from aimass_stream.frames import Samples
@@ -20,6 +22,7 @@ from aimass_stream.speech.contract import Manner
 from aimass_stream.speech.mouths import Desk
 from aimass_stream.speech.words import Word
 from tests.support.options import settings
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +210,24 @@ async def test_a_library_that_is_none_is_told_and_leaves_no_process() -> None:
     desk = Desk("nothing", ["false"], processes=2, depth=1)
     with pytest.raises(Unavailable, match="nothing does not start"):
         await desk.open()
+
+
+async def test_where_one_process_does_not_start_none_is_left_that_starts(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    starting: list[asyncio.Task[Any] | None] = []
+    begin = children.start
+
+    async def start(*given: Any, **options: Any) -> children.Child:
+        starting.append(asyncio.current_task())
+        if starting[1:]:
+            await until(lambda: starting[0] is not None and starting[0].done())
+        return await begin(*given, **options)
+
+    monkeypatch.setattr(children, "start", start)
+    with pytest.raises(Unavailable):
+        await Desk("nothing", ["false"], processes=2, depth=1).open()
+    assert len(starting) == 2
+    assert all(task is not None and task.done() for task in starting)
 
 
 async def test_after_its_end_it_says_so() -> None:
