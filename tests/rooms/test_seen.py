@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from aimass_stream.client import Client
@@ -50,6 +53,15 @@ def registry() -> Registry:
     return registry
 
 
+async def heard(room: Followed, voice: Voice, clip: Samples) -> dict[str, object]:
+    """Its caption. Nobody misses a word here for good: what a busy machine loses of it is said again."""
+    while True:
+        voice.say(clip)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                return await room.until("caption", final=True)
+
+
 async def test_a_stage_reads_who_is_there_and_the_others_last_words(clip: Samples, registry: Registry) -> None:
     async with serve(settings(), registry=registry) as server, meeting() as held, Client(server.url) as client:
         voice = Voice()
@@ -59,8 +71,7 @@ async def test_a_stage_reads_who_is_there_and_the_others_last_words(clip: Sample
             held.url, held.room, pipeline=[{"stage": "asr"}, {"stage": "overhears"}], captions=False))
         served = {name: await room.until("participant.state", state="served", name=name) for name in ("Ann", "Bob")}
         sessions = {name: server.node.get(told["session_id"]) for name, told in served.items()}
-        voice.say(clip)
-        said = await room.until("caption", final=True)
+        said = await heard(room, voice, clip)
         seen = {"room": str(held.room), "me": "Bob", "people": ["Ann", "Bob"], "last": f"Ann: {said['text']}"}
         await until(lambda: noted(sessions["Bob"].events_after(0)) == seen)
         await until(lambda: noted(sessions["Ann"].events_after(0)) == seen | {"me": "Ann", "last": None})
