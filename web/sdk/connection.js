@@ -289,9 +289,9 @@ export class Connection extends Emitter {
    * @param {Media} kind
    * @param {MediaStreamTrack | null} track
    */
-  async setTrack(kind, track) {
+  setTrack(kind, track) {
     this.#tracks[kind] = track;
-    await this.#link?.setTrack(kind, track);
+    this.#link?.setTrack(kind, track).catch(() => undefined); // this link is gone: the next one carries it
   }
 
   /** What the browser measures of this connection, null while there is none. */

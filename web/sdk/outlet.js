@@ -166,9 +166,7 @@ class StreamOutlet extends Outlet {
     this.#withdraw();
     this.#withdraw = () => {};
     if (this.fallback === "raw" && this.raw?.readyState === "live") {
-      const copy = this.raw.clone();
-      const stop = frames(copy, (frame) => this.#write(frame));
-      this.#withdraw = () => (stop(), copy.stop());
+      this.#withdraw = frames(this.raw, (frame) => this.#write(frame));
     } else if (this.fallback === "black" && this.track.kind === "video") {
       const black = () => this.#write(blank(this.#size));
       const timer = setInterval(black, BLACK_EVERY);

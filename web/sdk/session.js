@@ -44,9 +44,7 @@ const MOST_HELD = 1000;
 const FAREWELL = 300; // ms that the server may take to say that the session is over
 
 const KINDS = ["audio", "video"];
-
-/** @param {Transport | "auto"} transport */
-const checkTransport = (transport) => oneOf("transport", transport, "auto", "webrtc", "websocket");
+const TRANSPORTS = ["auto", "webrtc", "websocket"];
 
 /** @extends {Emitter<Events>} */
 export class Session extends Emitter {
@@ -79,7 +77,7 @@ export class Session extends Emitter {
     receive = true, retry, transport = "auto", fetch }) {
     super();
     stop?.throwIfAborted();
-    checkTransport(transport);
+    oneOf("transport", transport, ...TRANSPORTS);
     oneOf("fallback", fallback, "raw", "black", "hold");
     /** For other routes of the server, with this session's token. */
     this.rest = new Rest(url, token, fetch);
@@ -90,10 +88,7 @@ export class Session extends Emitter {
     connection.on("event", (event) => this.#told(event));
     connection.on("missed", (count) => this.emit("missed", count));
     connection.on("status", (status) => this.#became(status));
-    connection.on("stream", (stream) => {
-      this.#stream = stream;
-      for (const kind of this.#sent.keys()) this.#wire(kind);
-    });
+    connection.on("stream", (stream) => this.#follow(stream));
     connection.on("session", ({ id, fresh, epoch }) => {
       this.emit("epoch", { epoch, sessionId: id, resumed: !fresh, previous: fresh ? this.#before : null });
       this.#before = { sessionId: id, lastSeq: connection.sequence.last };
@@ -136,7 +131,7 @@ export class Session extends Emitter {
    * @param {Transport | "auto"} transport
    */
   use(transport) {
-    checkTransport(transport);
+    oneOf("transport", transport, ...TRANSPORTS);
     this.#connection.use(transport);
     if (this.status.state !== "idle") this.open();
   }
@@ -183,7 +178,7 @@ export class Session extends Emitter {
     this.#sent.set(kind, { raw, outlet, away: true });
     outlet.setRaw(raw);
     this.#wire(kind);
-    this.#carry(kind, raw);
+    this.#connection.setTrack(kind, raw);
     return outlet.track;
   }
 
@@ -196,7 +191,7 @@ export class Session extends Emitter {
     const outlet = this.#sent.get(kind)?.outlet ?? null;
     outlet?.setRaw(track);
     this.#sent.set(kind, { raw: track, outlet, away: true });
-    this.#carry(kind, track);
+    this.#connection.setTrack(kind, track);
   }
 
   /**
@@ -207,7 +202,7 @@ export class Session extends Emitter {
     oneOf("kind", kind, ...KINDS);
     this.#sent.get(kind)?.outlet?.close();
     this.#sent.delete(kind);
-    this.#carry(kind, null);
+    this.#connection.setTrack(kind, null);
   }
 
   /**
@@ -349,9 +344,10 @@ export class Session extends Emitter {
     return track.kind;
   }
 
-  /** @param {Media} kind @param {MediaStreamTrack | null} track */
-  #carry(kind, track) {
-    this.#connection.setTrack(kind, track).catch(() => undefined); // this link is gone: the next one carries it
+  /** @param {MediaStream | null} stream that comes back */
+  #follow(stream) {
+    this.#stream = stream;
+    for (const kind of this.#sent.keys()) this.#wire(kind);
   }
 
   /** What comes back goes to the track that the page has. @param {Media} kind */
@@ -363,10 +359,7 @@ export class Session extends Emitter {
 
   /** @param {Status} status */
   #became(status) {
-    if (status.state !== "live") {
-      this.#stream = null;
-      for (const kind of this.#sent.keys()) this.#wire(kind);
-    }
+    if (status.state !== "live") this.#follow(null);
     this.emit("status", status);
   }
 
