@@ -3,7 +3,6 @@
  * pictures a second. A buoy rings whenever its lamp lights, so that one can hear whether lips would be in sync.
  */
 
-import { endLater } from "./canvas-stream.js";
 import { Bell } from "./demo-sound.js";
 
 const WIDTH = 848; // px, whole macroblocks
@@ -74,6 +73,15 @@ export class DemoClip {
     this.#sound?.close();
     endLater(this.stream);
   }
+}
+
+/**
+ * Ends the stream of a canvas on which nobody draws any more: Chromium forgets to close a picture that comes while its
+ * track ends.
+ * @param {MediaStream} stream
+ */
+export function endLater(stream) {
+  setTimeout(() => stream.getTracks().forEach((track) => track.stop()), 1000);
 }
 
 /** One picture of the clip. @param {number} t s */

@@ -6,8 +6,7 @@
 import { Compare } from "./compare.js";
 import { DemoClip } from "./demo.js";
 import { arrowTarget, byId, h, icon, save, toast } from "./dom.js";
-import { Emitter } from "../sdk/aimass-stream.js";
-import { explain } from "../sdk/aimass-stream.js";
+import { Emitter, explain } from "../sdk/aimass-stream.js";
 import { Recorder } from "./recorder.js";
 import { listDevices, openCamera, openFile, openScreen, openVoice } from "./sources.js";
 
@@ -110,7 +109,7 @@ export class Monitor extends Emitter {
     try {
       const source = await open();
       if (turn !== this.#turn) return source.stop();
-      if (before !== source) before?.stop();
+      before?.stop();
       this.#use(source);
     } catch (error) {
       if (turn === this.#turn) this.#refuse(kind, explain(error));

@@ -4,7 +4,7 @@
  */
 
 import { SourceError, capture, captureScreen } from "../sdk/aimass-stream.js";
-import { endLater } from "./canvas-stream.js";
+import { endLater } from "./demo.js";
 
 /**
  * @typedef {"clip" | "camera" | "microphone" | "screen" | "file"} SourceKind
@@ -98,26 +98,24 @@ export async function openFile(file) {
       message: `${file.name} has no sound or picture that this browser can decode.`,
       next: "Try an MP4 (H.264, AAC) or WebM file." });
   }
-  const picture = player.videoWidth > 0 ? onCanvas(player) : null;
-  const stream = new MediaStream([...(picture?.tracks ?? []), ...out.stream.getAudioTracks()]);
-  const made = source("file", file.name, stream);
-  return { ...made, stop: () => (picture?.stop(), release(), endLater(stream)) };
+  const pictures = player.videoWidth > 0 ? onCanvas(player) : [];
+  const stream = new MediaStream([...pictures, ...out.stream.getAudioTracks()]);
+  return { kind: "file", label: file.name, stream, stop: () => (release(), endLater(stream)) };
 }
 
-/** @param {HTMLVideoElement} player */
+/** @param {HTMLVideoElement} player what is drawn while it plays */
 function onCanvas(player) {
   const canvas = document.createElement("canvas");
   const scale = Math.min(1, 720 / player.videoHeight, 1280 / player.videoWidth); // what a server likes in real time
   canvas.width = Math.round((player.videoWidth * scale) / 2) * 2;
   canvas.height = Math.round((player.videoHeight * scale) / 2) * 2;
   const context = canvas.getContext("2d", { alpha: false });
-  let request = 0;
   const draw = () => {
     context?.drawImage(player, 0, 0, canvas.width, canvas.height);
-    request = player.requestVideoFrameCallback(draw);
+    player.requestVideoFrameCallback(draw);
   };
   draw();
-  return { tracks: canvas.captureStream(30).getVideoTracks(), stop: () => player.cancelVideoFrameCallback(request) };
+  return canvas.captureStream(30).getVideoTracks();
 }
 
 /** @param {SourceKind} kind @param {string} label @param {MediaStream} stream @returns {Source} */

@@ -145,6 +145,7 @@ export class Screen {
   #decoder = null;
   #paint;
   #done;
+  #inside = 0; // pieces that the decoder has
   size = { width: 0, height: 0 };
   frames = 0;
   lag = new Lag();
@@ -184,9 +185,12 @@ export class Screen {
     }
     if (this.#decoder?.state !== "configured") {
       if (!key) return this.#done(), false;
-      this.#decoder = new VideoDecoder({ output: (frame) => this.#show(frame), error: () => this.#done() });
+      this.#decoder = new VideoDecoder({ output: (frame) => (this.#inside--, this.#show(frame)), error: () => {
+        for (; this.#inside > 0; this.#inside--) this.#done(); // what fails takes all of them along
+      } });
       this.#decoder.configure({ codec: codec === CODECS.vp8 ? NAMES.vp8 : NAMES.h264, optimizeForLatency: true });
     }
+    this.#inside++;
     this.#decoder.decode(new EncodedVideoChunk({ type: key ? "key" : "delta", timestamp: (pts * 100) / 9, data }));
     return true;
   }
