@@ -183,7 +183,13 @@ async def until_served(url: str) -> None:
     """The room's only participant is."""
     async with Client(url) as client:
         (room,) = await client.rooms.find()
-        async for event in client.rooms.follow(room["id"]):
-            if event["type"] == "participant.state":
-                assert event["state"] == "served"
-                return
+        seen: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(60):
+                async for event in client.rooms.follow(room["id"]):
+                    seen.append(event)
+                    if event["type"] == "participant.state":
+                        assert event["state"] == "served"
+                        return
+        except TimeoutError as error:
+            raise AssertionError(f"{seen}, {await client.rooms.find()}") from error

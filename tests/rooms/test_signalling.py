@@ -24,6 +24,13 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.anyio
 
 
+async def test_who_comes_after_a_crash_finds_a_janus() -> None:
+    async with meeting() as held:
+        held.running.kill()
+    async with meeting() as held:
+        assert await held.guest("Ann")
+
+
 async def test_requests_events_and_refusals() -> None:
     async with meeting() as held:
         told: list[dict[str, Any]] = []

@@ -80,6 +80,10 @@ class Running:
                 raise AssertionError(f"Janus did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.01)
 
+    def revive(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            self.start()
+
     def freeze(self) -> None:
         """It keeps its connections, and does nothing any more."""
         if self._process is not None:
@@ -100,10 +104,16 @@ class Running:
 
 
 @functools.cache
-def server() -> Running:
-    """One for all tests, each of which has rooms of its own."""
+def _shared() -> Running:
     running = Running()
     atexit.register(running.close)
+    return running
+
+
+def server() -> Running:
+    """One for all tests, each of which has rooms of its own; begun again where it crashed, as 1.1.2 does at times."""
+    running = _shared()
+    running.revive()
     return running
 
 

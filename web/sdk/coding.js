@@ -76,11 +76,7 @@ export class Camera {
     }
   }
 
-  /**
-   * Another one after an error.
-   * @param {number} width px
-   * @param {number} height px
-   */
+  /** Another one after an error. @param {number} width px @param {number} height px */
   #encoding(width, height) {
     if (this.#encoder?.state !== "configured") {
       this.#size = "";
