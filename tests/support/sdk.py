@@ -42,3 +42,12 @@ def sdk_page(visitor: Visitor, server: str) -> Visitor:
 def run(visitor: Visitor, script: str, *given: Any) -> Any:
     """The body of an async function; `given` is what it was given."""
     return visitor.page.evaluate("async (given) => {" + script + "}", list(given))
+
+
+def until_dark(visitor: Visitor) -> None:
+    """Waits until `video.processed` shows nothing but black."""
+    for _ in range(300):
+        if visitor.look("processed", (64, 36)).max() < 32:
+            return
+        visitor.page.wait_for_timeout(30)
+    raise AssertionError("the picture is not dark")

@@ -18,6 +18,7 @@ from aimass_stream.clips import draw
 
 from ..support.browser import INSECURE, SHARED_TAB, Visitor, launch
 from ..support.folder import serving_folder
+from ..support.sdk import until_dark
 from .conftest import Visit, serving
 from .test_sdk import live, until_mirrored
 
@@ -56,14 +57,6 @@ def sessions(visitor: Visitor, server: str, wanted: int) -> None:
             return
         visitor.page.wait_for_timeout(50)
     assert live(server) == wanted
-
-
-def until_dark(visitor: Visitor) -> None:
-    for _ in range(300):
-        if visitor.look("processed", (64, 36)).max() < 32:
-            return
-        visitor.page.wait_for_timeout(30)
-    raise AssertionError("the picture is not dark")
 
 
 def until_painted(visitor: Visitor) -> None:

@@ -12,7 +12,7 @@ from anyio.from_thread import start_blocking_portal
 
 from ..support.browser import Visitor
 from ..support.options import settings
-from ..support.sdk import run, sdk_page
+from ..support.sdk import run, sdk_page, until_dark
 from ..support.server import serve
 from .conftest import KEY, Visit, serving
 from .test_sdk import CAMERA, MIRROR, mirrored, until_mirrored
@@ -20,14 +20,6 @@ from .test_sdk import CAMERA, MIRROR, mirrored, until_mirrored
 pytestmark = pytest.mark.browser
 
 ASKED = {"Authorization": f"Bearer {KEY}"}
-
-
-def until_dark(visitor: Visitor) -> None:
-    for _ in range(200):
-        if visitor.look("processed", (64, 36)).max() < 24:
-            return
-        visitor.page.wait_for_timeout(30)
-    raise AssertionError("the picture is not black")
 
 
 def in_order(visitor: Visitor) -> int:

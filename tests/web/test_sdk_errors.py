@@ -314,7 +314,6 @@ def test_a_change_while_nothing_runs_yet_goes_into_the_next_offer(guest: Visitor
     guest.complaints.clear()  # Chromium logs what was refused
 
 
-@pytest.mark.skipif(not ESBUILD.exists(), reason="esbuild is not here: npm ci in web")
 @pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 def test_a_change_while_another_one_is_refused_is_tried_by_itself(guest: Visitor, transport: str) -> None:
     """It came too late for the offer that is refused."""
@@ -336,6 +335,7 @@ def test_a_change_while_another_one_is_refused_is_tried_by_itself(guest: Visitor
     guest.complaints.clear()  # Chromium logs what was refused
 
 
+@pytest.mark.skipif(not ESBUILD.exists(), reason="esbuild is not here: npm ci in web")
 def test_a_bundle_says_which_file_it_misses_for_a_websocket(guest: Visitor, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.js"
     subprocess.run([ESBUILD, ROOT / "sdk" / "aimass-stream.js", "--bundle", "--format=esm", f"--outfile={bundle}",

@@ -61,6 +61,7 @@ def test_from_the_first_link_to_a_key_and_out_again(place: Running, visit: Visit
 
     assert page.title() == "My account · AI Mass Stream"
     page.set_viewport_size(PHONE)
+    # nothing is cut off
     visitor.until("(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.scroll'))")
     assert not faults(page)
     page.click("tbody .button")

@@ -75,11 +75,7 @@ export class DemoClip {
   }
 }
 
-/**
- * Ends the stream of a canvas on which nobody draws any more: Chromium forgets to close a picture that comes while its
- * track ends.
- * @param {MediaStream} stream
- */
+/** Ends it in a second: Chromium forgets to close a picture of a canvas if its track ends then. @param {MediaStream} stream */
 export function endLater(stream) {
   setTimeout(() => stream.getTracks().forEach((track) => track.stop()), 1000);
 }

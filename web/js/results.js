@@ -1,11 +1,11 @@
 /**
- * What was found in pictures and came as data only, drawn on the very picture that it belongs to.
+ * What was found in pictures and came as data, drawn on the very picture that it belongs to.
  *
  * A result is found by the pts of its picture, in 1/90000 s. Results mostly come first, since
  * pictures have yet to be encoded; one that comes later is drawn as soon as it is there, if its picture still is.
  *
- * A layer over a video may come to the screen a picture earlier or later than what is below. So the picture itself is
- * drawn here, too: canvas and video element may differ, what one sees in the canvas belongs together.
+ * A layer over a video may come to the screen a picture earlier or later than what is below. So the picture is drawn here,
+ * too: what one sees in the canvas belongs together.
  */
 
 /**
